@@ -1,0 +1,1 @@
+"""Data, no code: recipes, city styles and reflectances."""

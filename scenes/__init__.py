@@ -1,0 +1,1 @@
+"""What is in the world before and after a disaster: cities, hazards, grades and the dataset contract."""

@@ -1,0 +1,161 @@
+"""A city as frozen values in a local metric frame: buildings, streets, water, trees, ground."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from shapely.geometry import LineString, MultiPolygon, Polygon
+
+from mage.scenes.mesh import Mesh
+from mage.scenes.terrain import Terrain
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a part of a city comes from: kept so that every release can say whose data it holds."""
+
+    name: str
+    format: str
+    licence: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Building:
+    """One building.
+
+    Attributes:
+        id: the source's identifier, unique within the city.
+        footprint: outline on the ground, local metres; valid, not empty.
+        ground: height of the ground at its foot, metres in the city's vertical datum.
+        height: top of the roof above ``ground``, metres.
+        eave: lowest roof edge above ``ground``, metres (equal to ``height`` for a flat roof).
+        mesh: the finest level of detail that could be built, local metres.
+        lod: level of detail of that mesh (1 or 2).
+        storeys, year: as in the source, or None.
+        occupancy: ``residential``, ``commercial`` or ``industrial``.
+        roof: ``flat``, ``pitched`` or ``unknown``.
+        style: the palette that its materials come from, a name in ``assets/styles``; empty for the recipe's.
+        inferred: names of the fields that the source did not hold.
+    """
+
+    id: str
+    footprint: Polygon | MultiPolygon
+    ground: float
+    height: float
+    eave: float
+    mesh: Mesh
+    lod: int
+    storeys: int | None = None
+    year: int | None = None
+    occupancy: str = "residential"
+    roof: str = "unknown"
+    style: str = ""
+    inferred: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RoadEdge:
+    """A piece of street between two nodes of the graph. ``width`` is the carriageway's, in metres."""
+
+    u: int
+    v: int
+    line: LineString
+    width: float
+    kind: str = "residential"
+    inferred: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RoadGraph:
+    """Streets as a routable graph; the id of an edge in label rasters is its position in ``edges`` plus 1."""
+
+    nodes: Floats = field(default_factory=lambda: np.zeros((0, 2)))
+    edges: tuple[RoadEdge, ...] = ()
+
+    @property
+    def length(self) -> float:
+        """Sum of the edges' lengths in metres."""
+        return float(sum(edge.line.length for edge in self.edges))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WaterBody:
+    """Permanent water: its outline (local metres), normal level (m) and kind (``river``, ``lake``, ``canal``, ``sea``)."""
+
+    outline: Polygon | MultiPolygon
+    level: float
+    kind: str = "river"
+    inferred: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LandPatch:
+    """Ground of one cover: ``grass``, ``bare``, ``paved``, ``agriculture``, ``forest``. Later patches lie on top of earlier ones."""
+
+    outline: Polygon | MultiPolygon
+    cover: str
+    inferred: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trees:
+    """Trees as arrays of n: position (n, 2), crown top above ground (n,) and crown radius (n,) in metres, species index uint8 (n,)."""
+
+    xy: Floats = field(default_factory=lambda: np.zeros((0, 2)))
+    height: Floats = field(default_factory=lambda: np.zeros(0))
+    radius: Floats = field(default_factory=lambda: np.zeros(0))
+    species: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+
+    def __len__(self) -> int:
+        return len(self.xy)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class City:
+    """Everything that stands before the disaster. Metres; x east, y north, z up in the source's vertical datum.
+
+    Attributes:
+        name: short, lower case, usable in file names.
+        crs: projected CRS of the map frame (``EPSG:28992``), or None when the city is nowhere on Earth.
+        origin: map coordinates of local (0, 0).
+        latitude, longitude: degrees of the middle of the city, for the sun; of a stated default when ``crs`` is None.
+        bounds: (west, south, east, north) of what may be photographed, local metres.
+        buildings, roads, water, land, trees, terrain: what there is; ``terrain`` is None until it is read or inferred.
+        sources: provenance of each part.
+        inferred: names of the parts that no source held and that were made up (``terrain``, ``roads`` …).
+        notes: what the reader repaired or left out, as name -> count.
+    """
+
+    name: str
+    crs: str | None
+    origin: tuple[float, float]
+    latitude: float
+    longitude: float
+    bounds: tuple[float, float, float, float]
+    buildings: tuple[Building, ...] = ()
+    roads: RoadGraph = field(default_factory=RoadGraph)
+    water: tuple[WaterBody, ...] = ()
+    land: tuple[LandPatch, ...] = ()
+    trees: Trees = field(default_factory=Trees)
+    terrain: Terrain | None = None
+    sources: tuple[Source, ...] = ()
+    inferred: tuple[str, ...] = ()
+    notes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def ground(self) -> Terrain:
+        """The terrain of a completed city; see :func:`mage.scenes.sources.complete`."""
+        if self.terrain is None:
+            raise ValueError(f"the city {self.name} has no terrain yet: complete it first")
+        return self.terrain
+
+    def with_parts(self, *, inferred: tuple[str, ...] = (), **parts: object) -> City:
+        """A copy with some parts replaced; ``inferred`` names those among them that were made up."""
+        names = tuple(dict.fromkeys((*self.inferred, *inferred)))
+        return replace(self, inferred=names, **parts)  # type: ignore[arg-type]

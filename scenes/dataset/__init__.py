@@ -1,0 +1,1 @@
+"""The contract on disk that generator and learning share: no Blender, no torch."""

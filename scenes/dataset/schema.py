@@ -1,0 +1,226 @@
+"""What a dataset holds: classes, label fields, and the records of samples, shards and datasets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+FORMAT = "mage-dataset/1"
+
+
+class LandClass(IntEnum):
+    """Values of the ``class`` raster: the top surface at a pixel's centre."""
+
+    NODATA = 0
+    BUILDING = 1
+    ROAD = 2
+    PAVED = 3
+    GRASS = 4
+    BARE = 5
+    TREE = 6
+    WATER = 7
+    FLOOD = 8
+    VEHICLE = 9
+    AGRICULTURE = 10
+
+
+CLASS_COLOURS: dict[LandClass, tuple[int, int, int]] = {
+    LandClass.NODATA: (0, 0, 0),
+    LandClass.BUILDING: (214, 84, 69),
+    LandClass.ROAD: (120, 120, 128),
+    LandClass.PAVED: (190, 186, 178),
+    LandClass.GRASS: (160, 200, 110),
+    LandClass.BARE: (205, 170, 125),
+    LandClass.TREE: (45, 110, 60),
+    LandClass.WATER: (60, 110, 190),
+    LandClass.FLOOD: (120, 180, 235),
+    LandClass.VEHICLE: (245, 205, 60),
+    LandClass.AGRICULTURE: (222, 214, 130),
+}
+
+DAMAGE_COLOURS: tuple[tuple[int, int, int], ...] = (
+    (0, 0, 0),
+    (86, 176, 96),
+    (250, 212, 70),
+    (242, 140, 40),
+    (206, 42, 52),
+)  # background, then Joint Damage Scale 0-3
+
+
+@dataclass(frozen=True, slots=True)
+class LabelField:
+    """One label raster: its dtype, unit and meaning; ``dates`` are those it is stored for."""
+
+    name: str
+    dtype: str
+    dates: tuple[str, ...]
+    meaning: str
+    unit: str | None = None
+    largest: int | None = None
+
+
+BOTH, POST = ("pre", "post"), ("post",)
+
+LABEL_FIELDS: tuple[LabelField, ...] = (
+    LabelField("class", "uint8", BOTH, "land cover of the top surface, see `classes`", largest=max(LandClass)),
+    LabelField("building", "uint16", BOTH, "building number within the sample, 0 none; ignores vegetation, vehicles and water"),
+    LabelField("height", "uint16", BOTH, "top surface above bare ground, water not counted", "cm"),
+    LabelField("water", "uint8", BOTH, "1 where permanent water is, ignoring vegetation and vehicles", largest=1),
+    LabelField("road", "uint16", BOTH, "road edge number within the sample, 0 none; ignores vegetation, vehicles and water"),
+    LabelField("damage", "uint8", POST, "Joint Damage Scale plus 1, 0 background, on the pixels of `building`", largest=4),
+    LabelField("ems98", "uint8", POST, "EMS-98 physical grade plus 1, 0 background", largest=6),
+    LabelField("visible", "uint8", POST, "EMS-98 nadir-visible grade plus 1, 0 background", largest=6),
+    LabelField("depth", "uint16", POST, "flood water over the ground, 0 under buildings; ignores vegetation and vehicles", "cm"),
+    LabelField("flood", "uint8", POST, "1 where flood water is and no permanent water, ignoring vegetation and vehicles", largest=1),
+    LabelField("blocked", "uint8", POST, "1 on road edges that an ordinary car cannot pass", largest=1),
+)
+
+IMAGE_FIELDS = ("pre", "post")
+
+
+def label_members() -> dict[str, LabelField]:
+    """Every label member of a sample by its tar field (``pre_class``, ``post_damage`` ...), sorted."""
+    members = {f"{date}_{field.name}": field for field in LABEL_FIELDS for date in field.dates}
+    return dict(sorted(members.items()))
+
+
+def sample_members() -> list[str]:
+    """File names of a sample's members after the key and its dot, sorted as they are in the tar."""
+    return sorted([*(f"{name}.png" for name in (*IMAGE_FIELDS, *label_members())), "json"])
+
+
+class Record(BaseModel):
+    """A strict, frozen record."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GridRecord(Record):
+    """Where the pixels are: map coordinates (m) of the outer north-west corner, side of a pixel, CRS or None for a local frame."""
+
+    rows: int = Field(ge=1)
+    columns: int = Field(ge=1)
+    west: float
+    north: float
+    gsd: float = Field(gt=0)
+    crs: str | None
+
+
+class DateRecord(Record):
+    """How an image was taken; names as in xBD's metadata. Angles in degrees, azimuths clockwise from north."""
+
+    capture_date: str
+    sun_azimuth: float
+    sun_elevation: float
+    off_nadir_angle: float
+    target_azimuth: float
+    sensor: str
+
+
+Ring = list[tuple[float, float]]
+
+
+class BuildingRecord(Record):
+    """A building in a sample. ``id`` is its value in the ``building`` raster; polygons are lists of rings, the first outer, per part."""
+
+    id: int = Field(ge=1)
+    source_id: str
+    polygons_px: list[list[Ring]]
+    polygons_map: list[list[Ring]]
+    height: float
+    occupancy: str
+    depth_max: float
+    depth_at_image: float
+    wet_share: float
+    p_grade: list[float] = Field(min_length=6, max_length=6)
+    ems98: int = Field(ge=0, le=5)
+    visible: int = Field(ge=0, le=5)
+    jds: int = Field(ge=0, le=3)
+    loss: float = Field(ge=0, le=1)
+    inferred: list[str]
+
+
+class RoadRecord(Record):
+    """A road edge in a sample. ``id`` is its value in the ``road`` raster; lines in pixels (column, row) and map metres."""
+
+    id: int = Field(ge=1)
+    edge: int = Field(ge=0)
+    lines_px: list[Ring]
+    lines_map: list[Ring]
+    width: float
+    kind: str
+    depth_max: float
+    car: bool
+    truck: bool
+    inferred: bool
+
+
+class SampleRecord(Record):
+    """The ``.json`` member of a sample."""
+
+    key: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    index: int = Field(ge=0)
+    city: str
+    event: str
+    hazard: str
+    parameters: dict[str, float | int | str | None]
+    split: str
+    seed: int
+    recipe_hash: str
+    grid: GridRecord
+    pre: DateRecord
+    post: DateRecord
+    buildings: list[BuildingRecord]
+    roads: list[RoadRecord]
+    pixels: dict[str, dict[str, int]] = Field(
+        description="per label member with few values (class, damage): pixels per value, value as text"
+    )
+    inferred: list[str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One tile in memory: uint8 (rows, columns, 3) RGB images by date, label rasters by member name, and its record."""
+
+    record: SampleRecord
+    images: dict[str, NDArray[np.uint8]]
+    labels: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+
+class ShardRecord(Record):
+    """The side file of a shard: written after the tar, it makes the shard done."""
+
+    name: str = Field(pattern=r"^[a-z]+-\d{6}\.tar$")
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    labels_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="over all label members in order, images apart")
+    samples: int = Field(ge=1)
+    keys: list[str]
+    recipe_hash: str
+
+
+class DatasetRecord(Record):
+    """``dataset.json``: self-describing, written last, so that a folder without it is not yet a dataset."""
+
+    format: str = FORMAT
+    name: str
+    samples: int = Field(ge=0)
+    size: int
+    gsd: float
+    bands: list[str]
+    classes: dict[str, int]
+    colours: dict[str, tuple[int, int, int]]
+    fields: dict[str, dict[str, Any]]
+    counts: dict[str, Any]
+    shards: list[ShardRecord]
+    index_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of samples.parquet")
+    recipe: dict[str, Any]
+    recipe_hash: str
+    seed: int
+    versions: dict[str, str]
+    sources: list[dict[str, Any]]

@@ -1,0 +1,80 @@
+"""Damage scales. EMS-98 is stored; every published scale is derived from it here and nowhere else.
+
+The crosswalk for shaking and wind follows the wording of the scales themselves (EMS-98: Gruenthal 1998; Joint Damage
+Scale: Gupta et al. 2019, xBD; HAZUS 6.1; BRIGHT: Chen et al. 2025; Copernicus EMS rapid mapping ``damage_gra``). It is a
+proposal of this project, made because no published one exists.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Grades = NDArray[np.uint8]
+
+
+class Ems98(IntEnum):
+    """European Macroseismic Scale 1998, grades of structural damage."""
+
+    NONE = 0
+    SLIGHT = 1
+    MODERATE = 2
+    SUBSTANTIAL = 3
+    VERY_HEAVY = 4
+    DESTRUCTION = 5
+
+
+class Jds(IntEnum):
+    """Joint Damage Scale of xBD, as stored per building; label rasters hold the value plus 1, with 0 for background."""
+
+    NO_DAMAGE = 0
+    MINOR = 1
+    MAJOR = 2
+    DESTROYED = 3
+
+
+JDS_NAMES = ("no-damage", "minor-damage", "major-damage", "destroyed")
+
+# Water in contact with this share of the outline counts as touching, and as surrounding. xBD's guide says "water
+# surrounding the structure"; the shares are ours: a tenth is what an analyst can make out at 0.5 m on a house of 10 m.
+TOUCHING, SURROUNDING = 0.1, 0.75
+
+
+def jds_of_flood(wet_share: NDArray[np.float64], roof_covered: NDArray[np.float64]) -> Grades:
+    """Joint Damage Scale of buildings in water, uint8 (n,).
+
+    Args:
+        wet_share: (n,) share of each outline with water at it.
+        roof_covered: (n,) share of each roof that lies under water.
+
+    Water touching the structure is minor, surrounding it is major, a roof at least half under water is destroyed.
+    """
+    grade = np.zeros(len(wet_share), np.uint8)
+    grade[wet_share >= TOUCHING] = Jds.MINOR
+    grade[wet_share >= SURROUNDING] = Jds.MAJOR
+    grade[roof_covered >= 0.5] = Jds.DESTROYED
+    return grade
+
+
+def jds_of_structure(visible: Grades) -> Grades:
+    """Joint Damage Scale from the nadir-visible EMS-98 grade, for shaking and wind: 0-2, 3, 4, 5 -> 0, 1, 2, 3."""
+    return np.asarray([0, 0, 0, 1, 2, 3], np.uint8)[visible]
+
+
+def bright(visible: Grades) -> Grades:
+    """BRIGHT's classes: 1 intact, 2 damaged, 3 destroyed."""
+    return np.asarray([1, 1, 1, 2, 2, 3], np.uint8)[visible]
+
+
+def hazus(ems98: Grades) -> list[str]:
+    """HAZUS damage states."""
+    names = ("None", "Slight", "Moderate", "Extensive", "Complete", "Complete with collapse")
+    return [names[g] for g in ems98]
+
+
+def cems(visible: Grades) -> list[str]:
+    """Copernicus EMS ``damage_gra``; uncertainty ("Possibly damaged") is the mapper's to add, not a grade's."""
+    names = ("No visible damage",) * 3 + ("Damaged", "Damaged", "Destroyed")
+    return [names[g] for g in visible]

@@ -1,0 +1,69 @@
+"""What a hazard does to a city, and a scene: the city at one of the two dates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mage.scenes.city import City
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Impact:
+    """The truth about a struck city; arrays over buildings (b) and road edges (e) follow the city's order.
+
+    Attributes:
+        hazard: its name (``flood``).
+        parameters: what it was called with, JSON types only.
+        intensity: (b,) highest water depth at the walls, m.
+        p_grade: (b, 6) probability of each EMS-98 grade; rows sum to 1.
+        ems98: uint8 (b,) sampled physical grade 0-5.
+        visible: uint8 (b,) grade 0-5 that can be seen from nadir.
+        jds: uint8 (b,) Joint Damage Scale 0-3, as xBD's annotators would grade.
+        loss: (b,) share of the building's value lost, 0-1; economic, apart from the structural grade.
+        wet_share: (b,) share of the outline that touches water, 0-1.
+        levels: (rows, columns) flood level on the terrain's vertices (m), carried one vertex over the shore; NaN where dry.
+        road_depth: (e,) deepest water on each edge, m.
+        car, truck: bool (e,) whether an ordinary car or an emergency vehicle can pass.
+    """
+
+    hazard: str
+    parameters: Mapping[str, float | int | str | None]
+    intensity: Floats
+    p_grade: Floats
+    ems98: NDArray[np.uint8]
+    visible: NDArray[np.uint8]
+    jds: NDArray[np.uint8]
+    loss: Floats
+    wet_share: Floats
+    levels: Floats
+    road_depth: Floats
+    car: NDArray[np.bool_]
+    truck: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vehicles:
+    """Cars as arrays of n: position (n, 2), heading in radians from east, colour index into the asset's palette, kind 0 car, 1 van."""
+
+    xy: Floats = field(default_factory=lambda: np.zeros((0, 2)))
+    heading: Floats = field(default_factory=lambda: np.zeros(0))
+    colour: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+    kind: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+
+    def __len__(self) -> int:
+        return len(self.xy)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """A city at one date: ``impact`` is None before the disaster."""
+
+    city: City
+    vehicles: Vehicles
+    impact: Impact | None = None

@@ -1,0 +1,157 @@
+"""Recipes: what to generate, as YAML checked by pydantic with all mistakes reported at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from mage.scenes.errors import RecipeError
+from mage.scenes.yamlio import parse_yaml, read_yaml
+
+
+def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] > pair[1]:
+        raise ValueError(f"the first of a range must not exceed the second, found {list(pair)}")
+    return pair
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_ascending)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CityPart(_Part):
+    """Which city: a file, or none for the procedural one."""
+
+    file: str | None = Field(None, description="CityJSON or CityGML file; none builds a procedural city")
+    style: str = Field("suburb", description="a style in assets/styles: palettes, trees, streets")
+    extent: float = Field(640.0, ge=100, le=5000, description="side of the procedural city in metres")
+
+
+class FloodPart(_Part):
+    """A flood: how high, or how far."""
+
+    kind: Literal["flood"] = "flood"
+    share: Range = Field((0.15, 0.65), description="share of a tile's open ground to flood, drawn per sample")
+    stage: Range | None = Field(None, description="metres above the water's normal level, drawn instead of `share`")
+    highest: float = Field(4.0, gt=0, le=30, description="no stage exceeds this, metres")
+    region: Literal[
+        "europe", "asia", "africa", "north_america", "south_america", "oceania"
+    ] = Field("europe", description="depth-damage table for the economic loss")
+
+
+class LightPart(_Part):
+    """When the two images are taken."""
+
+    pre: str = Field("2023-06-14", pattern=r"^\d{4}-\d{2}-\d{2}$", description="date of the image before")
+    post: str = Field("2023-07-02", pattern=r"^\d{4}-\d{2}-\d{2}$", description="date of the image after")
+    hours: Range = Field((10.0, 14.0), description="local solar time, drawn per date")
+
+
+class OutputPart(_Part):
+    """Size and packing."""
+
+    size: int = Field(512, ge=32, le=4096, description="pixels along a side")
+    gsd: float = Field(0.5, ge=0.05, le=5.0, description="metres per pixel")
+    shard_size: int = Field(16, ge=1, le=10000, description="samples in a shard")
+
+
+class RenderPart(_Part):
+    """How Cycles renders."""
+
+    spp: int = Field(16, ge=1, le=4096, description="samples per pixel")
+    denoise: bool = Field(True, description="OpenImageDenoise, fast prefilter")
+    device: Literal["auto", "cpu", "cuda", "optix", "hip", "metal", "oneapi"] = "auto"
+
+
+class Recipe(_Part):
+    """A dataset to generate; see README, "Recipes"."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    seed: int = Field(0, ge=0, le=2**63 - 1)
+    count: int = Field(4, ge=1, le=10_000_000)
+    city: CityPart = CityPart()
+    hazard: FloodPart = FloodPart()
+    light: LightPart = LightPart()
+    output: OutputPart = OutputPart()
+    render: RenderPart = RenderPart()
+
+    @property
+    def hash(self) -> str:
+        """16 hex digits over all that decides what is rendered: not the seed, the count, the device or the packing."""
+        content = self.model_dump(mode="json")
+        for key in ("seed", "count"):
+            del content[key]
+        del content["render"]["device"], content["output"]["shard_size"]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    def to_yaml(self) -> str:
+        """The recipe as YAML that :func:`read_recipe` reads back to an equal value."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def bundled_recipes() -> list[str]:
+    """Names of the recipes that come with MAGE."""
+    return sorted(f.name.removesuffix(".yaml") for f in files("mage.assets").joinpath("recipes").iterdir())
+
+
+def read_recipe(name_or_path: str, overrides: dict[str, Any] | None = None) -> Recipe:
+    """A bundled recipe by its name, or one from a file, with dotted ``overrides`` such as ``{"output.size": 256}``.
+
+    Raises:
+        RecipeError: no such recipe, bad YAML, or any invalid key or value; every mistake is listed with its path.
+    """
+    if name_or_path in bundled_recipes():
+        text = files("mage.assets").joinpath("recipes", f"{name_or_path}.yaml").read_text(encoding="utf-8")
+        content = parse_yaml(text, f"{name_or_path}.yaml")
+    elif Path(name_or_path).suffix in (".yaml", ".yml") or Path(name_or_path).exists():
+        content = read_yaml(Path(name_or_path))
+    else:
+        raise RecipeError(
+            "no such recipe", file=name_or_path, expected=f"a .yaml file or one of: {', '.join(bundled_recipes())}"
+        )
+    if not isinstance(content, dict):
+        raise RecipeError("not a recipe", file=name_or_path, expected="a mapping of keys", found=type(content).__name__)
+    for path, value in (overrides or {}).items():
+        _set(content, path, value)
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        mistakes = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {_reason(e)}" for e in error.errors(include_url=False)
+        )
+        raise RecipeError(f"{error.error_count()} mistake(s): {mistakes}", file=name_or_path) from None
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """``key.path=value`` of the command line as (path, value); the value is read as YAML."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise RecipeError(f"cannot understand '{text}'", expected="key=value, such as output.shard_size=8")
+    return key, parse_yaml(value, f"--set {key}")
+
+
+def _set(content: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    for part in parents:
+        child = content.setdefault(part, {})
+        if not isinstance(child, dict):
+            raise RecipeError(f"'{path}' leads into '{part}', which holds a plain value")
+        content = child
+    content[last] = value
+
+
+def _reason(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "no such key"
+    found = error.get("input")
+    shown = "" if isinstance(found, dict) or error["type"] == "missing" else f", found {found!r}"
+    return f"{error['msg'][0].lower()}{error['msg'][1:]}{shown}"

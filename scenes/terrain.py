@@ -1,0 +1,133 @@
+"""The ground as a triangulated height field, and fields (water levels) that live on its vertices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mage.scenes.mesh import Mesh, Surface, planar_uv
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Terrain:
+    """Heights at the vertices of a regular lattice, in the city's local frame.
+
+    Vertex (row, column) lies at (west + column * step, north - row * step). Every cell is cut along its north-west to
+    south-east diagonal; :meth:`sample` interpolates linearly within those triangles, so that what is computed, what
+    is rendered and what is labelled are one surface.
+
+    Attributes:
+        heights: float64 (rows, columns), metres in the city's vertical datum.
+        west, north: local coordinates (m) of vertex (0, 0).
+        step: spacing of the vertices in metres.
+        inferred: true when the source had no terrain and it was made up from the buildings' ground surfaces.
+    """
+
+    heights: Floats
+    west: float
+    north: float
+    step: float
+    inferred: bool = field(default=False)
+
+    def __post_init__(self) -> None:
+        if self.heights.ndim != 2 or min(self.heights.shape) < 2 or not np.isfinite(self.heights).all():
+            raise ValueError(f"a terrain needs at least 2 x 2 finite heights, found {self.heights.shape}")
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """(west, south, east, north) in metres."""
+        rows, columns = self.heights.shape
+        return self.west, self.north - (rows - 1) * self.step, self.west + (columns - 1) * self.step, self.north
+
+    def axes(self) -> tuple[Floats, Floats]:
+        """x of every column (columns,) and y of every row (rows,), metres."""
+        rows, columns = self.heights.shape
+        return self.west + np.arange(columns) * self.step, self.north - np.arange(rows) * self.step
+
+    def points(self) -> Floats:
+        """(x, y) of all vertices, shape (rows * columns, 2), row by row."""
+        x, y = self.axes()
+        return np.stack([np.tile(x, len(y)), np.repeat(y, len(x))], axis=1)
+
+    def sample(self, xy: Floats, values: Floats | None = None) -> Floats:
+        """Heights, or any field ``values`` (rows, columns) on the vertices, at points ``xy`` (..., 2).
+
+        Points outside are clamped to the border. NaN in ``values`` makes NaN wherever its vertex takes part.
+        """
+        values = self.heights if values is None else values
+        rows, columns = self.heights.shape
+        c = np.clip((xy[..., 0] - self.west) / self.step, 0, columns - 1)
+        r = np.clip((self.north - xy[..., 1]) / self.step, 0, rows - 1)
+        c0 = np.minimum(c.astype(np.int64), columns - 2)
+        r0 = np.minimum(r.astype(np.int64), rows - 2)
+        fc, fr = c - c0, r - r0
+        nw, se = values[r0, c0], values[r0 + 1, c0 + 1]
+        upper = fc >= fr  # the triangle north-west, north-east, south-east
+        third = np.where(upper, values[r0, c0 + 1], values[r0 + 1, c0])
+        a, b = np.where(upper, 1 - fc, 1 - fr), np.where(upper, fr, fc)
+        return np.asarray(a * nw + b * se + (1 - a - b) * third)
+
+    def triangles(self) -> NDArray[np.int32]:
+        """The cells' triangles (2 * cells, 3) as indices into :meth:`points`, facing up."""
+        rows, columns = self.heights.shape
+        i = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
+        upper = np.stack([i, i + columns + 1, i + 1], axis=1)
+        lower = np.stack([i, i + columns, i + columns + 1], axis=1)
+        return np.stack([upper, lower], axis=1).reshape(-1, 3).astype(np.int32)
+
+    def mesh(self) -> Mesh:
+        """The ground as a mesh of ``Surface.GROUND``."""
+        return self._surface(self.heights, self.triangles())
+
+    def water_mesh(self, levels: Floats) -> Mesh:
+        """The surface of water that stands at ``levels`` (rows, columns; NaN where there is none), metres.
+
+        Only triangles whose three vertices have a level are kept; the ground pokes through where it is higher, so that
+        the shoreline is the exact intersection of two linear surfaces. See :func:`extended_levels`.
+        """
+        triangles = self.triangles()
+        keep = np.isfinite(levels).ravel()[triangles].all(axis=1)
+        return self._surface(np.nan_to_num(levels), triangles[keep])
+
+    def _surface(self, z: Floats, triangles: NDArray[np.int32]) -> Mesh:
+        vertices = np.column_stack([self.points(), z.ravel()])
+        used, compact = np.unique(triangles, return_inverse=True)
+        triangles = compact.reshape(-1, 3).astype(np.int32)
+        vertices = vertices[used]
+        surface = np.full(len(triangles), Surface.GROUND, np.uint8)
+        return Mesh(vertices, triangles, surface, planar_uv(vertices, triangles))
+
+
+_NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, -1))  # the six that share a triangle's edge
+
+
+def neighbours(values: NDArray[np.float64]) -> Floats:
+    """Values of the six vertices joined to each vertex by an edge, (6, rows, columns), NaN beyond the border."""
+    padded = np.pad(values, 1, constant_values=np.nan)
+    rows, columns = values.shape
+    return np.stack([padded[1 + dr : 1 + dr + rows, 1 + dc : 1 + dc + columns] for dr, dc in _NEIGHBOURS])
+
+
+def extended_levels(terrain: Terrain, levels: Floats) -> Floats:
+    """Levels carried one vertex beyond the wet ones, onto ground that stands higher.
+
+    ``levels`` (rows, columns) is NaN on dry vertices. A dry vertex with a wet neighbour takes the highest of its
+    neighbours' levels, but only if the ground there is at or above it: water never leaks over ground that it did not reach.
+    """
+    around = neighbours(levels)
+    highest = np.where(np.isfinite(around), around, -np.inf).max(axis=0)
+    shore = np.isnan(levels) & np.isfinite(highest) & (terrain.heights >= highest)
+    return np.where(shore, highest, levels)
+
+
+def depth_at(terrain: Terrain, levels: Floats, xy: Floats) -> Floats:
+    """Depth of water in metres at points (..., 2): level minus ground where that is above zero, else 0.
+
+    ``levels`` are those of :func:`extended_levels`. This is the same linear interpolation that :meth:`Terrain.water_mesh` renders.
+    """
+    depth = terrain.sample(xy, levels - terrain.heights)
+    return np.where(np.isfinite(depth) & (depth > 0), depth, 0.0)
