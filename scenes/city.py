@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
-from shapely.geometry import LineString, MultiPolygon, Polygon
-
 from mage.scenes.mesh import Mesh
 from mage.scenes.terrain import Terrain
+from numpy.typing import NDArray
+from shapely.geometry import LineString, MultiPolygon, Polygon
 
 Floats = NDArray[np.float64]
 

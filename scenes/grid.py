@@ -90,7 +90,12 @@ class Grid:
         """The grid grown by ``pixels`` on every side."""
         margin = pixels * self.gsd
         return Grid(
-            self.rows + 2 * pixels, self.columns + 2 * pixels, self.west - margin, self.north + margin, self.gsd, self.crs
+            self.rows + 2 * pixels,
+            self.columns + 2 * pixels,
+            self.west - margin,
+            self.north + margin,
+            self.gsd,
+            self.crs,
         )
 
     def resampled(self, factor: int) -> Grid:

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
-
 from mage.scenes.city import City
+from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 

@@ -42,7 +42,9 @@ class Mesh:
     def __post_init__(self) -> None:
         n, m = len(self.vertices), len(self.triangles)
         if self.vertices.shape != (n, 3) or self.triangles.shape != (m, 3):
-            raise ValueError(f"a mesh needs (n, 3) vertices and triangles, found {self.vertices.shape}, {self.triangles.shape}")
+            raise ValueError(
+                f"a mesh needs (n, 3) vertices and triangles, found {self.vertices.shape}, {self.triangles.shape}"
+            )
         if self.surface.shape != (m,) or self.uv.shape != (m, 3, 2):
             raise ValueError(f"a mesh of {m} faces has {self.surface.shape} surfaces and {self.uv.shape} uv")
         if m and (self.triangles.min() < 0 or self.triangles.max() >= n):
@@ -98,7 +100,9 @@ def planar_uv(vertices: NDArray[np.float64], triangles: NDArray[np.int32]) -> ND
     u /= np.linalg.norm(u, axis=1, keepdims=True)
     v = np.cross(normal, u)
     v[v[:, 2] < 0] *= -1
-    return np.stack([np.einsum("mij,mj->mi", corners, u), np.einsum("mij,mj->mi", corners, v)], axis=-1).astype(np.float32)
+    return np.stack([np.einsum("mij,mj->mi", corners, u), np.einsum("mij,mj->mi", corners, v)], axis=-1).astype(
+        np.float32
+    )
 
 
 def concatenate(meshes: Iterable[Mesh]) -> tuple[Mesh, NDArray[np.int32]]:
@@ -125,6 +129,4 @@ def concatenate(meshes: Iterable[Mesh]) -> tuple[Mesh, NDArray[np.int32]]:
 
 def empty_mesh() -> Mesh:
     """A mesh of nothing."""
-    return Mesh(
-        np.zeros((0, 3)), np.zeros((0, 3), np.int32), np.zeros(0, np.uint8), np.zeros((0, 3, 2), np.float32)
-    )
+    return Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int32), np.zeros(0, np.uint8), np.zeros((0, 3, 2), np.float32))

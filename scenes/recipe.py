@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-
 from mage.scenes.errors import RecipeError
 from mage.scenes.yamlio import parse_yaml, read_yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 
 def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
@@ -43,9 +42,9 @@ class FloodPart(_Part):
     share: Range = Field((0.15, 0.65), description="share of a tile's open ground to flood, drawn per sample")
     stage: Range | None = Field(None, description="metres above the water's normal level, drawn instead of `share`")
     highest: float = Field(4.0, gt=0, le=30, description="no stage exceeds this, metres")
-    region: Literal[
-        "europe", "asia", "africa", "north_america", "south_america", "oceania"
-    ] = Field("europe", description="depth-damage table for the economic loss")
+    region: Literal["europe", "asia", "africa", "north_america", "south_america", "oceania"] = Field(
+        "europe", description="depth-damage table for the economic loss"
+    )
 
 
 class LightPart(_Part):

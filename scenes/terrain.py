@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
-
 from mage.scenes.mesh import Mesh, Surface, planar_uv
+from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
@@ -44,7 +43,7 @@ class Terrain:
         return self.west, self.north - (rows - 1) * self.step, self.west + (columns - 1) * self.step, self.north
 
     def axes(self) -> tuple[Floats, Floats]:
-        """x of every column (columns,) and y of every row (rows,), metres."""
+        """X of every column (columns,) and y of every row (rows,), metres."""
         rows, columns = self.heights.shape
         return self.west + np.arange(columns) * self.step, self.north - np.arange(rows) * self.step
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
 from mage.scenes.errors import RecipeError
 
 LARGEST = 1 << 20  # bytes; a recipe is a page, not a data file
@@ -15,17 +14,19 @@ LARGEST = 1 << 20  # bytes; a recipe is a page, not a data file
 
 class _Strict(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):  # type: ignore[no-untyped-call]
+        if self.check_event(yaml.events.AliasEvent):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", mark)
-        return super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if isinstance(key, Hashable) and key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' stands twice", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key}' stands twice", key_node.start_mark
+                )
             seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -37,7 +38,9 @@ def parse_yaml(text: str, file: str | Path) -> Any:
         RecipeError: not YAML, an alias, a duplicate key, or more than 1 MiB; the message names file, line and column.
     """
     if len(text) > LARGEST:
-        raise RecipeError("too large for a recipe", file=file, expected=f"at most {LARGEST} bytes", found=f"{len(text)}")
+        raise RecipeError(
+            "too large for a recipe", file=file, expected=f"at most {LARGEST} bytes", found=f"{len(text)}"
+        )
     try:
         return yaml.load(text, _Strict)  # noqa: S506 - _Strict is a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -68,15 +68,29 @@ BOTH, POST = ("pre", "post"), ("post",)
 
 LABEL_FIELDS: tuple[LabelField, ...] = (
     LabelField("class", "uint8", BOTH, "land cover of the top surface, see `classes`", largest=max(LandClass)),
-    LabelField("building", "uint16", BOTH, "building number within the sample, 0 none; ignores vegetation, vehicles and water"),
+    LabelField(
+        "building", "uint16", BOTH, "building number within the sample, 0 none; ignores vegetation, vehicles and water"
+    ),
     LabelField("height", "uint16", BOTH, "top surface above bare ground, water not counted", "cm"),
     LabelField("water", "uint8", BOTH, "1 where permanent water is, ignoring vegetation and vehicles", largest=1),
-    LabelField("road", "uint16", BOTH, "road edge number within the sample, 0 none; ignores vegetation, vehicles and water"),
-    LabelField("damage", "uint8", POST, "Joint Damage Scale plus 1, 0 background, on the pixels of `building`", largest=4),
+    LabelField(
+        "road", "uint16", BOTH, "road edge number within the sample, 0 none; ignores vegetation, vehicles and water"
+    ),
+    LabelField(
+        "damage", "uint8", POST, "Joint Damage Scale plus 1, 0 background, on the pixels of `building`", largest=4
+    ),
     LabelField("ems98", "uint8", POST, "EMS-98 physical grade plus 1, 0 background", largest=6),
     LabelField("visible", "uint8", POST, "EMS-98 nadir-visible grade plus 1, 0 background", largest=6),
-    LabelField("depth", "uint16", POST, "flood water over the ground, 0 under buildings; ignores vegetation and vehicles", "cm"),
-    LabelField("flood", "uint8", POST, "1 where flood water is and no permanent water, ignoring vegetation and vehicles", largest=1),
+    LabelField(
+        "depth", "uint16", POST, "flood water over the ground, 0 under buildings; ignores vegetation and vehicles", "cm"
+    ),
+    LabelField(
+        "flood",
+        "uint8",
+        POST,
+        "1 where flood water is and no permanent water, ignoring vegetation and vehicles",
+        largest=1,
+    ),
     LabelField("blocked", "uint8", POST, "1 on road edges that an ordinary car cannot pass", largest=1),
 )
 
