@@ -85,7 +85,9 @@ class RoadGraph:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WaterBody:
-    """Permanent water: its outline (local metres), normal level (m) and kind (``river``, ``lake``, ``canal``, ``sea``)."""
+    """Permanent water: its outline (local metres), normal level (m) and kind (``river``, ``lake``, ``canal``,
+    ``sea``).
+    """
 
     outline: Polygon | MultiPolygon
     level: float
@@ -95,7 +97,9 @@ class WaterBody:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LandPatch:
-    """Ground of one cover: ``grass``, ``bare``, ``paved``, ``agriculture``, ``forest``. Later patches lie on top of earlier ones."""
+    """Ground of one cover: ``grass``, ``bare``, ``paved``, ``agriculture``, ``forest``. Later patches lie on top of
+    earlier ones.
+    """
 
     outline: Polygon | MultiPolygon
     cover: str
@@ -104,7 +108,9 @@ class LandPatch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trees:
-    """Trees as arrays of n: position (n, 2), crown top above ground (n,) and crown radius (n,) in metres, species index uint8 (n,)."""
+    """Trees as arrays of n: position (n, 2), crown top above ground (n,) and crown radius (n,) in metres, species
+    index uint8 (n,).
+    """
 
     xy: Floats = field(default_factory=lambda: np.zeros((0, 2)))
     height: Floats = field(default_factory=lambda: np.zeros(0))

@@ -1,7 +1,8 @@
 """Damage scales. EMS-98 is stored; every published scale is derived from it here and nowhere else.
 
 The crosswalk for shaking and wind follows the wording of the scales themselves (EMS-98: Gruenthal 1998; Joint Damage
-Scale: Gupta et al. 2019, xBD; HAZUS 6.1; BRIGHT: Chen et al. 2025; Copernicus EMS rapid mapping ``damage_gra``). It is a
+Scale: Gupta et al. 2019, xBD; HAZUS 6.1; BRIGHT: Chen et al. 2025; Copernicus EMS rapid mapping ``damage_gra``). It is
+    a
 proposal of this project, made because no published one exists.
 """
 

@@ -26,7 +26,8 @@ class Impact:
         jds: uint8 (b,) Joint Damage Scale 0-3, as xBD's annotators would grade.
         loss: (b,) share of the building's value lost, 0-1; economic, apart from the structural grade.
         wet_share: (b,) share of the outline that touches water, 0-1.
-        levels: (rows, columns) flood level on the terrain's vertices (m), carried one vertex over the shore; NaN where dry.
+        levels: (rows, columns) flood level on the terrain's vertices (m), carried one vertex over the shore;
+            NaN where dry.
         road_depth: (e,) deepest water on each edge, m.
         car, truck: bool (e,) whether an ordinary car or an emergency vehicle can pass.
     """
@@ -48,7 +49,9 @@ class Impact:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Vehicles:
-    """Cars as arrays of n: position (n, 2), heading in radians from east, colour index into the asset's palette, kind 0 car, 1 van."""
+    """Cars as arrays of n: position (n, 2), heading in radians from east, colour index into the asset's palette,
+    kind 0 car, 1 van.
+    """
 
     xy: Floats = field(default_factory=lambda: np.zeros((0, 2)))
     heading: Floats = field(default_factory=lambda: np.zeros(0))

@@ -83,13 +83,17 @@ class Recipe(_Part):
     output: OutputPart = OutputPart()
     render: RenderPart = RenderPart()
 
-    @property
-    def hash(self) -> str:
-        """16 hex digits over all that decides what is rendered: not the seed, the count, the device or the packing."""
+    def hash(self, city_sha256: str | None) -> str:
+        """16 hex digits over all that decides what is rendered.
+
+        The city counts by its content (``city_sha256``; None for a procedural one), not by its path; seed, count,
+        device and packing do not count.
+        """
         content = self.model_dump(mode="json")
         for key in ("seed", "count"):
             del content[key]
         del content["render"]["device"], content["output"]["shard_size"]
+        content["city"]["file"] = city_sha256
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:

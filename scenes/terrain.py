@@ -115,7 +115,8 @@ def extended_levels(terrain: Terrain, levels: Floats) -> Floats:
     """Levels carried one vertex beyond the wet ones, onto ground that stands higher.
 
     ``levels`` (rows, columns) is NaN on dry vertices. A dry vertex with a wet neighbour takes the highest of its
-    neighbours' levels, but only if the ground there is at or above it: water never leaks over ground that it did not reach.
+    neighbours' levels, but only if the ground there is at or above it: water never leaks over ground that it
+    did not reach.
     """
     around = neighbours(levels)
     highest = np.where(np.isfinite(around), around, -np.inf).max(axis=0)
@@ -126,7 +127,8 @@ def extended_levels(terrain: Terrain, levels: Floats) -> Floats:
 def depth_at(terrain: Terrain, levels: Floats, xy: Floats) -> Floats:
     """Depth of water in metres at points (..., 2): level minus ground where that is above zero, else 0.
 
-    ``levels`` are those of :func:`extended_levels`. This is the same linear interpolation that :meth:`Terrain.water_mesh` renders.
+    ``levels`` are those of :func:`extended_levels`. This is the same linear interpolation that
+    :meth:`Terrain.water_mesh` renders.
     """
     depth = terrain.sample(xy, levels - terrain.heights)
     return np.where(np.isfinite(depth) & (depth > 0), depth, 0.0)

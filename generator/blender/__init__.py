@@ -1,1 +1,1 @@
-"""generator/blender."""
+"""The only folder that imports bpy: engine, geometry, materials, light and camera."""

@@ -1,1 +1,1 @@
-"""generator/runners."""
+"""Ways to run a plan; each is thin over :func:`mage.generator.shards.render_shard`."""

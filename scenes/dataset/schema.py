@@ -115,7 +115,9 @@ class Record(BaseModel):
 
 
 class GridRecord(Record):
-    """Where the pixels are: map coordinates (m) of the outer north-west corner, side of a pixel, CRS or None for a local frame."""
+    """Where the pixels are: map coordinates (m) of the outer north-west corner, side of a pixel, CRS or None for a
+    local frame.
+    """
 
     rows: int = Field(ge=1)
     columns: int = Field(ge=1)
@@ -140,7 +142,9 @@ Ring = list[tuple[float, float]]
 
 
 class BuildingRecord(Record):
-    """A building in a sample. ``id`` is its value in the ``building`` raster; polygons are lists of rings, the first outer, per part."""
+    """A building in a sample. ``id`` is its value in the ``building`` raster; polygons are lists of rings, the first
+    outer, per part.
+    """
 
     id: int = Field(ge=1)
     source_id: str
@@ -160,7 +164,9 @@ class BuildingRecord(Record):
 
 
 class RoadRecord(Record):
-    """A road edge in a sample. ``id`` is its value in the ``road`` raster; lines in pixels (column, row) and map metres."""
+    """A road edge in a sample. ``id`` is its value in the ``road`` raster; lines in pixels (column, row) and map
+    metres.
+    """
 
     id: int = Field(ge=1)
     edge: int = Field(ge=0)

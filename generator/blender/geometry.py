@@ -1,0 +1,70 @@
+"""Arrays into Blender meshes and objects, without a single operator."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+from mage.generator.props import Placements
+from mage.scenes.mesh import Mesh
+from numpy.typing import NDArray
+
+
+def add_mesh(
+    name: str, mesh: Mesh, material: bpy.types.Material, colour: NDArray[np.float32] | None = None
+) -> bpy.types.Mesh:
+    """A Blender mesh from arrays: triangles, the UV layer ``uv`` and a face attribute ``tint`` (m, 3) where given.
+
+    A ``shade`` attribute of the mesh is carried over as a face attribute of that name.
+    """
+    data = bpy.data.meshes.new(name)
+    n, m = len(mesh.vertices), len(mesh)
+    data.vertices.add(n)
+    data.loops.add(3 * m)
+    data.polygons.add(m)
+    data.vertices.foreach_set("co", mesh.vertices.astype(np.float32).ravel())
+    data.loops.foreach_set("vertex_index", mesh.triangles.ravel())
+    data.polygons.foreach_set("loop_start", np.arange(0, 3 * m, 3, dtype=np.int32))
+    layer = data.uv_layers.new(name="uv")
+    layer.data.foreach_set("uv", mesh.uv.ravel())
+    if colour is not None:
+        tint = data.attributes.new("tint", "FLOAT_VECTOR", "FACE")
+        tint.data.foreach_set("vector", np.ascontiguousarray(colour, np.float32).ravel())
+    if "shade" in mesh.attributes:
+        shade = data.attributes.new("shade", "FLOAT", "FACE")
+        shade.data.foreach_set("value", mesh.attributes["shade"])
+    data.materials.append(material)
+    data.update(calc_edges=True)
+    return data
+
+
+def add_object(name: str, data: bpy.types.Mesh) -> bpy.types.Object:
+    """An object of that mesh at the origin."""
+    thing = bpy.data.objects.new(name, data)
+    bpy.context.scene.collection.objects.link(thing)
+    return thing
+
+
+def remove_object(thing: bpy.types.Object) -> None:
+    """Remove an object, and its mesh if nothing else uses it."""
+    data = thing.data
+    bpy.data.objects.remove(thing)
+    if data is not None and data.users == 0:
+        bpy.data.meshes.remove(data)
+
+
+def add_placements(
+    name: str, placements: Placements, which: NDArray[np.int64], shapes: list[bpy.types.Mesh]
+) -> list[bpy.types.Object]:
+    """One object for each of the copies ``which``; they share their prototypes' meshes and carry their tint as
+    object colour.
+    """
+    things = []
+    for i in which:
+        thing = bpy.data.objects.new(f"{name}{i}", shapes[int(placements.prototype[i])])
+        thing.location = placements.position[i]
+        thing.rotation_euler = (0.0, 0.0, float(placements.heading[i]))
+        thing.scale = placements.scale[i]
+        thing.color = (*placements.tint[i], 1.0)
+        bpy.context.scene.collection.objects.link(thing)
+        things.append(thing)
+    return things

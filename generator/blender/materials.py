@@ -1,0 +1,149 @@
+"""Materials, as cheap as they can be and still look right from above: most light is diffuse, water and cars shine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+import numpy as np
+from mage.generator.noise import fractal
+from mage.scenes.grid import Grid
+from numpy.typing import NDArray
+
+STAIN_SIDE, STAIN_PIXELS = 64.0, 512  # metres and pixels of the weathering texture, which repeats
+
+
+class _Nodes:
+    """A node tree being built: ``new`` adds a node, ``join`` wires sockets by name."""
+
+    def __init__(self, name: str) -> None:
+        self.material = bpy.data.materials.new(name)
+        self.material.use_nodes = True
+        self.material.use_fake_user = True  # water has no object between two photographs
+        self.tree = self.material.node_tree
+        self.tree.nodes.clear()
+        self.output = self.new("ShaderNodeOutputMaterial")
+
+    def new(self, kind: str, **settings: Any) -> Any:
+        node = self.tree.nodes.new(kind)
+        for key, value in settings.items():
+            setattr(node, key, value)
+        return node
+
+    def join(self, source: Any, out: str, target: Any, into: str | int) -> None:
+        self.tree.links.new(source.outputs[out], target.inputs[into])
+
+    def product(self, *factors: tuple[Any, str]) -> tuple[Any, str]:
+        """A socket that multiplies colours or vectors."""
+        node, out = factors[0]
+        for other, socket in factors[1:]:
+            times = self.new("ShaderNodeVectorMath", operation="MULTIPLY")
+            self.join(node, out, times, 0)
+            self.join(other, socket, times, 1)
+            node, out = times, "Vector"
+        return node, out
+
+    def diffuse(self, colour: tuple[Any, str]) -> bpy.types.Material:
+        shader = self.new("ShaderNodeBsdfDiffuse")
+        self.join(*colour, shader, "Color")
+        self.join(shader, "BSDF", self.output, "Surface")
+        return self.material
+
+
+def float_image(name: str, pixels: NDArray[np.float32]) -> bpy.types.Image:
+    """An image of linear values, float32 (rows, columns, 3), row 0 in the north; replaces one of the same name."""
+    old = bpy.data.images.get(name)
+    rows, columns = pixels.shape[:2]
+    if old is not None and tuple(old.size) != (columns, rows):
+        bpy.data.images.remove(old)
+        old = None
+    image = old or bpy.data.images.new(name, columns, rows, float_buffer=True, alpha=False)
+    image.colorspace_settings.name = "Non-Color"  # the values are reflectances already
+    rgba = np.ones((rows, columns, 4), np.float32)
+    rgba[..., :3] = pixels[::-1]
+    image.pixels.foreach_set(rgba.ravel())
+    image.update()
+    return image
+
+
+def fabric_material() -> bpy.types.Material:
+    """Walls and roofs: each face's own reflectance times stains that run along eave and slope."""
+    nodes = _Nodes("fabric")
+    uv = nodes.new("ShaderNodeUVMap", uv_map="uv")
+    scale = nodes.new("ShaderNodeVectorMath", operation="SCALE")
+    scale.inputs["Scale"].default_value = 1 / STAIN_SIDE
+    nodes.join(uv, "UV", scale, 0)
+    stains = nodes.new("ShaderNodeTexImage", image=float_image("stains", _stains()))
+    nodes.join(scale, "Vector", stains, "Vector")
+    tint = nodes.new("ShaderNodeAttribute", attribute_name="tint")
+    return nodes.diffuse(nodes.product((tint, "Vector"), (stains, "Color")))
+
+
+def _stains() -> NDArray[np.float32]:
+    """Factors around 1: patches of metres, streaks down the slope, seams every few metres."""
+    gsd = STAIN_SIDE / STAIN_PIXELS
+    grid = Grid(STAIN_PIXELS, STAIN_PIXELS, 0.0, STAIN_SIDE, gsd)
+    patches = fractal(grid, (16.0, 4.0, 1.0), seed=5)
+    stretched = Grid(STAIN_PIXELS, STAIN_PIXELS, 0.0, STAIN_SIDE / 6, gsd / 6)
+    streaks = fractal(stretched, (1.0, 0.3), seed=6).repeat(6, axis=1)[:, :STAIN_PIXELS]
+    value = np.exp(0.085 * patches + 0.05 * streaks)
+    return np.repeat(value[..., None], 3, axis=2).astype(np.float32)
+
+
+def tree_material() -> bpy.types.Material:
+    """Crowns: the object's colour, darker in the crevices."""
+    nodes = _Nodes("crown")
+    info = nodes.new("ShaderNodeObjectInfo")
+    shade = nodes.new("ShaderNodeAttribute", attribute_name="shade")
+    return nodes.diffuse(nodes.product((info, "Color"), (shade, "Vector")))
+
+
+def vehicle_material() -> bpy.types.Material:
+    """Cars: paint in the object's colour, dark glass, a clear coat that catches the sun."""
+    nodes = _Nodes("vehicle")
+    info = nodes.new("ShaderNodeObjectInfo")
+    shade = nodes.new("ShaderNodeAttribute", attribute_name="shade")
+    shader = nodes.new("ShaderNodeBsdfPrincipled")
+    shader.inputs["Roughness"].default_value = 0.3
+    nodes.join(*nodes.product((info, "Color"), (shade, "Vector")), shader, "Base Color")
+    nodes.join(shader, "BSDF", nodes.output, "Surface")
+    return nodes.material
+
+
+def tile_material(name: str, *, waves: bool = False) -> bpy.types.Material:
+    """Ground or water of one tile: a picture over its square; :func:`set_tile_picture` lays it. Water has waves and
+    shines.
+    """
+    nodes = _Nodes(name)
+    where = nodes.new("ShaderNodeNewGeometry")
+    place = nodes.new("ShaderNodeMapping", vector_type="TEXTURE", name="place")
+    nodes.join(where, "Position", place, "Vector")
+    picture = nodes.new("ShaderNodeTexImage", extension="EXTEND", name="picture")
+    nodes.join(place, "Vector", picture, "Vector")
+    if not waves:
+        return nodes.diffuse((picture, "Color"))
+    ripple = nodes.new("ShaderNodeTexNoise")
+    ripple.inputs["Scale"].default_value = 0.55
+    ripple.inputs["Detail"].default_value = 3.0
+    nodes.join(where, "Position", ripple, "Vector")
+    bump = nodes.new("ShaderNodeBump")
+    bump.inputs["Strength"].default_value = 0.35
+    bump.inputs["Distance"].default_value = 0.25
+    nodes.join(ripple, "Fac", bump, "Height")
+    shader = nodes.new("ShaderNodeBsdfPrincipled")
+    shader.inputs["Roughness"].default_value = 0.22
+    shader.inputs["IOR"].default_value = 1.33
+    nodes.join(picture, "Color", shader, "Base Color")
+    nodes.join(bump, "Normal", shader, "Normal")
+    nodes.join(shader, "BSDF", nodes.output, "Surface")
+    return nodes.material
+
+
+def set_tile_picture(material: bpy.types.Material, grid: Grid, pixels: NDArray[np.float32]) -> None:
+    """Lay a picture, float32 (rows, columns, 3), over the square of ``grid``."""
+    nodes = material.node_tree.nodes
+    west, south, east, north = grid.bounds
+    place = nodes["place"]
+    place.inputs["Location"].default_value = (west, south, 0)
+    place.inputs["Scale"].default_value = (east - west, north - south, 1)
+    nodes["picture"].image = float_image(f"{material.name}-picture", pixels)

@@ -1,0 +1,87 @@
+"""A place set up in Blender once, and photographed as often as needed."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+from mage.generator.blender.camera import aim
+from mage.generator.blender.engine import purge, render_array
+from mage.generator.blender.geometry import add_mesh, add_object, add_placements, remove_object
+from mage.generator.blender.light import set_light
+from mage.generator.blender.materials import (
+    fabric_material,
+    set_tile_picture,
+    tile_material,
+    tree_material,
+    vehicle_material,
+)
+from mage.generator.ground import Painting
+from mage.generator.place import Place
+from mage.generator.props import Placements, tree_prototypes, vehicle_prototypes
+from mage.generator.sky import Light
+from mage.scenes.grid import Grid
+from numpy.typing import NDArray
+
+SHADOW_REACH = 60.0  # metres around a tile whose trees still throw shadows into it
+
+
+class Stage:
+    """Terrain, buildings and prototypes stand for good; water, trees near the tile and cars come and go with each
+    photograph.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._ground = tile_material("ground")
+        self._water = tile_material("water", waves=True)
+        add_object("ground", add_mesh("ground", place.city.ground.mesh(), self._ground))
+        if len(place.fabric):
+            add_object("fabric", add_mesh("fabric", place.fabric, fabric_material(), place.albedo))
+        crown, paint = tree_material(), vehicle_material()
+        self._trees = [_kept(add_mesh(f"tree{i}", m, crown)) for i, m in enumerate(tree_prototypes())]
+        self._cars = [_kept(add_mesh(f"car{i}", m, paint)) for i, m in enumerate(vehicle_prototypes())]
+        heights = [place.city.ground.heights.max()]
+        if len(place.fabric):
+            heights.append(place.fabric.vertices[:, 2].max())
+        self._top = float(max(heights)) + 60.0  # above any tree
+
+    def photograph(
+        self,
+        grid: Grid,
+        light: Light,
+        painting: Painting,
+        vehicles: Placements,
+        levels: NDArray[np.float64] | None,
+    ) -> NDArray[np.float32]:
+        """Reflectance factor of a tile, float32 (rows, columns, 3): 1 is a white plane in full light.
+
+        ``levels`` are those of all water on the terrain's vertices (NaN where dry), or None.
+        """
+        set_tile_picture(self._ground, painting.grid, painting.ground)
+        passing = self._trees_near(grid) + self._cars_near(grid, vehicles)
+        if levels is not None and np.isfinite(levels).any():
+            set_tile_picture(self._water, painting.grid, painting.water)
+            surface = self.place.city.ground.water_mesh(levels)
+            passing.append(add_object("water", add_mesh("water", surface, self._water)))
+        try:
+            set_light(light)
+            aim(grid, self._top)
+            radiance = render_array(*grid.shape)
+        finally:
+            for thing in passing:
+                remove_object(thing)
+            purge()
+        return (radiance * (np.pi / light.horizontal)).astype(np.float32)
+
+    def _trees_near(self, grid: Grid) -> list[bpy.types.Object]:
+        reach = grid.padded(int(np.ceil(SHADOW_REACH / grid.gsd))).bounds
+        return add_placements("tree", self.place.trees, self.place.trees.within(reach, tree_prototypes()), self._trees)
+
+    def _cars_near(self, grid: Grid, vehicles: Placements) -> list[bpy.types.Object]:
+        return add_placements("car", vehicles, vehicles.within(grid.bounds, vehicle_prototypes()), self._cars)
+
+
+def _kept(data: bpy.types.Mesh) -> bpy.types.Mesh:
+    """Keep a prototype while no object uses it."""
+    data.use_fake_user = True
+    return data

@@ -1,0 +1,115 @@
+"""``mage generate`` and ``mage preview``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from mage.scenes.errors import MageError, MissingExtraError
+
+RecipeName = Annotated[str, typer.Argument(help="A bundled recipe (flood) or a .yaml file.")]
+CityFile = Annotated[Path | None, typer.Option("--city", help="A CityJSON or CityGML file.")]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the recipe: output.shard_size=8.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the generator's commands."""
+    app.command()(generate)
+    app.command()(preview)
+
+
+def generate(
+    recipe: RecipeName,
+    out: Annotated[Path, typer.Option(help="Folder for the dataset.")] = Path("out/dataset"),
+    city: CityFile = None,
+    count: Annotated[int | None, typer.Option(min=1, help="Number of pairs.")] = None,
+    size: Annotated[int | None, typer.Option(help="Pixels along a side.")] = None,
+    gsd: Annotated[float | None, typer.Option(help="Metres per pixel.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed gives other scenes.")] = None,
+    spp: Annotated[int | None, typer.Option(help="Samples per pixel.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; each holds the city in memory.")] = 1,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, optix, hip, metal or oneapi.")] = None,
+    assignments: Assignments = None,
+) -> None:
+    """Render a labelled dataset from a recipe; the same command goes on after an interruption."""
+    from mage.scenes.recipe import read_recipe
+
+    options = {
+        "city.file": str(city) if city else None,
+        "count": count,
+        "output.size": size,
+        "output.gsd": gsd,
+        "seed": seed,
+        "render.spp": spp,
+        "render.device": device,
+    }
+    chosen = read_recipe(recipe, _overrides(options, assignments))
+    run = _generator()
+    typer.echo(
+        f"{chosen.name}: {chosen.count} pairs of {chosen.output.size} px at {chosen.output.gsd} m -> {out}", err=True
+    )
+    try:
+        record = run(chosen, out, workers=workers, say=lambda line: typer.echo(line, err=True), progress=True)
+    except KeyboardInterrupt:
+        typer.echo(
+            f"interrupted: the shards that are done stay in {out}; the same command goes on from there", err=True
+        )
+        raise typer.Exit(130) from None
+    counts = record.counts
+    typer.echo(f"{counts['samples']} pairs, {counts['buildings']} buildings in {len(record.shards)} shard(s)", err=True)
+    typer.echo(f"report: {out / 'report.html'}")
+
+
+def preview(
+    target: Annotated[str, typer.Argument(help="A recipe, a city file, or a dataset folder.")],
+    out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("preview.png"),
+    city: CityFile = None,
+    size: Annotated[int, typer.Option(min=32, max=2048, help="Pixels along a side.")] = 384,
+    spp: Annotated[int, typer.Option(min=1, help="Samples per pixel.")] = 8,
+    seed: Annotated[int | None, typer.Option(help="Another seed gives another scene.")] = None,
+    assignments: Assignments = None,
+) -> None:
+    """Show one sample of a recipe or dataset with all its layers, or a city from above, in one picture."""
+    from mage.generator.preview import preview_city, preview_dataset, preview_recipe
+    from mage.scenes.recipe import bundled_recipes, read_recipe
+
+    if out.suffix.lower() != ".png":
+        raise MageError("a preview is written as PNG", file=out, expected="a name that ends in .png")
+    options = {"city.file": str(city) if city else None, "output.size": size, "render.spp": spp, "seed": seed}
+    path = Path(target)
+    if path.is_dir():
+        preview_dataset(path, out)
+    elif target in bundled_recipes() or path.suffix in (".yaml", ".yml"):
+        _generator()
+        preview_recipe(read_recipe(target, {**_overrides(options, assignments), "count": 1}), out)
+    elif path.exists():
+        _generator()
+        options["city.file"] = target
+        preview_city(read_recipe("flood", {**_overrides(options, assignments), "count": 1}), out)
+    else:
+        raise MageError(
+            "no such file, folder or recipe", file=target, expected=f"one of {', '.join(bundled_recipes())}, or a path"
+        )
+    typer.echo(str(out))
+
+
+def _overrides(options: dict[str, Any], assignments: list[str] | None) -> dict[str, Any]:
+    from mage.scenes.recipe import parse_assignment
+
+    given = {key: value for key, value in options.items() if value is not None}
+    return given | dict(parse_assignment(text) for text in assignments or ())
+
+
+def _generator() -> Any:
+    """The driver's entry, or one sentence about what is not installed; bpy itself is imported by workers only."""
+    from importlib.util import find_spec
+
+    for module in ("bpy", "embreex", "shapely", "scipy", "rasterio", "pyproj", "lxml", "mapbox_earcut"):
+        if find_spec(module) is None:
+            raise MissingExtraError(module, "generator")
+    from mage.generator.generate import generate as run
+
+    return run

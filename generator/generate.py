@@ -1,0 +1,129 @@
+"""Generating a dataset: plan, run what is not done yet, index, report."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mage.generator.plan import Plan, make_plan
+from mage.generator.report import write_report
+from mage.generator.runners.local import Event, run_local
+from mage.scenes.dataset.index import finish_dataset
+from mage.scenes.dataset.schema import DatasetRecord, ShardRecord
+from mage.scenes.dataset.store import LocalStore, shard_is_done
+from mage.scenes.errors import DatasetError
+from mage.scenes.recipe import Recipe
+from tqdm import tqdm
+
+LOG = "log.jsonl"
+
+
+@dataclass(slots=True)
+class Journal:
+    """What the workers told: kept as JSON lines beside the dataset, and summed up for the report."""
+
+    path: Path
+    say: Callable[[str], None]
+    seconds: dict[str, float] = field(default_factory=dict)
+    samples: int = 0
+    device: str = ""
+    sources: list[dict[str, Any]] = field(default_factory=list)
+
+    def hear(self, event: Event) -> None:
+        """Take in one event."""
+        with self.path.open("a", encoding="utf-8") as log:
+            log.write(json.dumps({"time": round(time.time(), 3), **event}) + "\n")
+        for stage, spent in event.get("seconds", {}).items():
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
+        if event["event"] == "sample":
+            self.samples += 1
+        if event["event"] == "ready" and not self.device:
+            self.device, self.sources = event["device"], event["sources"]
+            inferred = ", ".join(event["city"]["inferred"])
+            made_up = f"; inferred, since no source holds them: {inferred}" if inferred else ""
+            self.say(f"{event['city']['buildings']} buildings, rendering on {self.device}{made_up}")
+
+
+def generate(
+    recipe: Recipe, root: Path, *, workers: int = 1, say: Callable[[str], None] = lambda _: None, progress: bool = False
+) -> DatasetRecord:
+    """Render a recipe's dataset into ``root``, going on from whatever of the same recipe is there already.
+
+    Args:
+        recipe: what to render.
+        root: an empty or new folder, or one with an unfinished dataset of the same recipe and seed.
+        workers: processes; each holds the whole city in memory.
+        say: told of what happens, a line at a time.
+        progress: draw a progress bar on standard error.
+
+    Raises:
+        MageError: the city or recipe cannot be used, the folder holds something else, the disk is full, Blender failed.
+    """
+    started = time.perf_counter()
+    plan = make_plan(recipe)
+    store = LocalStore(root)
+    done = _claim(root, plan, store)
+    journal = Journal(root / LOG, say)
+    jobs = [job for job in plan.jobs if job.name not in done]
+    if len(jobs) < len(plan.jobs):
+        say(f"{len(plan.jobs) - len(jobs)} of {len(plan.jobs)} shards are there already")
+    with tqdm(total=sum(j.count for j in jobs), unit="pair", disable=not progress, dynamic_ncols=True) as bar:
+
+        def hear(event: Event) -> None:
+            journal.hear(event)
+            bar.update(event["event"] == "sample")
+
+        fresh = run_local(plan, jobs, root, min(workers, max(len(jobs), 1)), hear) if jobs else []
+    shards = sorted([*done.values(), *fresh], key=lambda s: s.name)
+    record = finish_dataset(root, recipe, shards, versions(), journal.sources or _known_sources(root))
+    timings: dict[str, Any] = {"device": journal.device, "samples": journal.samples, "workers": workers}
+    timings["seconds"] = {k: round(v, 2) for k, v in journal.seconds.items()}
+    timings["wall"] = round(time.perf_counter() - started, 2)
+    write_report(root, timings)
+    return record
+
+
+def versions() -> dict[str, str]:
+    """Versions of all that decides what is rendered."""
+    names = ("mage-eo", "bpy", "numpy", "embreex", "rasterio", "scipy", "shapely", "opencv-python-headless")
+    return {name: version(name) for name in names}
+
+
+def _claim(root: Path, plan: Plan, store: LocalStore) -> dict[str, ShardRecord]:
+    """Make the folder ours and return the shards that are done; refuse one that holds another dataset or other
+    files.
+    """
+    mark = root / "plan.json"
+    content = {"recipe_hash": plan.recipe_hash, "seed": plan.recipe.seed, "shard_size": plan.recipe.output.shard_size}
+    if mark.exists():
+        try:
+            found = json.loads(mark.read_text(encoding="utf-8"))
+        except ValueError:
+            found = None
+        if found != content:
+            raise DatasetError("holds a dataset of another recipe, seed or shard size; choose another --out", file=root)
+    elif root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise DatasetError("is not empty and holds no dataset of this recipe; choose another --out", file=root)
+    store.clean_partial()
+    (root / "dataset.json").unlink(missing_ok=True)  # whole again only when all shards are
+    store.publish(mark.name, lambda path: path.write_text(json.dumps(content) + "\n", encoding="utf-8"))
+    done = {}
+    for job in plan.jobs:
+        record = shard_is_done(store, job.name, plan.recipe_hash)
+        if record is not None and record.samples == job.count:
+            done[job.name] = record
+    return done
+
+
+def _known_sources(root: Path) -> list[dict[str, Any]]:
+    """The sources that an earlier run of this dataset wrote down, when this one had nothing left to render."""
+    for line in (root / LOG).read_text(encoding="utf-8").splitlines() if (root / LOG).exists() else ():
+        event = json.loads(line)
+        if event["event"] == "ready":
+            return list(event["sources"])
+    return []

@@ -1,0 +1,64 @@
+"""The frozen list of jobs: a recipe, a seed, and which samples go into which shard."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from mage.scenes.errors import CityError
+from mage.scenes.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class ShardJob:
+    """Samples ``first`` to ``first + count - 1`` of a recipe, to be packed as ``name``; a pure function of itself."""
+
+    name: str
+    first: int
+    count: int
+    recipe: Recipe
+    recipe_hash: str
+
+    def rng(self, *stream: int) -> np.random.Generator:
+        """Randomness of one stream (a sample's index, or what a part of the city is drawn with)."""
+        return np.random.default_rng([int(self.recipe_hash, 16), self.recipe.seed, *stream])
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All jobs of a dataset."""
+
+    recipe: Recipe
+    recipe_hash: str
+    jobs: tuple[ShardJob, ...]
+
+
+def make_plan(recipe: Recipe) -> Plan:
+    """Cut a recipe's samples into shards.
+
+    Raises:
+        CityError: the recipe's city file is not there or cannot be read.
+    """
+    digest = file_sha256(Path(recipe.city.file)) if recipe.city.file else None
+    recipe_hash = recipe.hash(digest)
+    size = recipe.output.shard_size
+    jobs = tuple(
+        ShardJob(f"train-{k:06d}.tar", first, min(size, recipe.count - first), recipe, recipe_hash)
+        for k, first in enumerate(range(0, recipe.count, size))
+    )
+    return Plan(recipe, recipe_hash, jobs)
+
+
+def file_sha256(path: Path) -> str:
+    """Hash of a city file's content."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise CityError("no such file", file=path, expected="a CityJSON or CityGML file") from None
+    except IsADirectoryError:
+        raise CityError("this is a folder", file=path, expected="a CityJSON or CityGML file") from None
+    except OSError as error:
+        raise CityError(f"cannot be read: {error.strerror}", file=path) from None

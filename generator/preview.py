@@ -1,0 +1,95 @@
+"""Pictures to look at: one sample with all its layers, or a whole city from above."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from mage.generator.generate import generate
+from mage.scenes.dataset.codec import decode_sample
+from mage.scenes.dataset.index import open_dataset
+from mage.scenes.dataset.png import encode_png
+from mage.scenes.dataset.schema import CLASS_COLOURS, DAMAGE_COLOURS, LandClass, Sample
+from mage.scenes.dataset.store import LocalStore
+from mage.scenes.dataset.tar import TarIndex
+from mage.scenes.errors import DatasetError
+from mage.scenes.recipe import Recipe
+from mage.scenes.sources import read_city
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+COLUMNS = 5
+
+
+def preview_recipe(recipe: Recipe, out: Path) -> None:
+    """Render the first sample of a recipe and draw all its layers into one PNG."""
+    with tempfile.TemporaryDirectory(prefix="mage-") as folder:
+        generate(recipe, Path(folder) / "dataset", progress=True)
+        preview_dataset(Path(folder) / "dataset", out)
+
+
+def preview_city(recipe: Recipe, out: Path) -> None:
+    """Render the recipe's whole city before the disaster, as large as fits the recipe's size, into a PNG."""
+    assert recipe.city.file is not None
+    west, south, east, north = read_city(Path(recipe.city.file)).bounds
+    gsd = float(np.clip(1.05 * max(east - west, north - south) / recipe.output.size, 0.1, 5.0))
+    fitted = recipe.model_copy(update={"output": recipe.output.model_copy(update={"gsd": gsd})})
+    with tempfile.TemporaryDirectory(prefix="mage-") as folder:
+        generate(fitted, Path(folder) / "dataset", progress=True)
+        _publish(out, first_sample(Path(folder) / "dataset").images["pre"])
+
+
+def preview_dataset(root: Path, out: Path) -> None:
+    """Draw all layers of a dataset's first sample into one PNG."""
+    _publish(out, contact_sheet(first_sample(root)))
+
+
+def first_sample(root: Path) -> Sample:
+    """The first sample of a dataset."""
+    record = open_dataset(root)
+    if not record.shards:
+        raise DatasetError("holds no shard", file=root)
+    with TarIndex(root / "shards" / record.shards[0].name) as tar:
+        key = tar.keys[0]
+        return decode_sample(lambda field: tar.read(key, field))
+
+
+def contact_sheet(sample: Sample) -> Picture:
+    """Both images and every label raster side by side with their names, uint8 RGB."""
+    tiles = [(f"{date} image", image) for date, image in sample.images.items()]
+    tiles += [(name.replace("_", " "), _coloured(name, raster)) for name, raster in sorted(sample.labels.items())]
+    captioned = [_captioned(picture, name) for name, picture in tiles]
+    blank = np.full_like(captioned[0], 255)
+    captioned += [blank] * (-len(captioned) % COLUMNS)
+    rows = [np.concatenate(captioned[i : i + COLUMNS], axis=1) for i in range(0, len(captioned), COLUMNS)]
+    return np.concatenate(rows)
+
+
+def _coloured(name: str, raster: NDArray[Any]) -> Picture:
+    field = name.split("_", 1)[1]
+    if field == "class":
+        return np.array([CLASS_COLOURS[LandClass(i)] for i in range(len(LandClass))], np.uint8)[raster]
+    if field == "damage":
+        return np.array(DAMAGE_COLOURS, np.uint8)[raster]
+    if field in ("building", "road"):
+        colours = np.random.default_rng(3).integers(60, 256, (int(raster.max()) + 1, 3)).astype(np.uint8)
+        colours[0] = 0
+        return colours[raster]
+    largest = {"height": 2000, "depth": 300, "ems98": 6, "visible": 6}.get(field, 1)
+    scaled = np.clip(raster.astype(float) / largest * 255, 0, 255).astype(np.uint8)
+    ramp = cv2.COLORMAP_VIRIDIS if field in ("height", "depth", "ems98", "visible") else cv2.COLORMAP_BONE
+    return np.asarray(cv2.applyColorMap(scaled, ramp)[..., ::-1])
+
+
+def _captioned(picture: Picture, name: str) -> Picture:
+    framed = cv2.copyMakeBorder(np.ascontiguousarray(picture), 24, 6, 3, 3, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+    cv2.putText(framed, name, (5, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.48, (30, 30, 30), 1, cv2.LINE_AA)
+    return np.asarray(framed, np.uint8)
+
+
+def _publish(out: Path, picture: Picture) -> None:
+    data = encode_png(picture)
+    LocalStore(out.parent).publish(out.name, lambda path: path.write_bytes(data))

@@ -1,0 +1,201 @@
+"""Things that stand in many places by one shape: tree crowns and cars, as prototypes and placements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from mage.generator.colour import reflectance
+from mage.scenes.city import Trees
+from mage.scenes.impact import Vehicles
+from mage.scenes.mesh import Mesh, Surface, empty_mesh, planar_uv
+from mage.scenes.terrain import Terrain
+from numpy.typing import NDArray
+from scipy.spatial import ConvexHull
+
+Floats = NDArray[np.float64]
+
+BROADLEAF, CONIFER = 6, 3  # prototypes of each; more would not be told apart from above
+
+# Car paints and how often they are seen: silver, white and black are about two thirds of all cars.
+CAR_COLOURS = reflectance(
+    [(228, 229, 228), (168, 170, 170), (48, 49, 52), (96, 98, 100), (40, 58, 98), (128, 34, 34), (150, 140, 120)]
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placements:
+    """n copies of prototypes: position (n, 3) of the foot, heading (n,) in radians, scale (n, 3), prototype (n,),
+    tint (n, 3).
+    """
+
+    position: Floats
+    heading: Floats
+    scale: Floats
+    prototype: NDArray[np.int64]
+    tint: Floats
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+    def within(self, bounds: tuple[float, float, float, float], prototypes: tuple[Mesh, ...]) -> NDArray[np.int64]:
+        """Positions in this list of the copies whose circle around the foot overlaps (west, south, east, north)."""
+        reach = np.array([np.abs(p.vertices[:, :2]).max() for p in prototypes]) * np.sqrt(2)
+        radius = (reach[self.prototype] if len(self) else np.zeros(0)) * self.scale[:, :2].max(axis=1, initial=0)
+        west, south, east, north = bounds
+        x, y = self.position[:, 0], self.position[:, 1]
+        return np.flatnonzero((x + radius > west) & (x - radius < east) & (y + radius > south) & (y - radius < north))
+
+    def merged(self, which: NDArray[np.int64], prototypes: tuple[Mesh, ...]) -> Mesh:
+        """The copies ``which`` as one mesh in the world."""
+        if len(which) == 0:
+            return empty_mesh()
+        vertices, triangles, start = [], [], 0
+        for i in which:
+            shape = prototypes[self.prototype[i]]
+            c, s = np.cos(self.heading[i]), np.sin(self.heading[i])
+            scaled = shape.vertices * self.scale[i]
+            x, y = scaled[:, 0] * c - scaled[:, 1] * s, scaled[:, 0] * s + scaled[:, 1] * c
+            vertices.append(np.stack([x, y, scaled[:, 2]], axis=1) + self.position[i])
+            triangles.append(shape.triangles + start)
+            start += len(scaled)
+        corners, faces = np.concatenate(vertices), np.concatenate(triangles).astype(np.int32)
+        m = len(faces)
+        return Mesh(corners, faces, np.zeros(m, np.uint8), np.zeros((m, 3, 2), np.float32))
+
+
+@cache
+def tree_prototypes() -> tuple[Mesh, ...]:
+    """Closed hulls of unit height and unit crown radius: broadleaved ones first, then conifers.
+
+    Crowns are lobed star-shaped bodies; attribute ``shade`` darkens the crevices between lobes and the undersides.
+    """
+    rng = np.random.default_rng(20)
+    return tuple(_crown(rng, conifer=i >= BROADLEAF) for i in range(BROADLEAF + CONIFER))
+
+
+def _crown(rng: np.random.Generator, *, conifer: bool) -> Mesh:
+    directions, triangles = _sphere(700)
+    count, width = (42, 0.20) if conifer else (34, 0.27)
+    lobes = rng.normal(size=(count, 3))
+    lobes /= np.linalg.norm(lobes, axis=1, keepdims=True)
+    size = rng.uniform(0.5, 1.0, count)
+    bump = (size * np.exp(-(np.arccos(np.clip(directions @ lobes.T, -1, 1)) ** 2) / (2 * width**2))).max(axis=1)
+    outline = 1 + 0.12 * np.sin(np.arctan2(directions[:, 1], directions[:, 0]) * rng.integers(2, 5) + rng.uniform(0, 6))
+    grain = rng.normal(0, 0.025, len(directions))
+    radius = (0.70 + 0.30 * bump) * outline + grain
+    body = directions * radius[:, None]
+    body[:, :2] /= np.abs(body[:, :2]).max()
+    z = np.interp(body[:, 2], (body[:, 2].min(), body[:, 2].max()), (-1, 1))
+    if conifer:
+        body[:, :2] *= np.clip(0.95 - 0.42 * (z + 1), 0.06, 1)[:, None] / 0.95
+        body[:, 2] = 0.55 + 0.45 * z
+    else:
+        body[:, 2] = 0.62 + 0.38 * z
+    shade = np.clip(0.45 + 0.65 * bump + 0.10 * z + rng.normal(0, 0.09, len(z)), 0.25, 1.3)
+    trunk, trunk_faces = _prism(6, 0.05, 0.0, 0.55)
+    vertices = np.concatenate([body, trunk])
+    faces = np.concatenate([triangles, trunk_faces + len(body)]).astype(np.int32)
+    per_vertex = np.concatenate([shade, np.full(len(trunk), 0.3)])
+    return Mesh(
+        vertices,
+        faces,
+        np.full(len(faces), Surface.OTHER, np.uint8),
+        planar_uv(vertices, faces),
+        {"shade": per_vertex[faces].mean(axis=1).astype(np.float32)},
+    )
+
+
+@cache
+def vehicle_prototypes() -> tuple[Mesh, ...]:
+    """A car and a van in metres, nose along +x; attribute ``shade`` is 1 on paint and near 0 on glass and tyres."""
+    car = _car(length=4.4, width=1.8, belt=0.95, top=1.45, cabin=(-1.55, 0.75))
+    van = _car(length=5.4, width=2.0, belt=1.2, top=2.2, cabin=(-2.55, 1.6))
+    return car, van
+
+
+def _car(*, length: float, width: float, belt: float, top: float, cabin: tuple[float, float]) -> Mesh:
+    half, side, (back, front) = length / 2, width / 2, cabin
+    body = _frustum((-half, half), (-half + 0.1, half - 0.15), side, side * 0.94, 0.25, belt)
+    glass = _frustum((back, front), (back + 0.35, front - 0.55), side * 0.9, side * 0.74, belt, top - 0.04)
+    roof = _frustum((back + 0.35, front - 0.55), (back + 0.4, front - 0.6), side * 0.74, side * 0.7, top - 0.04, top)
+    wheels = _frustum((-half + 0.35, half - 0.35), (-half + 0.35, half - 0.35), side * 0.96, side * 0.96, 0.0, 0.3)
+    parts = [(body, 1.0), (glass, 0.06), (roof, 1.0), (wheels, 0.05)]
+    vertices = np.concatenate([p for p, _ in parts])
+    faces = np.concatenate([_BOX_FACES + 8 * i for i in range(len(parts))]).astype(np.int32)
+    shade = np.repeat([s for _, s in parts], len(_BOX_FACES)).astype(np.float32)
+    return Mesh(vertices, faces, np.zeros(len(faces), np.uint8), planar_uv(vertices, faces), {"shade": shade})
+
+
+_BOX_FACES = np.array(
+    [
+        *[(0, 2, 1), (0, 3, 2), (4, 5, 6), (4, 6, 7)],
+        *[(0, 1, 5), (0, 5, 4), (1, 2, 6), (1, 6, 5), (2, 3, 7), (2, 7, 6), (3, 0, 4), (3, 4, 7)],
+    ]
+)
+
+
+def _frustum(
+    low: tuple[float, float], high: tuple[float, float], side_low: float, side_high: float, z0: float, z1: float
+) -> Floats:
+    def ring(x: tuple[float, float], side: float, z: float) -> list[tuple[float, float, float]]:
+        return [(x[0], -side, z), (x[1], -side, z), (x[1], side, z), (x[0], side, z)]
+
+    return np.array(ring(low, side_low, z0) + ring(high, side_high, z1))
+
+
+def _prism(sides: int, radius: float, z0: float, z1: float) -> tuple[Floats, NDArray[np.int64]]:
+    angle = np.arange(sides) / sides * 2 * np.pi
+    ring = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+    vertices = np.concatenate([np.column_stack([ring, np.full(sides, z)]) for z in (z0, z1)])
+    i, j = np.arange(sides), (np.arange(sides) + 1) % sides
+    walls = np.concatenate([np.stack([i, j, j + sides], 1), np.stack([i, j + sides, i + sides], 1)])
+    fan = np.arange(1, sides - 1)
+    zero = np.zeros_like(fan)
+    caps = np.concatenate([np.stack([zero, fan + 1, fan], 1), np.stack([zero, fan, fan + 1], 1) + sides])
+    return vertices, np.concatenate([walls, caps])
+
+
+def _sphere(count: int) -> tuple[Floats, NDArray[np.int64]]:
+    """Evenly spread unit vectors (a Fibonacci lattice) and the triangles of their hull, facing outward."""
+    k = np.arange(count) + 0.5
+    z, turn = 1 - 2 * k / count, np.pi * (1 + 5**0.5) * k
+    flat = np.sqrt(1 - z**2)
+    points = np.stack([flat * np.cos(turn), flat * np.sin(turn), z], axis=1)
+    faces = ConvexHull(points).simplices.astype(np.int64)
+    a, b, c = (points[faces[:, i]] for i in range(3))
+    inward = np.einsum("ij,ij->i", np.cross(b - a, c - a), a) < 0
+    faces[inward] = faces[inward][:, ::-1]
+    return points, faces
+
+
+def place_trees(trees: Trees, terrain: Terrain, tints: Floats, rng: np.random.Generator) -> Placements:
+    """Where every tree stands; species 1 is a conifer, all others broadleaved. ``tints`` (k, 3) are crown
+    reflectances.
+    """
+    n = len(trees)
+    conifer = trees.species == 1
+    prototype = np.where(conifer, BROADLEAF + rng.integers(CONIFER, size=n), rng.integers(BROADLEAF, size=n))
+    foot = terrain.sample(trees.xy) if n else np.zeros(0)
+    tint = tints[rng.integers(len(tints), size=n)] * rng.lognormal(0, 0.16, (n, 1)) * rng.lognormal(0, 0.05, (n, 3))
+    return Placements(
+        np.column_stack([trees.xy, foot]),
+        rng.uniform(0, 2 * np.pi, n),
+        np.column_stack([trees.radius, trees.radius, trees.height]),
+        prototype,
+        np.clip(np.where(conifer[:, None], tint * 0.75, tint), 0.005, 0.5),
+    )
+
+
+def place_vehicles(vehicles: Vehicles, terrain: Terrain) -> Placements:
+    """Where every car stands, on its wheels."""
+    n = len(vehicles)
+    foot = terrain.sample(vehicles.xy) if n else np.zeros(0)
+    return Placements(
+        np.column_stack([vehicles.xy, foot]),
+        vehicles.heading,
+        np.ones((n, 3)),
+        vehicles.kind.astype(np.int64),
+        CAR_COLOURS[vehicles.colour % len(CAR_COLOURS)],
+    )

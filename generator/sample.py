@@ -1,0 +1,206 @@
+"""One sample: where to look, how high the water stands, when the pictures are taken, and what is then true."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import shapely
+from mage.generator.labels import Truth
+from mage.generator.place import Place, safe_name
+from mage.generator.plan import ShardJob
+from mage.generator.props import Placements, place_vehicles
+from mage.generator.sky import Light, clear_light, sun_position
+from mage.scenes.dataset.schema import (
+    BuildingRecord,
+    DateRecord,
+    GridRecord,
+    Ring,
+    RoadRecord,
+    SampleRecord,
+)
+from mage.scenes.grid import Grid
+from mage.scenes.hazards.flood import sample_flood
+from mage.scenes.impact import Impact
+from mage.scenes.recipe import LightPart
+from mage.scenes.traffic import park_vehicles
+from numpy.typing import NDArray
+
+SENSOR = "nadir-rgb"
+GOLDEN = 0.6180339887498949  # low-discrepancy step: any number of samples spreads evenly over the city
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draft:
+    """Everything about a sample but its pictures."""
+
+    key: str
+    index: int
+    grid: Grid
+    impact: Impact
+    lights: tuple[Light, Light]
+    vehicles: tuple[Placements, Placements]
+    labels: dict[str, NDArray[Any]]
+    record: SampleRecord
+
+
+def draw_sample(job: ShardJob, index: int, place: Place, arrival: NDArray[np.float64]) -> Draft:
+    """Draw sample ``index`` of a recipe and compute its truth; a pure function of recipe, seed and index.
+
+    ``arrival`` are the city's :func:`mage.scenes.hazards.flood.arrival_levels`.
+    """
+    rng = job.rng(index)
+    recipe, city = job.recipe, place.city
+    grid = choose_tile(job, index, place, rng)
+    impact = sample_flood(rng, city, recipe.hazard, grid, arrival=arrival)
+    lights, dates = _draw_dates(recipe.light, city.latitude, rng)
+    vehicles = tuple(place_vehicles(park_vehicles(rng, city, place.style), city.ground) for _ in range(2))
+    truth = Truth(place, grid)
+    before, after = truth.before(vehicles[0]), truth.after(vehicles[1], impact)
+    labels = {f"pre_{k}": v for k, v in before.items()} | {f"post_{k}": v for k, v in after.items()}
+    key = f"{safe_name(city.name)}-{recipe.hazard.kind}-{index:06d}"
+    record = SampleRecord(
+        key=key,
+        index=index,
+        city=city.name,
+        event=f"{safe_name(city.name)}-{recipe.hazard.kind}-{recipe.seed}",
+        hazard=impact.hazard,
+        parameters={k: _tidy(v) for k, v in impact.parameters.items()},
+        split="train",
+        seed=recipe.seed,
+        recipe_hash=job.recipe_hash,
+        grid=_grid_record(grid, place),
+        pre=dates[0],
+        post=dates[1],
+        buildings=[_building(place, impact, grid, int(i), n + 1) for n, i in enumerate(truth.buildings())],
+        roads=[_road(place, impact, grid, int(i), n + 1) for n, i in enumerate(truth.edges())],
+        pixels={name: _pixels(labels[name]) for name in ("pre_class", "post_class", "post_damage")},
+        inferred=list(city.inferred),
+    )
+    return Draft(key, index, grid, impact, lights, (vehicles[0], vehicles[1]), labels, record)
+
+
+def choose_tile(job: ShardJob, index: int, place: Place, rng: np.random.Generator) -> Grid:
+    """The tile of a sample: around a building, with buildings taken in turn all over the city, kept within the
+    city's bounds.
+    """
+    output, city = job.recipe.output, place.city
+    west, south, east, north = city.bounds
+    centres = np.array([b.footprint.centroid.coords[0] for b in city.buildings])
+    order = np.argsort(_morton(centres, city.bounds), kind="stable")
+    start = job.rng(2**32 + 2).random()
+    x, y = centres[order[int((start + index * GOLDEN) % 1.0 * len(order))]]
+    side = output.size * output.gsd
+    x, y = np.array([x, y]) + rng.uniform(-0.25, 0.25, 2) * side
+    x = np.clip(x, west + side / 2, max(east - side / 2, west + side / 2))
+    y = np.clip(y, south + side / 2, max(north - side / 2, south + side / 2))
+    # whole pixels of the map, so that tiles of one city share one lattice
+    snapped = np.round(np.array([x, y]) / output.gsd) * output.gsd
+    return Grid.around(float(snapped[0]), float(snapped[1]), output.size, output.gsd)
+
+
+def _morton(points: NDArray[np.float64], bounds: tuple[float, float, float, float]) -> NDArray[np.int64]:
+    """Position of each point along a curve that keeps neighbours together (Morton order, 10 bits an axis)."""
+    west, south, east, north = bounds
+    extent = max(east - west, north - south)
+    cells = np.clip(((points - (west, south)) / extent * 1023).astype(np.int64), 0, 1023)
+    bits = np.arange(10)
+    spread = ((cells[:, :, None] >> bits & 1) << (2 * bits)).sum(axis=2)
+    return np.asarray(spread[:, 0] | spread[:, 1] << 1)
+
+
+def _draw_dates(
+    part: LightPart, latitude: float, rng: np.random.Generator
+) -> tuple[tuple[Light, Light], tuple[DateRecord, DateRecord]]:
+    lights, records = [], []
+    for day in (part.pre, part.post):
+        hour = float(rng.uniform(*part.hours))
+        sun = sun_position(date.fromisoformat(day), hour, latitude)
+        lights.append(clear_light(sun, float(rng.uniform(0.08, 0.3))))
+        minutes = int(hour * 60)
+        records.append(
+            DateRecord(
+                capture_date=f"{day}T{minutes // 60:02d}:{minutes % 60:02d}:00",
+                sun_azimuth=round(float(np.degrees(sun.azimuth)), 3),
+                sun_elevation=round(float(np.degrees(sun.elevation)), 3),
+                off_nadir_angle=0.0,
+                target_azimuth=0.0,
+                sensor=SENSOR,
+            )
+        )
+    return (lights[0], lights[1]), (records[0], records[1])
+
+
+def _grid_record(grid: Grid, place: Place) -> GridRecord:
+    x, y = place.city.origin
+    return GridRecord(
+        rows=grid.rows,
+        columns=grid.columns,
+        west=round(grid.west + x, 3),
+        north=round(grid.north + y, 3),
+        gsd=grid.gsd,
+        crs=place.city.crs,
+    )
+
+
+def _building(place: Place, impact: Impact, grid: Grid, index: int, number: int) -> BuildingRecord:
+    building = place.city.buildings[index]
+    visible = shapely.intersection(place.outlines[index], shapely.box(*grid.bounds))
+    polygons = [p for p in _parts(visible, "Polygon") if p.area > 0]
+    return BuildingRecord(
+        id=number,
+        source_id=building.id,
+        polygons_px=[[_pixel_ring(r, grid) for r in (p.exterior, *p.interiors)] for p in polygons],
+        polygons_map=[[_map_ring(r, place) for r in (p.exterior, *p.interiors)] for p in polygons],
+        height=round(building.height, 3),
+        occupancy=building.occupancy,
+        depth_max=round(float(impact.intensity[index]), 3),
+        depth_at_image=round(float(impact.intensity[index]), 3),
+        wet_share=round(float(impact.wet_share[index]), 4),
+        p_grade=[round(float(p), 6) for p in impact.p_grade[index]],
+        ems98=int(impact.ems98[index]),
+        visible=int(impact.visible[index]),
+        jds=int(impact.jds[index]),
+        loss=round(float(impact.loss[index]), 4),
+        inferred=list(building.inferred),
+    )
+
+
+def _road(place: Place, impact: Impact, grid: Grid, index: int, number: int) -> RoadRecord:
+    edge = place.city.roads.edges[index]
+    lines = _parts(shapely.intersection(edge.line, shapely.box(*grid.bounds)), "LineString")
+    return RoadRecord(
+        id=number,
+        edge=index,
+        lines_px=[_pixel_ring(line, grid) for line in lines],
+        lines_map=[_map_ring(line, place) for line in lines],
+        width=round(edge.width, 3),
+        kind=edge.kind,
+        depth_max=round(float(impact.road_depth[index]), 3),
+        car=bool(impact.car[index]),
+        truck=bool(impact.truck[index]),
+        inferred=edge.inferred,
+    )
+
+
+def _parts(geometry: shapely.Geometry, kind: str) -> list[Any]:
+    return [g for g in shapely.get_parts(geometry) if g.geom_type == kind and not g.is_empty]
+
+
+def _pixel_ring(ring: Any, grid: Grid) -> Ring:
+    return [(float(x), float(y)) for x, y in np.round(grid.to_pixel(np.asarray(ring.coords)[:, :2]), 2)]
+
+
+def _map_ring(ring: Any, place: Place) -> Ring:
+    return [(float(x), float(y)) for x, y in np.round(np.asarray(ring.coords)[:, :2] + place.city.origin, 3)]
+
+
+def _pixels(raster: NDArray[Any]) -> dict[str, int]:
+    values, counts = np.unique(raster, return_counts=True)
+    return {str(int(v)): int(c) for v, c in zip(values, counts, strict=True)}
+
+
+def _tidy(value: float | int | str | None) -> float | int | str | None:
+    return round(float(value), 4) if isinstance(value, float) else value

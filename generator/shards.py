@@ -1,0 +1,105 @@
+"""Rendering a shard: the one pure function that every runner calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from mage.generator.blender.engine import Device, start_engine
+from mage.generator.blender.stage import Stage
+from mage.generator.build import build_place
+from mage.generator.ground import paint
+from mage.generator.place import Place
+from mage.generator.plan import ShardJob
+from mage.generator.sample import Draft, draw_sample
+from mage.generator.sensors import expose, sample_radiometry
+from mage.scenes.dataset.schema import Sample, ShardRecord
+from mage.scenes.dataset.store import LocalStore, write_shard
+from mage.scenes.hazards.flood import arrival_levels
+from mage.scenes.terrain import depth_at
+from numpy.typing import NDArray
+
+RIVER, FLOOD = (0.135, 0.125, 0.07), (0.25, 0.215, 0.115)  # reflectances of Harvey's river before and flood after
+
+Seconds = dict[str, float]
+
+
+@dataclass(slots=True)
+class Studio:
+    """A place standing in Blender, kept between the jobs of one recipe."""
+
+    place: Place
+    stage: Stage
+    arrival: NDArray[np.float64]
+    device: Device
+    seconds: Seconds = field(default_factory=dict)
+
+
+def open_studio(job: ShardJob, threads: int) -> Studio:
+    """Build the job's city in memory and in Blender."""
+    seconds: Seconds = {}
+    with _timed(seconds, "city"):
+        place = build_place(job)
+        arrival = arrival_levels(place.city)
+    with _timed(seconds, "scene"):
+        device = start_engine(job.recipe.render, threads)
+        stage = Stage(place)
+    return Studio(place, stage, arrival, device, seconds)
+
+
+def render_shard(
+    job: ShardJob, store: LocalStore, studio: Studio, report: Callable[[str, Seconds], None]
+) -> ShardRecord:
+    """Render all samples of a job and publish them as one shard; ``report`` hears of each sample's key and timings."""
+
+    def samples() -> Iterator[Sample]:
+        for index in range(job.first, job.first + job.count):
+            sample, seconds = render_sample(job, index, studio)
+            yield sample
+            report(sample.record.key, seconds)
+
+    return write_shard(store, job.name, samples(), job.recipe_hash)
+
+
+def render_sample(job: ShardJob, index: int, studio: Studio) -> tuple[Sample, Seconds]:
+    """One sample and the seconds that its stages took."""
+    seconds: Seconds = {}
+    with _timed(seconds, "labels"):
+        draft = draw_sample(job, index, studio.place, studio.arrival)
+    images = {}
+    for k, date in enumerate(("pre", "post")):
+        images[date] = _photograph(job, draft, k, studio, seconds)
+    return Sample(draft.record, images, draft.labels), seconds
+
+
+def _photograph(job: ShardJob, draft: Draft, date: int, studio: Studio, seconds: Seconds) -> NDArray[np.uint8]:
+    place = studio.place
+    levels, turbidity = place.water_levels, RIVER
+    if date == 1:
+        # where the flood covers the river, its level is the one to see
+        levels, turbidity = np.fmax(levels, draft.impact.levels), FLOOD
+    rng = job.rng(draft.index, 1 + date)
+    with _timed(seconds, "ground"):
+        fine = draft.grid.resampled(2)
+        depth = depth_at(place.city.ground, levels, fine.points().reshape(*fine.shape, 2))
+        painting = paint(place, fine, depth, turbidity)
+    with _timed(seconds, "render"):
+        reflected = studio.stage.photograph(draft.grid, draft.lights[date], painting, draft.vehicles[date], levels)
+    with _timed(seconds, "sensor"):
+        return expose(reflected, sample_radiometry(rng), rng)
+
+
+class _timed:  # noqa: N801 - reads as a statement
+    """Add the wall seconds of a block to a stage."""
+
+    def __init__(self, seconds: Seconds, stage: str) -> None:
+        self._seconds, self._stage = seconds, stage
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_: Any) -> None:
+        self._seconds[self._stage] = self._seconds.get(self._stage, 0.0) + time.perf_counter() - self._start
