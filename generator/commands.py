@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
 from mage.scenes.errors import MageError, MissingExtraError
 
 RecipeName = Annotated[str, typer.Argument(help="A bundled recipe (flood) or a .yaml file.")]

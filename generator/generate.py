@@ -10,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from mage.generator.plan import Plan, make_plan
 from mage.generator.report import write_report
 from mage.generator.runners.local import Event, run_local
@@ -18,7 +20,6 @@ from mage.scenes.dataset.schema import DatasetRecord, ShardRecord
 from mage.scenes.dataset.store import LocalStore, shard_is_done
 from mage.scenes.errors import DatasetError
 from mage.scenes.recipe import Recipe
-from tqdm import tqdm
 
 LOG = "log.jsonl"
 

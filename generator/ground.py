@@ -15,16 +15,17 @@ import cv2
 import numpy as np
 import shapely
 import shapely.ops
+from numpy.typing import NDArray
+from rasterio.features import rasterize
+from rasterio.transform import Affine
+from scipy.ndimage import distance_transform_edt
+
 from mage.generator.colour import reflectance
 from mage.generator.noise import fractal, value_noise
 from mage.generator.place import Place
 from mage.scenes.dataset.schema import LandClass
 from mage.scenes.grid import Grid
 from mage.scenes.style import Style
-from numpy.typing import NDArray
-from rasterio.features import rasterize
-from rasterio.transform import Affine
-from scipy.ndimage import distance_transform_edt
 
 Raster = NDArray[np.float32]
 

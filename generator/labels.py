@@ -7,6 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from mage.generator.ground import CLASS_OF_COVER, cover_of, road_ids
 from mage.generator.place import Place
 from mage.generator.props import Placements, tree_prototypes, vehicle_prototypes
@@ -15,7 +17,6 @@ from mage.scenes.dataset.schema import LandClass
 from mage.scenes.grid import Grid
 from mage.scenes.impact import Impact
 from mage.scenes.terrain import depth_at
-from numpy.typing import NDArray
 
 CENTIMETRES = 100.0
 

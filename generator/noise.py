@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from mage.scenes.grid import Grid
 from numpy.typing import NDArray
+
+from mage.scenes.grid import Grid
 
 Raster = NDArray[np.float32]
 

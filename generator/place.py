@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
+from shapely import STRtree
+
 from mage.generator.colour import reflectance
 from mage.generator.props import Placements, place_trees
 from mage.scenes.city import Building, City
@@ -14,8 +17,6 @@ from mage.scenes.mesh import Mesh, Surface, concatenate
 from mage.scenes.sources.clutter import roof_clutter
 from mage.scenes.sources.relief import normal_levels
 from mage.scenes.style import Style, Swatch
-from numpy.typing import NDArray
-from shapely import STRtree
 
 Floats = NDArray[np.float64]
 

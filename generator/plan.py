@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from mage.scenes.errors import CityError
 from mage.scenes.recipe import Recipe
 

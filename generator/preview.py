@@ -8,6 +8,8 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
+
 from mage.generator.generate import generate
 from mage.scenes.dataset.codec import decode_sample
 from mage.scenes.dataset.index import open_dataset
@@ -18,7 +20,6 @@ from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.errors import DatasetError
 from mage.scenes.recipe import Recipe
 from mage.scenes.sources import read_city
-from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
 COLUMNS = 5

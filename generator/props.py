@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import ConvexHull
+
 from mage.generator.colour import reflectance
 from mage.scenes.city import Trees
 from mage.scenes.impact import Vehicles
 from mage.scenes.mesh import Mesh, Surface, empty_mesh, planar_uv
 from mage.scenes.terrain import Terrain
-from numpy.typing import NDArray
-from scipy.spatial import ConvexHull
 
 Floats = NDArray[np.float64]
 
@@ -76,15 +77,15 @@ def tree_prototypes() -> tuple[Mesh, ...]:
 
 
 def _crown(rng: np.random.Generator, *, conifer: bool) -> Mesh:
-    directions, triangles = _sphere(700)
-    count, width = (42, 0.20) if conifer else (34, 0.27)
+    directions, triangles = _sphere(1100)
+    count, width = (90, 0.15) if conifer else (75, 0.17)
     lobes = rng.normal(size=(count, 3))
     lobes /= np.linalg.norm(lobes, axis=1, keepdims=True)
-    size = rng.uniform(0.5, 1.0, count)
+    size = rng.uniform(0.35, 1.0, count)
     bump = (size * np.exp(-(np.arccos(np.clip(directions @ lobes.T, -1, 1)) ** 2) / (2 * width**2))).max(axis=1)
     outline = 1 + 0.12 * np.sin(np.arctan2(directions[:, 1], directions[:, 0]) * rng.integers(2, 5) + rng.uniform(0, 6))
     grain = rng.normal(0, 0.025, len(directions))
-    radius = (0.70 + 0.30 * bump) * outline + grain
+    radius = (0.66 + 0.34 * bump) * outline + grain
     body = directions * radius[:, None]
     body[:, :2] /= np.abs(body[:, :2]).max()
     z = np.interp(body[:, 2], (body[:, 2].min(), body[:, 2].max()), (-1, 1))
@@ -93,7 +94,7 @@ def _crown(rng: np.random.Generator, *, conifer: bool) -> Mesh:
         body[:, 2] = 0.55 + 0.45 * z
     else:
         body[:, 2] = 0.62 + 0.38 * z
-    shade = np.clip(0.45 + 0.65 * bump + 0.10 * z + rng.normal(0, 0.09, len(z)), 0.25, 1.3)
+    shade = np.clip(0.35 + 0.8 * bump + 0.08 * z + rng.normal(0, 0.2, len(z)), 0.2, 1.6)
     trunk, trunk_faces = _prism(6, 0.05, 0.0, 0.55)
     vertices = np.concatenate([body, trunk])
     faces = np.concatenate([triangles, trunk_faces + len(body)]).astype(np.int32)
@@ -178,7 +179,9 @@ def place_trees(trees: Trees, terrain: Terrain, tints: Floats, rng: np.random.Ge
     conifer = trees.species == 1
     prototype = np.where(conifer, BROADLEAF + rng.integers(CONIFER, size=n), rng.integers(BROADLEAF, size=n))
     foot = terrain.sample(trees.xy) if n else np.zeros(0)
-    tint = tints[rng.integers(len(tints), size=n)] * rng.lognormal(0, 0.16, (n, 1)) * rng.lognormal(0, 0.05, (n, 3))
+    # a crown's colour in imagery is that of leaves half in their own shade: leaves reflect more than it shows
+    leaves = 1.6 * (0.8 * tints + 0.2 * tints.mean(axis=1, keepdims=True))
+    tint = leaves[rng.integers(len(tints), size=n)] * rng.lognormal(0, 0.16, (n, 1)) * rng.lognormal(0, 0.05, (n, 3))
     return Placements(
         np.column_stack([trees.xy, foot]),
         rng.uniform(0, 2 * np.pi, n),

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
+from numpy.typing import NDArray
+
 from mage.scenes.grid import Grid
 from mage.scenes.mesh import Mesh
-from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
+
 from mage.generator.labels import Truth
 from mage.generator.place import Place, safe_name
 from mage.generator.plan import ShardJob
@@ -26,7 +28,6 @@ from mage.scenes.hazards.flood import sample_flood
 from mage.scenes.impact import Impact
 from mage.scenes.recipe import LightPart
 from mage.scenes.traffic import park_vehicles
-from numpy.typing import NDArray
 
 SENSOR = "nadir-rgb"
 GOLDEN = 0.6180339887498949  # low-discrepancy step: any number of samples spreads evenly over the city

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from mage.generator.colour import BLACK, GAIN, to_srgb
 from numpy.typing import NDArray
+
+from mage.generator.colour import BLACK, GAIN, to_srgb
 
 Image = NDArray[np.float32]
 
@@ -46,7 +47,7 @@ def sample_radiometry(rng: np.random.Generator) -> Radiometry:
         black=tuple(float(b) for b in BLACK * lift),  # type: ignore[arg-type]
         gain=tuple(float(gain * (1 + t)) for t in tint),  # type: ignore[arg-type]
         psf=float(rng.uniform(0.42, 0.68)),
-        sharpen=float(rng.uniform(0.1, 0.5)),
+        sharpen=float(rng.uniform(0.2, 0.8)),
         noise=float(rng.uniform(0.5, 1.7)),
         chroma=float(rng.uniform(0.6, 1.2)),
     )

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from mage.generator.blender.engine import Device, start_engine
 from mage.generator.blender.stage import Stage
 from mage.generator.build import build_place
@@ -20,7 +22,6 @@ from mage.scenes.dataset.schema import Sample, ShardRecord
 from mage.scenes.dataset.store import LocalStore, write_shard
 from mage.scenes.hazards.flood import arrival_levels
 from mage.scenes.terrain import depth_at
-from numpy.typing import NDArray
 
 RIVER, FLOOD = (0.135, 0.125, 0.07), (0.25, 0.215, 0.115)  # reflectances of Harvey's river before and flood after
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from mage.scenes.mesh import Mesh
-from mage.scenes.terrain import Terrain
 from numpy.typing import NDArray
 from shapely.geometry import LineString, MultiPolygon, Polygon
+
+from mage.scenes.mesh import Mesh
+from mage.scenes.terrain import Terrain
 
 Floats = NDArray[np.float64]
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from mage.scenes.city import City
 from numpy.typing import NDArray
+
+from mage.scenes.city import City
 
 Floats = NDArray[np.float64]
 

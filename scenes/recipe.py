@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
 from mage.scenes.errors import RecipeError
 from mage.scenes.yamlio import parse_yaml, read_yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 
 def _ascending(pair: tuple[float, float]) -> tuple[float, float]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from mage.scenes.mesh import Mesh, Surface, planar_uv
 from numpy.typing import NDArray
+
+from mage.scenes.mesh import Mesh, Surface, planar_uv
 
 Floats = NDArray[np.float64]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from mage.scenes.errors import RecipeError
 
 LARGEST = 1 << 20  # bytes; a recipe is a page, not a data file

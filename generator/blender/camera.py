@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bpy
+
 from mage.scenes.grid import Grid
 
 

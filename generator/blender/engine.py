@@ -12,9 +12,10 @@ from pathlib import Path
 
 import bpy
 import numpy as np
+from numpy.typing import NDArray
+
 from mage.scenes.errors import RenderError
 from mage.scenes.recipe import RenderPart
-from numpy.typing import NDArray
 
 DEVICE_ORDER = ("OPTIX", "CUDA", "HIP", "METAL", "ONEAPI")  # the fastest interface of each vendor first
 

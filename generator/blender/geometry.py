@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import bpy
 import numpy as np
+from numpy.typing import NDArray
+
 from mage.generator.props import Placements
 from mage.scenes.mesh import Mesh
-from numpy.typing import NDArray
 
 
 def add_mesh(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import bpy
 import numpy as np
+from mathutils import Vector
+
 from mage.generator.blender.materials import float_image
 from mage.generator.sky import Light, sky_dome
-from mathutils import Vector
 
 SUN_ANGLE = np.radians(0.533)  # mean apparent diameter of the sun's disc
 
@@ -31,6 +32,8 @@ def set_light(light: Light) -> None:
 def _sky_world() -> bpy.types.World:
     world = bpy.data.worlds.new("sky")
     world.use_nodes = True
+    # Blender's own choice of importance map costs 0.75 of the whole rendering again; the dome is smooth and needs little
+    world.cycles.sampling_method, world.cycles.sample_map_resolution = "MANUAL", 128
     nodes, links = world.node_tree.nodes, world.node_tree.links
     nodes.clear()
     dome = nodes.new("ShaderNodeTexEnvironment")

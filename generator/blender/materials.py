@@ -6,9 +6,10 @@ from typing import Any
 
 import bpy
 import numpy as np
+from numpy.typing import NDArray
+
 from mage.generator.noise import fractal
 from mage.scenes.grid import Grid
-from numpy.typing import NDArray
 
 STAIN_SIDE, STAIN_PIXELS = 64.0, 512  # metres and pixels of the weathering texture, which repeats
 

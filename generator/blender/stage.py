@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import bpy
 import numpy as np
+from numpy.typing import NDArray
+
 from mage.generator.blender.camera import aim
 from mage.generator.blender.engine import purge, render_array
 from mage.generator.blender.geometry import add_mesh, add_object, add_placements, remove_object
@@ -20,7 +22,6 @@ from mage.generator.place import Place
 from mage.generator.props import Placements, tree_prototypes, vehicle_prototypes
 from mage.generator.sky import Light
 from mage.scenes.grid import Grid
-from numpy.typing import NDArray
 
 SHADOW_REACH = 60.0  # metres around a tile whose trees still throw shadows into it
 

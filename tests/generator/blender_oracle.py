@@ -1,0 +1,76 @@
+"""Run in a process of its own: what Blender itself sees at pixel centres, and a photograph, of a scene in closed form.
+
+usage: python blender_oracle.py OUT.npz
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import bpy
+import numpy as np
+from scenes_in_closed_form import box_building, box_city, flat_terrain
+
+from mage.generator.blender.camera import aim
+from mage.generator.blender.engine import render_array, start_engine
+from mage.generator.blender.geometry import add_mesh, add_object
+from mage.generator.blender.stage import Stage
+from mage.generator.ground import paint
+from mage.generator.labels import Truth
+from mage.generator.place import prepare_place
+from mage.generator.props import place_vehicles
+from mage.generator.sky import clear_light, sun_position
+from mage.scenes.grid import Grid
+from mage.scenes.impact import Vehicles
+from mage.scenes.mesh import concatenate
+from mage.scenes.recipe import RenderPart
+from mage.scenes.style import load_style
+
+GRID = Grid.around(3.25, -1.75, 128, 0.5)
+
+
+def main() -> None:
+    """Save ids seen by Blender, ids seen by rays, and a photograph."""
+    rng = np.random.default_rng(4)
+    boxes = []
+    for i in range(24):
+        x, y = rng.uniform(-30, 30, 2)
+        w, d = rng.uniform(3, 12, 2)
+        boxes.append(box_building(f"b{i}", x, y, x + w, y + d, 2.0, float(rng.uniform(3, 15))))
+    city = box_city(tuple(boxes), flat_terrain(2.0))
+    place = prepare_place(city, load_style("suburb"), rng)
+    no_cars = place_vehicles(Vehicles(), city.ground)
+    start_engine(RenderPart(spp=1, denoise=False, device="cpu"), 2)
+    bpy.context.scene.cycles.filter_width = 0.01
+    seen = _ids_by_blender(place.fabric, place.owner)
+    start_engine(RenderPart(spp=4, device="cpu"), 2)
+    from datetime import date
+
+    light = clear_light(sun_position(date(2023, 6, 14), 12.0, 50.0))
+    painting = paint(place, GRID.resampled(2), None, (0.2, 0.2, 0.1))
+    photo = Stage(place).photograph(GRID, light, painting, no_cars, None)
+    np.savez(sys.argv[1], seen=seen, owner=Truth(place, GRID).owner, photo=photo, albedo=place.albedo)
+
+
+def _ids_by_blender(fabric: object, owner: np.ndarray) -> np.ndarray:
+    material = bpy.data.materials.new("id")
+    material.use_nodes = True
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    nodes.clear()
+    tint = nodes.new("ShaderNodeAttribute")
+    tint.attribute_name = "tint"
+    emission, output = nodes.new("ShaderNodeEmission"), nodes.new("ShaderNodeOutputMaterial")
+    links.new(tint.outputs["Vector"], emission.inputs["Color"])
+    links.new(emission.outputs["Emission"], output.inputs["Surface"])
+    colour = np.repeat((owner + 1)[:, None], 3, axis=1).astype(np.float32)
+    mesh, _ = concatenate([fabric])  # type: ignore[list-item]
+    add_object("ids", add_mesh("ids", mesh, material, colour))
+    aim(GRID, 60.0)
+    return np.rint(render_array(*GRID.shape)[..., 0]).astype(int) - 1
+
+
+if __name__ == "__main__":
+    main()
+    sys.stdout.flush()
+    os._exit(0)

@@ -1,0 +1,213 @@
+"""The command from recipe to dataset, with Blender, on a city of a few houses and tiny pictures."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mage.scenes.dataset.tar import TarIndex
+
+TINY = [
+    "--size",
+    "64",
+    "--spp",
+    "1",
+    "--set",
+    "city.extent=160",
+    "--set",
+    "output.shard_size=1",
+    "--set",
+    "output.gsd=1.0",
+]
+
+
+def mage(*arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mage.scenes.cli", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    if check:
+        assert done.returncode == 0, done.stderr
+    return done
+
+
+def labels_of(root: Path) -> dict[str, bytes]:
+    found = {}
+    for shard in sorted((root / "shards").glob("*.tar")):
+        with TarIndex(shard) as tar:
+            for key in tar.keys:
+                for field in tar.members(key):
+                    if field not in ("pre.png", "post.png"):
+                        found[f"{key}.{field}"] = tar.read(key, field)
+    return found
+
+
+def shard_hashes(root: Path) -> dict[str, str]:
+    return {f.name: json.loads(f.read_text())["labels_sha256"] for f in sorted((root / "shards").glob("*.json"))}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("generated") / "dataset"
+    mage("generate", "flood", *TINY, "--count", "2", "--out", root)
+    return root
+
+
+def test_what_is_generated_is_whole_and_says_what_it_holds(dataset: Path) -> None:
+    assert mage("verify", dataset).returncode == 0
+    facts = json.loads(mage("info", dataset, "--json").stdout)
+    assert facts["counts"]["samples"] == 2
+    assert facts["counts"]["buildings"] > 0
+    assert "https://" not in (dataset / "report.html").read_text()
+
+
+def test_the_same_seed_gives_the_same_bytes_and_a_rerun_renders_only_what_is_missing(
+    dataset: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(dataset, copy)
+    (copy / "shards" / "train-000001.json").unlink()
+    (copy / "dataset.json").unlink()
+    kept = (copy / "shards" / "train-000000.tar").stat().st_mtime_ns
+    assert mage("verify", copy, check=False).returncode == 1
+    mage("generate", "flood", *TINY, "--count", "2", "--out", copy)
+    assert (copy / "shards" / "train-000000.tar").stat().st_mtime_ns == kept
+    assert labels_of(copy) == labels_of(dataset)
+    assert shard_hashes(copy) == shard_hashes(dataset)
+    # Cycles on the CPU repeats itself to the bit, so the pictures agree as well
+    for name in ("train-000000.tar", "train-000001.tar"):
+        assert (copy / "shards" / name).read_bytes() == (dataset / "shards" / name).read_bytes()
+
+
+def test_another_seed_gives_other_scenes_and_one_folder_holds_one_dataset(dataset: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    mage("generate", "flood", *TINY, "--count", "1", "--seed", "7", "--out", other)
+    assert set(labels_of(other).values()).isdisjoint(
+        value for name, value in labels_of(dataset).items() if name.endswith("class.png")
+    )
+    refused = mage("generate", "flood", *TINY, "--count", "2", "--seed", "7", "--out", dataset, check=False)
+    assert refused.returncode == 2
+    assert "another recipe, seed or shard size" in refused.stderr
+    assert mage("verify", dataset).returncode == 0
+
+
+def test_a_real_city_is_generated(shared_data: Path, tmp_path: Path) -> None:
+    city = shared_data / "cityjson" / "denhaag_lod2_small.city.json"
+    mage("generate", "flood", *TINY[:4], "--city", city, "--count", "1", "--out", tmp_path / "d")
+    facts = json.loads(mage("info", tmp_path / "d", "--json").stdout)
+    assert facts["counts"]["samples"] == 1
+    assert mage("verify", tmp_path / "d").returncode == 0
+
+
+def start(*arguments: str | Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "mage.scenes.cli", *map(str, arguments)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def wait_for(condition: object, seconds: float = 90.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def workers_of(root: Path) -> list[int]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            parent = int((process / "stat").read_text().rsplit(")", 1)[1].split()[1])
+        except (OSError, IndexError, ValueError):
+            continue
+        if b"mage.generator.runners.worker" in words and parent in _drivers(root):
+            found.append(int(process.name))
+    return found
+
+
+def _drivers(root: Path) -> set[int]:
+    wanted = str(root).encode()
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if wanted in (process / "cmdline").read_bytes().split(b"\0"):
+                found.add(int(process.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.long
+def test_ctrl_c_leaves_nothing_that_passes_for_whole_and_a_rerun_completes_it(tmp_path: Path) -> None:
+    root = tmp_path / "dataset"
+    driver = start("generate", "flood", *TINY, "--count", "4", "--out", root)
+    wait_for(lambda: list(root.glob("shards/*.json")))
+    driver.send_signal(signal.SIGINT)
+    _, said = driver.communicate(timeout=60)
+    assert driver.returncode == 130
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert not workers_of(root)
+    broken = mage("verify", root, check=False)
+    assert broken.returncode == 1 or broken.returncode == 2
+    assert "dataset.json" in broken.stderr
+    mage("generate", "flood", *TINY, "--count", "4", "--out", root)
+    assert mage("verify", root).returncode == 0
+
+
+@pytest.mark.long
+def test_a_killed_worker_costs_a_retry_and_nothing_else(dataset: Path, tmp_path: Path) -> None:
+    root = tmp_path / "dataset"
+    driver = start("generate", "flood", *TINY, "--count", "2", "--out", root)
+    wait_for(lambda: list(root.glob("shards/*.json")))
+    for worker in workers_of(root):
+        os.kill(worker, signal.SIGKILL)
+    _, said = driver.communicate(timeout=120)
+    assert driver.returncode == 0, said
+    assert labels_of(root) == labels_of(dataset)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["generate", "floood"], "no such recipe"),
+        (["generate", "flood", "--city", "missing.gml"], "missing.gml: no such file"),
+        (["generate", "flood", "--set", "output.sizes=3"], "output.sizes: no such key"),
+        (["generate", "flood", "--set", "nonsense"], "key=value"),
+        (["generate", "flood", "--size", "7"], "output.size"),
+        (["generate", "flood", "--device", "abacus"], "render.device"),
+        (["preview", "nowhere"], "no such file, folder or recipe"),
+        (["verify", "nowhere"], "no such"),
+        (["info", "nowhere"], "no such"),
+    ],
+)
+def test_a_newcomers_mistake_ends_in_one_clear_sentence(arguments: list[str], words: str, tmp_path: Path) -> None:
+    if arguments[0] == "generate":
+        arguments = [*arguments, "--out", str(tmp_path / "out")]
+    done = mage(*arguments, check=False)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("error:")]) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_no_city_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    picture = tmp_path / "city.gml"
+    picture.write_bytes(b"\xff\xd8\xff\xe0" + bytes(200))
+    done = mage("generate", "flood", "--city", picture, "--out", tmp_path / "out", check=False)
+    assert done.returncode == 2
+    assert "city.gml" in done.stderr
+    assert not (tmp_path / "out" / "dataset.json").exists()
+
+
+def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    done = mage("generate", "flood", *TINY, "--out", tmp_path, check=False)
+    assert done.returncode == 2
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["thesis.txt"]
