@@ -24,13 +24,20 @@ def build_place(job: ShardJob) -> Place:
         CityError, RecipeError: the city's file or its style cannot be used.
     """
     recipe = job.recipe
-    style = load_style(recipe.city.style)
     rng = job.rng(CITY_STREAM)
     if recipe.city.file is None:
+        style = load_style(recipe.city.style or "suburb")
         city = build_city(style, recipe.city.extent, rng)
     else:
-        city = complete(_roomy(read_city(Path(recipe.city.file)), recipe), style, rng)
+        read = read_city(Path(recipe.city.file))
+        style = load_style(recipe.city.style or style_of(read))
+        city = complete(_roomy(read, recipe), style, rng)
     return prepare_place(city, style, job.rng(PAINT_STREAM))
+
+
+def style_of(city: City) -> str:
+    """The bundled style of the part of the world that a city lies in: ``suburb`` in the Americas, else ``european``."""
+    return "suburb" if city.crs is not None and -170 < city.longitude < -30 else "european"
 
 
 def _roomy(city: City, recipe: Recipe) -> City:

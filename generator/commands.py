@@ -109,7 +109,11 @@ def _generator() -> Any:
     from importlib.util import find_spec
 
     for module in ("bpy", "embreex", "shapely", "scipy", "rasterio", "pyproj", "lxml", "mapbox_earcut"):
-        if find_spec(module) is None:
+        try:
+            found = find_spec(module) is not None
+        except (ImportError, ValueError):  # a module that is there and broken, or blocked
+            found = False
+        if not found:
             raise MissingExtraError(module, "generator")
     from mage.generator.generate import generate as run
 

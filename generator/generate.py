@@ -17,7 +17,7 @@ from mage.generator.report import write_report
 from mage.generator.runners.local import Event, run_local
 from mage.scenes.dataset.index import finish_dataset
 from mage.scenes.dataset.schema import DatasetRecord, ShardRecord
-from mage.scenes.dataset.store import LocalStore, shard_is_done
+from mage.scenes.dataset.store import LocalStore, publish_text, shard_is_done
 from mage.scenes.errors import DatasetError
 from mage.scenes.recipe import Recipe
 
@@ -112,7 +112,7 @@ def _claim(root: Path, plan: Plan, store: LocalStore) -> dict[str, ShardRecord]:
         raise DatasetError("is not empty and holds no dataset of this recipe; choose another --out", file=root)
     store.clean_partial()
     (root / "dataset.json").unlink(missing_ok=True)  # whole again only when all shards are
-    store.publish(mark.name, lambda path: path.write_text(json.dumps(content) + "\n", encoding="utf-8"))
+    publish_text(store, mark.name, json.dumps(content) + "\n")
     done = {}
     for job in plan.jobs:
         record = shard_is_done(store, job.name, plan.recipe_hash)

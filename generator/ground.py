@@ -169,10 +169,9 @@ def _fading(mask: NDArray[np.bool_], grid: Grid, reach: float) -> Raster:
 def _asphalt(place: Place, grid: Grid, roads: NDArray[np.int32], fine: Raster, broad: Raster) -> Raster:
     base = _base(place.style, "asphalt")
     edges = place.city.roads.edges
-    # streets were laid in different years: a tone each
-    tone = np.random.default_rng(7).integers(len(base), size=len(edges) + 1)
-    factor = np.exp(np.random.default_rng(8).normal(0, 0.09, len(edges) + 1))
-    surface: Any = base[tone[roads]] * factor[roads][..., None]
+    # streets were laid in different years: quarter by quarter, and a little apart from each other
+    factor = np.exp(np.random.default_rng(8).normal(0, 0.05, len(edges) + 1))
+    surface: Any = _mixed(grid, base, 59, 170.0) * factor[roads][..., None]
     inside = distance_transform_edt(roads > 0, sampling=grid.gsd)
     patched = value_noise(grid, 5.0, 61) + 0.5 * value_noise(grid, 17.0, 67)
     surface = surface * np.exp(0.06 * fine + 0.07 * broad)

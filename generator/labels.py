@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mage.generator.ground import CLASS_OF_COVER, cover_of, road_ids
 from mage.generator.place import Place
 from mage.generator.props import Placements, tree_prototypes, vehicle_prototypes
-from mage.generator.rays import Hits, cast_down
+from mage.generator.rays import cast_down, cast_placements
 from mage.scenes.dataset.schema import LandClass
 from mage.scenes.grid import Grid
 from mage.scenes.impact import Impact
@@ -41,7 +41,7 @@ class Truth:
         carriageway = road_ids(place, grid)
         self._cover = cover_of(place, grid, carriageway)
         self.roads = np.where(self._stands, 0, carriageway)
-        self._trees = _cast(place.trees, tree_prototypes(), grid)
+        self._trees = cast_placements(place.trees, tree_prototypes(), grid)
         self._normal = self._centimetres(depth_at(place.city.ground, place.water_levels, self._points))
 
     @property
@@ -85,7 +85,7 @@ class Truth:
         return np.where((self._normal > 0) | self._stands, 0, depth).astype(np.uint16)
 
     def _both(self, vehicles: Placements, flood: NDArray[np.uint16]) -> dict[str, NDArray[Any]]:
-        cars = _cast(vehicles, vehicle_prototypes(), self.grid)
+        cars = cast_placements(vehicles, vehicle_prototypes(), self.grid)
         surface = np.where(self._stands, self._roof, self._terrain)
         water = self.water > 0
         land = CLASS_OF_COVER[self._cover]
@@ -94,10 +94,10 @@ class Truth:
         land[self._stands] = LandClass.BUILDING
         wet_top = surface + (np.where(water, self._normal, flood) / CENTIMETRES)
         top = surface.copy()
-        for hits, kind in ((cars, LandClass.VEHICLE), (self._trees, LandClass.TREE)):
-            above = hits.z > np.maximum(wet_top, top)
+        for z, kind in ((cars, LandClass.VEHICLE), (self._trees, LandClass.TREE)):
+            above = z > np.maximum(wet_top, top)
             land[above] = kind
-            top = np.where(above, hits.z, top)
+            top = np.where(above, z, top)
         return {
             "class": land,
             "building": self._numbered(self.owner, self.buildings()),
@@ -115,10 +115,6 @@ class Truth:
     @staticmethod
     def _centimetres(metres: NDArray[np.float64]) -> NDArray[np.uint16]:
         return np.clip(np.rint(metres * CENTIMETRES), 0, 65535).astype(np.uint16)
-
-
-def _cast(placements: Placements, prototypes: Any, grid: Grid) -> Hits:
-    return cast_down(placements.merged(placements.within(grid.bounds, prototypes), prototypes), grid)
 
 
 def _looked_up(building: NDArray[np.uint16], grades: NDArray[np.uint8]) -> NDArray[np.uint8]:

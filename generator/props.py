@@ -12,7 +12,7 @@ from scipy.spatial import ConvexHull
 from mage.generator.colour import reflectance
 from mage.scenes.city import Trees
 from mage.scenes.impact import Vehicles
-from mage.scenes.mesh import Mesh, Surface, empty_mesh, planar_uv
+from mage.scenes.mesh import Mesh, Surface, planar_uv
 from mage.scenes.terrain import Terrain
 
 Floats = NDArray[np.float64]
@@ -40,30 +40,17 @@ class Placements:
     def __len__(self) -> int:
         return len(self.position)
 
+    def radius(self, prototypes: tuple[Mesh, ...]) -> Floats:
+        """Radius (n,) of the circle around the foot that holds each copy seen from above, metres."""
+        reach = np.array([np.linalg.norm(p.vertices[:, :2], axis=1).max() for p in prototypes])
+        return reach[self.prototype] * self.scale[:, :2].max(axis=1, initial=0)
+
     def within(self, bounds: tuple[float, float, float, float], prototypes: tuple[Mesh, ...]) -> NDArray[np.int64]:
         """Positions in this list of the copies whose circle around the foot overlaps (west, south, east, north)."""
-        reach = np.array([np.abs(p.vertices[:, :2]).max() for p in prototypes]) * np.sqrt(2)
-        radius = (reach[self.prototype] if len(self) else np.zeros(0)) * self.scale[:, :2].max(axis=1, initial=0)
+        radius = self.radius(prototypes)
         west, south, east, north = bounds
         x, y = self.position[:, 0], self.position[:, 1]
         return np.flatnonzero((x + radius > west) & (x - radius < east) & (y + radius > south) & (y - radius < north))
-
-    def merged(self, which: NDArray[np.int64], prototypes: tuple[Mesh, ...]) -> Mesh:
-        """The copies ``which`` as one mesh in the world."""
-        if len(which) == 0:
-            return empty_mesh()
-        vertices, triangles, start = [], [], 0
-        for i in which:
-            shape = prototypes[self.prototype[i]]
-            c, s = np.cos(self.heading[i]), np.sin(self.heading[i])
-            scaled = shape.vertices * self.scale[i]
-            x, y = scaled[:, 0] * c - scaled[:, 1] * s, scaled[:, 0] * s + scaled[:, 1] * c
-            vertices.append(np.stack([x, y, scaled[:, 2]], axis=1) + self.position[i])
-            triangles.append(shape.triangles + start)
-            start += len(scaled)
-        corners, faces = np.concatenate(vertices), np.concatenate(triangles).astype(np.int32)
-        m = len(faces)
-        return Mesh(corners, faces, np.zeros(m, np.uint8), np.zeros((m, 3, 2), np.float32))
 
 
 @cache

@@ -106,7 +106,7 @@ def _show_version(wanted: bool) -> None:
 
 def _explain(error: BaseException) -> int:
     """Say in one line what went wrong, and return the exit code."""
-    if isinstance(error, _Stop | KeyboardInterrupt | typer.Abort):
+    if isinstance(error, _Stop | KeyboardInterrupt | typer.Abort | BrokenPipeError):
         return _stopped(error)
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else FAULT
@@ -131,12 +131,13 @@ def _is_usage(error: BaseException) -> bool:
 
 
 def _stopped(error: BaseException) -> int:
-    code = error.code if isinstance(error, _Stop) else INTERRUPTED
-    if code == INTERRUPTED:
+    piped = isinstance(error, BrokenPipeError) or (isinstance(error, _Stop) and error.code == PIPE_CLOSED)
+    if not piped:
         _tell("interrupted")
-    else:  # nobody reads any more: whatever is still in the buffer must not raise at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return code
+        return INTERRUPTED
+    # nobody reads any more: whatever is still in the buffer must not raise at exit
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return PIPE_CLOSED
 
 
 def _of_the_system(error: OSError) -> str:

@@ -2,8 +2,7 @@
 
 The crosswalk for shaking and wind follows the wording of the scales themselves (EMS-98: Gruenthal 1998; Joint Damage
 Scale: Gupta et al. 2019, xBD; HAZUS 6.1; BRIGHT: Chen et al. 2025; Copernicus EMS rapid mapping ``damage_gra``). It is
-    a
-proposal of this project, made because no published one exists.
+a proposal of this project, made because no published one exists.
 """
 
 from __future__ import annotations

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import date, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from mage.scenes.errors import RecipeError
 from mage.scenes.yamlio import parse_yaml, read_yaml
@@ -21,7 +22,27 @@ def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
     return pair
 
 
-Range = Annotated[tuple[float, float], AfterValidator(_ascending)]
+def _as_text(value: Any) -> Any:
+    """YAML reads a date without quotes as a date; both ways of writing it are meant alike."""
+    return value.isoformat() if isinstance(value, date) and not isinstance(value, datetime) else value
+
+
+def _is_date(text: str) -> str:
+    try:
+        if date.fromisoformat(text).isoformat() == text:
+            return text
+    except ValueError:
+        pass
+    raise ValueError("not a date as YYYY-MM-DD")
+
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Hour = Annotated[float, Field(ge=0, le=24)]
+_Stage = Annotated[float, Field(ge=0, le=30)]
+Shares = Annotated[tuple[_Share, _Share], AfterValidator(_ascending)]
+Hours = Annotated[tuple[_Hour, _Hour], AfterValidator(_ascending)]
+Stages = Annotated[tuple[_Stage, _Stage], AfterValidator(_ascending)]
+Date = Annotated[str, BeforeValidator(_as_text), AfterValidator(_is_date)]
 
 
 class _Part(BaseModel):
@@ -32,7 +53,9 @@ class CityPart(_Part):
     """Which city: a file, or none for the procedural one."""
 
     file: str | None = Field(None, description="CityJSON or CityGML file; none builds a procedural city")
-    style: str = Field("suburb", description="a style in assets/styles: palettes, trees, streets")
+    style: str | None = Field(
+        None, description="a style in assets/styles, or a file; none chooses by where the city is"
+    )
     extent: float = Field(640.0, ge=100, le=5000, description="side of the procedural city in metres")
 
 
@@ -40,8 +63,8 @@ class FloodPart(_Part):
     """A flood: how high, or how far."""
 
     kind: Literal["flood"] = "flood"
-    share: Range = Field((0.15, 0.65), description="share of a tile's open ground to flood, drawn per sample")
-    stage: Range | None = Field(None, description="metres above the water's normal level, drawn instead of `share`")
+    share: Shares = Field((0.15, 0.65), description="share of a tile's open ground to flood, drawn per sample")
+    stage: Stages | None = Field(None, description="metres above the water's normal level, drawn instead of `share`")
     highest: float = Field(4.0, gt=0, le=30, description="no stage exceeds this, metres")
     region: Literal["europe", "asia", "africa", "north_america", "south_america", "oceania"] = Field(
         "europe", description="depth-damage table for the economic loss"
@@ -51,9 +74,9 @@ class FloodPart(_Part):
 class LightPart(_Part):
     """When the two images are taken."""
 
-    pre: str = Field("2023-06-14", pattern=r"^\d{4}-\d{2}-\d{2}$", description="date of the image before")
-    post: str = Field("2023-07-02", pattern=r"^\d{4}-\d{2}-\d{2}$", description="date of the image after")
-    hours: Range = Field((10.0, 14.0), description="local solar time, drawn per date")
+    pre: Date = Field("2023-06-14", description="date of the image before")
+    post: Date = Field("2023-07-02", description="date of the image after")
+    hours: Hours = Field((10.0, 14.0), description="local solar time, drawn per date")
 
 
 class OutputPart(_Part):

@@ -67,7 +67,9 @@ class Streets(_Part):
         bend: how far a procedural street may leave its straight line.
         smallest_block: built-up ground (m²) below which neighbouring buildings count as one block.
         sunk: how far the carriageway lies below the lots.
-        straight: share of procedural crossings that are kept, the others become T-junctions or longer blocks.
+        straight: share of procedural strips of blocks whose cross streets run on from the strip before; where they
+            do not there are T-junctions, and as many blocks are joined.
+        forecourt: inferred paving (m) from the pavement to walls that stand so close to a street, 0 for none.
     """
 
     width: Span
@@ -76,6 +78,7 @@ class Streets(_Part):
     smallest_block: float = Field(gt=0)
     sunk: float = Field(ge=0, le=0.5)
     straight: Share
+    forecourt: Length
 
 
 class Houses(_Part):

@@ -10,7 +10,9 @@ import yaml
 
 from mage.scenes.errors import RecipeError
 
-LARGEST = 1 << 20  # bytes; a recipe is a page, not a data file
+LARGEST = 1 << 20  # characters; a recipe is a page, not a data file
+# what PyYAML lets out on a tag that does not fit its value, such as "!!bool perhaps"
+_TAG_ERRORS = (AttributeError, KeyError, IndexError, TypeError)
 
 
 class _Strict(yaml.SafeLoader):
@@ -24,7 +26,9 @@ class _Strict(yaml.SafeLoader):
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
+            if not isinstance(key, str | int | float | bool | None):
+                raise yaml.constructor.ConstructorError(None, None, "a key must be plain text", key_node.start_mark)
+            if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key '{key}' stands twice", key_node.start_mark
                 )
@@ -39,12 +43,10 @@ def parse_yaml(text: str, file: str | Path) -> Any:
         RecipeError: not YAML, an alias, a duplicate key, or more than 1 MiB; the message names file, line and column.
     """
     if len(text) > LARGEST:
-        raise RecipeError(
-            "too large for a recipe", file=file, expected=f"at most {LARGEST} bytes", found=f"{len(text)}"
-        )
+        raise RecipeError("too large for a recipe", file=file, expected=f"at most {LARGEST} characters", found="more")
     try:
         return yaml.load(text, _Strict)  # noqa: S506 - _Strict is a SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError, *_TAG_ERRORS) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise RecipeError(f"not valid YAML{where}: {getattr(error, 'problem', None) or error}", file=file) from None
@@ -53,8 +55,11 @@ def parse_yaml(text: str, file: str | Path) -> Any:
 def read_yaml(file: Path) -> Any:
     """The document in a file; see :func:`parse_yaml`."""
     try:
-        return parse_yaml(file.read_text(encoding="utf-8"), file)
+        with file.open(encoding="utf-8") as stream:
+            text = stream.read(LARGEST + 1)  # no more: whatever else the file may be, it ends here
     except FileNotFoundError:
         raise RecipeError("no such file", file=file) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"cannot be read as text: {error}", file=file) from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise RecipeError(f"cannot be read as text: {reason}", file=file) from None
+    return parse_yaml(text, file)

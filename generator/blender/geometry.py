@@ -45,14 +45,6 @@ def add_object(name: str, data: bpy.types.Mesh) -> bpy.types.Object:
     return thing
 
 
-def remove_object(thing: bpy.types.Object) -> None:
-    """Remove an object, and its mesh if nothing else uses it."""
-    data = thing.data
-    bpy.data.objects.remove(thing)
-    if data is not None and data.users == 0:
-        bpy.data.meshes.remove(data)
-
-
 def add_placements(
     name: str, placements: Placements, which: NDArray[np.int64], shapes: list[bpy.types.Mesh]
 ) -> list[bpy.types.Object]:

@@ -128,7 +128,7 @@ def tile_material(name: str, *, waves: bool = False) -> bpy.types.Material:
     ripple.inputs["Detail"].default_value = 3.0
     nodes.join(where, "Position", ripple, "Vector")
     bump = nodes.new("ShaderNodeBump")
-    bump.inputs["Strength"].default_value = 0.35
+    bump.inputs["Strength"].default_value = 0.12
     bump.inputs["Distance"].default_value = 0.25
     nodes.join(ripple, "Fac", bump, "Height")
     shader = nodes.new("ShaderNodeBsdfPrincipled")

@@ -109,9 +109,9 @@ def sample_members() -> list[str]:
 
 
 class Record(BaseModel):
-    """A strict, frozen record."""
+    """A strict, frozen record; its numbers are finite, since JSON has no others."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class GridRecord(Record):

@@ -32,6 +32,7 @@ Indices = NDArray[np.int64]
 WALL_SPACING, WALL_DISTANCE, ROAD_SPACING = 1.0, 0.5, 2.0  # metres between points, and from a wall to its points
 WET = 0.05  # metres at a wall from which on it counts as touched
 CAR_STOPS, TRUCK_STOPS = 0.3, 0.5  # metres of standing water that stop an ordinary car and an emergency vehicle
+RAMP = 8.0  # metres of a bridge beyond the water's edge, where the terrain under it is the river's bank
 
 
 def arrival_levels(city: City) -> Floats:
@@ -242,14 +243,24 @@ def _wall_points(city: City, normal: Floats) -> tuple[Floats, Indices]:
 
 
 def _on_roads(city: City, levels: Floats, normal: Floats) -> Floats:
-    """Deepest water on each road edge (e,); where an edge crosses permanent water it is a bridge and counts as dry."""
+    """Deepest water on each road edge (e,), where it is not a bridge: those stand above the terrain."""
     lines = np.array([edge.line for edge in city.roads.edges], dtype=object)
     points, owner = _along(lines, ROAD_SPACING, closed=False)
     xy = shapely.get_coordinates(points)
-    bridge = depth_at(city.ground, normal, xy) > 0
+    bridge = _bridges(depth_at(city.ground, normal, xy) > 0, owner)
     deepest = np.zeros(len(lines))
     np.maximum.at(deepest, owner, np.where(bridge, 0.0, depth_at(city.ground, levels, xy)))
     return deepest
+
+
+def _bridges(over_water: NDArray[np.bool_], owner: Indices) -> NDArray[np.bool_]:
+    """Points of roads over permanent water, and those up to the ramp's length before and behind it on the same edge."""
+    bridge = over_water.copy()
+    for gap in range(1, min(math.ceil(RAMP / ROAD_SPACING) + 1, len(owner))):
+        same = owner[gap:] == owner[:-gap]
+        bridge[gap:] |= over_water[:-gap] & same
+        bridge[:-gap] |= over_water[gap:] & same
+    return bridge
 
 
 def _along(lines: NDArray[np.object_], spacing: float, *, closed: bool) -> tuple[NDArray[np.object_], Indices]:

@@ -49,7 +49,7 @@ class Wing:
         corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * half
         if self.across:
             corners = np.stack([-corners[:, 1], corners[:, 0]], axis=1)
-        return corners + (self.x, self.y)
+        return np.asarray(corners + np.array([self.x, self.y]))
 
 
 _BOTTOM = [(0, 2, 1), (0, 3, 2)]

@@ -34,7 +34,7 @@ def test_blender_sees_the_same_building_at_every_pixel_centre(oracle: dict[str, 
 
 
 def test_the_photograph_lies_on_the_labels(oracle: dict[str, np.ndarray]) -> None:
-    """Shifting the labels by a pixel in any direction explains the picture less well than leaving them where they are."""
+    """Labels shifted by a pixel in any direction explain the picture less well than where they are."""
     luma, owner = oracle["photo"].mean(axis=-1), oracle["owner"]
 
     def unexplained(rows: int, columns: int) -> float:

@@ -211,3 +211,19 @@ def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
     done = mage("generate", "flood", *TINY, "--out", tmp_path, check=False)
     assert done.returncode == 2
     assert sorted(p.name for p in tmp_path.iterdir()) == ["thesis.txt"]
+
+
+def test_without_blender_the_command_says_what_to_install(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "class Block:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] == 'bpy': raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Block())\n"
+        "from mage.scenes.cli import main\n"
+        f"main(['generate', 'flood', '--out', {str(tmp_path / 'out')!r}])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "pip install 'mage-eo[generator]'" in done.stderr
+    assert not (tmp_path / "out").exists()

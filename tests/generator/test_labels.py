@@ -97,7 +97,6 @@ def test_trees_and_cars_lie_on_top_and_leave_building_and_damage_alone() -> None
 def test_roads_are_numbered_and_blocked_by_deep_water_only() -> None:
     place = one_box(roads=(LineString([(-64, 20), (64, 20)]), LineString([(-64, -20), (64, -20)])))
     truth = Truth(place, GRID)
-    x, y = GRID.centres()
     assert set(np.unique(truth.before(NO_CARS)["road"])) == {0, 1, 2}
     assert (truth.before(NO_CARS)["road"] > 0).sum() == 2 * 12 * 128
     shallow, deep = (truth.after(NO_CARS, flood(place.city, level=v)) for v in (2.2, 2.5))
@@ -107,7 +106,7 @@ def test_roads_are_numbered_and_blocked_by_deep_water_only() -> None:
 
 @pytest.mark.parametrize("name", ["rotterdam_delfshaven_lod2.city.json", "denhaag_lod2_small.city.json"])
 def test_real_buildings_agree_with_an_independent_rasterisation(shared_data: Path, name: str) -> None:
-    """IoU of the mask with the roof outlines seen from above, each pixel's centre asked of shapely, is at least 0.99."""
+    """IoU of the mask with the roofs seen from above, asked of shapely at each pixel's centre, is at least 0.99."""
     from mage.generator.build import build_place
     from mage.generator.plan import make_plan
     from mage.scenes.recipe import read_recipe

@@ -96,13 +96,22 @@ def _fields(building):
     return {name: getattr(building, name) for name in building.__slots__}
 
 
-def test_a_quay_house_is_not_flooded_by_the_canal_at_its_wall():
+def test_a_house_at_the_water_is_not_flooded_by_the_depth_of_the_canal():
     heights = np.zeros((41, 41))
     heights[:, :10] = -3.0
-    city = city_of(terrain_of(heights), water=[river(-1, -1, 9.9, 41, -1.0)], buildings=[box_building(9.2, 10, 18, 20)])
-    assert flood(city, level=-0.2).intensity == pytest.approx([0.0])
-    assert flood(city, level=0.5).intensity == pytest.approx([0.5])
+    house = box_building(9.2, 10, 18, 20)  # its western wall stands in the canal
+    city = city_of(terrain_of(heights), water=[river(-1, -1, 9.9, 41, -1.0)], buildings=[house])
+    assert flood(city, level=-0.95).intensity[0] <= 0.05
+    assert flood(city, level=0.5).intensity[0] <= 1.5
     assert flood(city, level=0.5).wet_share == pytest.approx([1.0])
+
+
+def test_a_house_wholly_in_permanent_water_is_not_flooded():
+    city = city_of(
+        terrain_of(np.full((41, 41), -2.0)), water=[river(-1, -1, 42, 42, 0.0)], buildings=[box_building(9, 9, 15, 15)]
+    )
+    impact = flood(city, level=1.0)
+    assert (impact.intensity[0], impact.wet_share[0], impact.jds[0]) == (0, 0, 0)
 
 
 def test_a_city_without_buildings_or_roads_has_an_impact_of_nothing():
@@ -177,12 +186,11 @@ def test_the_deepest_place_of_a_road_decides():
 
 
 def test_a_bridge_is_not_blocked_by_the_river_that_it_crosses():
-    heights = np.zeros((41, 41))
-    heights[:, 15:25] = -4.0
-    city = city_of(
-        terrain_of(heights),
-        water=[river(14.5, -1, 24.5, 41, -1.0)],
-        lines=[shapely.LineString([(2, 20), (38, 20)])],
-    )
-    assert flood(city, level=-0.05).road_depth == pytest.approx([0.0])
-    assert flood(city, level=0.4).road_depth == pytest.approx([0.4], abs=0.01)
+    x = np.arange(61)
+    heights = np.tile(np.maximum(np.minimum(0.3 * (np.abs(x - 30) - 5), 1.0), -2.0), (41, 1))
+    lines = [shapely.LineString([(2, 20), (58, 20)]), shapely.LineString([(2, 5), (23, 5)])]
+    city = city_of(terrain_of(heights), water=[river(25, -1, 35, 41, 0.0)], lines=lines)
+    risen = flood(city, level=0.8)
+    assert risen.road_depth[0] == 0  # over the river and its banks
+    assert risen.road_depth[1] == pytest.approx(0.2)  # ends on the bank without crossing
+    assert flood(city, level=1.4).road_depth == pytest.approx([0.4, 0.8])

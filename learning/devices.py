@@ -1,0 +1,81 @@
+"""Where to compute, in which precision, and in which memory layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import torch
+from torch import Tensor
+
+from mage.scenes.errors import ModelError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device of this name (``cuda:1`` too); ``auto`` takes the GPU if there is one.
+
+    Raises:
+        ModelError: no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, number = name.partition(":")
+    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if kind not in there or not (number == "" or number.isdecimal()):
+        raise ModelError("no such device", expected=f"one of {', '.join(DEVICES)}", found=name)
+    if int(number or 0) >= there[kind]:
+        raise ModelError(f"torch finds no device '{name}' here", expected=f"one of {', '.join(_found(there))}")
+    return torch.device(name)
+
+
+def _found(there: dict[str, int]) -> list[str]:
+    return [kind for kind, number in there.items() if number]
+
+
+def reduced_precision(device: torch.device) -> torch.dtype | None:
+    """bfloat16 where it pays, else None for float32.
+
+    It pays on GPUs with bfloat16 units and on CPUs with AVX512-BF16 or AMX; elsewhere CPUs emulate it at a loss.
+    """
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
+    if device.type == "cpu" and _cpu_has_bfloat16():
+        return torch.bfloat16
+    return None
+
+
+def _cpu_has_bfloat16() -> bool:
+    # The probe has no public name in the oldest torch that is supported; without it float32 is right everywhere.
+    probes = (getattr(torch.cpu, f"_is_{unit}_supported", None) for unit in ("avx512_bf16", "amx_tile"))
+    return any(probe() for probe in probes if probe is not None)
+
+
+def autocast(device: torch.device) -> AbstractContextManager[object]:
+    """A context in which convolutions run in :func:`reduced_precision`."""
+    dtype = reduced_precision(device)
+    return torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None)
+
+
+def place(image: Tensor, device: torch.device) -> Tensor:
+    """uint8 images of any shape as float 0-1 on the device; bytes travel, floats do not."""
+    return image.to(device, non_blocking=True).float() / 255
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn torch's reports of exhausted memory and dead loading processes into one sentence.
+
+    Raises:
+        ModelError: in their place.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error)
+        if "out of memory" in text or "can't allocate memory" in text:
+            raise ModelError("out of memory: try a smaller batch, size or width") from error
+        if text.startswith("DataLoader worker"):
+            raise ModelError(f"a loading process died: try fewer workers ({text.splitlines()[0]})") from error
+        raise

@@ -1,0 +1,190 @@
+"""Runs on disk: checkpoints in safetensors, and one JSON file whose replacement commits them.
+
+A folder holds ``run.json`` (the record), ``checkpoint-00000200.safetensors`` (weights, their average and the state of
+the optimizer), ``trained_on.json`` (which samples) and ``log.jsonl`` (a line a step). The record names the checkpoint
+and is replaced after it is safe on disk, so that a run is always that of one step.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from mage.learning.devices import pick_device
+from mage.learning.segment import SiameseDamageNet
+from mage.scenes.dataset.store import LocalStore
+from mage.scenes.errors import ModelError
+
+RECORD, TRAINED_ON, LOG = "run.json", "trained_on.json", "log.jsonl"
+WEIGHTS, AVERAGE, OPTIMIZER = "model.", "average.", "optimizer."  # what tensors in a checkpoint are of
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelShape(_Strict):
+    """What :class:`SiameseDamageNet` was built with."""
+
+    width: int = Field(ge=1)
+    bands: int = Field(ge=1)
+    grades: int = Field(ge=2)
+
+
+class Arguments(_Strict):
+    """What decides the course of a training, beside the data and the model."""
+
+    steps: int = Field(ge=1)
+    batch: int = Field(ge=1)
+    size: int | None = Field(ge=1)
+    lr: float = Field(gt=0)
+    seed: int = Field(ge=0)
+
+
+class RunRecord(_Strict):
+    """``run.json``."""
+
+    format: Literal["mage-run/1"] = "mage-run/1"
+    step: int = Field(ge=0)
+    checkpoint: str = Field(pattern=r"^checkpoint-\d{8,}\.safetensors$")
+    model: ModelShape
+    arguments: Arguments
+    grade_weights: list[float]
+    sampler: dict[str, int]
+    device: str
+    precision: str
+    versions: dict[str, str]
+
+
+class TrainedOn(_Strict):
+    """Which samples a run learned from; None for what a dataset of another kind does not tell."""
+
+    name: str
+    recipe_hash: str | None = None
+    seed: int | None = None
+    split: str | None = None
+    samples: int
+    keys: list[str] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A training on disk."""
+
+    path: Path
+    record: RunRecord
+
+    @property
+    def step(self) -> int:
+        """Steps that the checkpoint has behind it."""
+        return self.record.step
+
+    def model(self, device: str = "auto") -> SiameseDamageNet:
+        """The model with averaged weights, ready to predict; see :func:`load_model`."""
+        with torch.device("meta"):  # no memory is taken on the word of a file
+            model = SiameseDamageNet(**self.record.model.model_dump())
+        weights = self.tensors(AVERAGE)
+        check_weights(model, weights, self.checkpoint)
+        model.load_state_dict(weights, assign=True)
+        return model.to(pick_device(device)).eval()
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that holds the tensors."""
+        return self.path / self.record.checkpoint
+
+    def tensors(self, kind: str) -> dict[str, Tensor]:
+        """Tensors of one kind (``model.``, ``average.``, ``optimizer.``) by their name after it.
+
+        Raises:
+            ModelError: the file is missing, cut, or no safetensors file; a pickle is never loaded.
+        """
+        try:
+            with safe_open(self.checkpoint, framework="pt") as file:
+                return {name.removeprefix(kind): file.get_tensor(name) for name in file.keys() if name.startswith(kind)}  # noqa: SIM118 - not a mapping
+        except (SafetensorError, OSError) as error:
+            raise ModelError(
+                f"the checkpoint cannot be read ({error})", file=self.checkpoint, expected="a whole safetensors file"
+            ) from error
+
+    def trained_on(self) -> TrainedOn:
+        """Which samples the run learned from."""
+        return _read(self.path / TRAINED_ON, TrainedOn)
+
+
+def open_run(path: str | Path) -> Run:
+    """A run by its folder.
+
+    Raises:
+        ModelError: no such folder, or it holds no run.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise ModelError("no such run", file=folder, expected="a folder made by `mage train --out`")
+    if not (folder / RECORD).is_file():
+        raise ModelError(f"this folder is not a run: it has no {RECORD}", file=folder)
+    return Run(folder, _read(folder / RECORD, RunRecord))
+
+
+def load_model(path: str | Path, device: str = "auto") -> SiameseDamageNet:
+    """The model of a run, with averaged weights, ready to :meth:`~SiameseDamageNet.predict`.
+
+    Raises:
+        ModelError: not a run, or its checkpoint cannot be read or is of another shape.
+    """
+    return open_run(path).model(device)
+
+
+def check_weights(model: torch.nn.Module, weights: dict[str, Tensor], file: Path) -> None:
+    """Raise ModelError where names or shapes of the tensors are not the model's."""
+    wanted = {name: tuple(t.shape) for name, t in model.state_dict().items()}
+    given = {name: tuple(t.shape) for name, t in weights.items()}
+    for name in sorted(wanted.keys() | given.keys()):
+        if wanted.get(name) != given.get(name):
+            raise ModelError(
+                f"the checkpoint is of another model: '{name}' differs",
+                file=file,
+                expected=str(wanted.get(name, "no such tensor")),
+                found=str(given.get(name, "no such tensor")),
+            )
+
+
+def save_run(folder: Path, record: RunRecord, tensors: dict[str, Tensor]) -> Run:
+    """Write a checkpoint, then commit it by replacing the record, then drop the checkpoints before it."""
+    publish(folder / record.checkpoint, save(tensors))
+    publish(folder / RECORD, record.model_dump_json(indent=2).encode())
+    for old in folder.glob("checkpoint-*.safetensors"):
+        if old.name != record.checkpoint:
+            old.unlink(missing_ok=True)
+    return Run(folder, record)
+
+
+def publish(path: Path, content: bytes) -> None:
+    """Put ``content`` at ``path`` whole or not at all."""
+    LocalStore(path.parent).publish(path.name, lambda aside: _write(aside, content))
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+RecordType = TypeVar("RecordType", bound=BaseModel)
+
+
+def _read(path: Path, kind: type[RecordType]) -> RecordType:
+    try:
+        return kind.model_validate(json.loads(path.read_bytes()))
+    except ValidationError as error:
+        first: Any = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ModelError(f"not the record of a run: {where}: {first['msg']}", file=path) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"the record of a run cannot be read ({error})", file=path) from error

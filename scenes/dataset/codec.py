@@ -1,0 +1,90 @@
+"""A sample as files and back: images and label rasters as PNG, its record as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from mage.scenes.dataset.png import LARGEST, decode_png, encode_png
+from mage.scenes.dataset.schema import IMAGE_FIELDS, Sample, SampleRecord, label_members
+from mage.scenes.errors import DatasetError
+
+
+def encode_sample(sample: Sample) -> list[tuple[str, bytes]]:
+    """The members of a sample, ``KEY.FIELD`` and bytes, sorted by name.
+
+    Raises:
+        DatasetError: an image or label is missing, is of another shape or dtype than the schema says, or the record
+            holds a number that JSON cannot.
+    """
+    key = sample.record.key
+    _check(sample, key)
+    files = {f"{name}.png": encode_png(raster) for name, raster in (sample.images | sample.labels).items()}
+    files["json"] = encode_record(sample.record)
+    return [(f"{key}.{field}", files[field]) for field in sorted(files)]
+
+
+def decode_sample(read: Callable[[str], bytes], *, file: str = "") -> Sample:
+    """The sample whose fields (``pre.png``, ``json`` ...) ``read`` returns; ``file`` is its name in errors.
+
+    Raises:
+        DatasetError: a member is damaged or does not fit the record and the schema.
+    """
+    record = decode_record(read("json"), file=f"{file}.json")
+    largest = min(max(record.grid.rows, record.grid.columns), LARGEST)
+
+    def rasters(names: Sequence[str]) -> dict[str, NDArray[Any]]:
+        return {n: decode_png(read(f"{n}.png"), largest=largest, file=f"{file}.{n}.png") for n in names}
+
+    sample = Sample(record, rasters(IMAGE_FIELDS), rasters(list(label_members())))
+    _check(sample, file or record.key)
+    return sample
+
+
+def encode_record(record: SampleRecord) -> bytes:
+    """A record as compact JSON with sorted keys."""
+    try:
+        text = json.dumps(record.model_dump(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except ValueError as error:
+        raise DatasetError(f"the record cannot be written as JSON: {error}", file=record.key) from None
+    return text.encode()
+
+
+def decode_record(data: bytes, *, file: str = "") -> SampleRecord:
+    """The record in ``data``; DatasetError names the first mistake."""
+    try:
+        return SampleRecord.model_validate_json(data)
+    except ValidationError as error:
+        raise DatasetError(f"not the record of a sample: {first_mistake(error)}", file=file or None) from None
+
+
+def first_mistake(error: ValidationError) -> str:
+    """The first of the mistakes that pydantic found, with its place, and how many more there are."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{'.'.join(map(str, first['loc'])) or 'document'}: {first['msg']}{more}"
+
+
+def _check(sample: Sample, file: str) -> None:
+    """Names, shapes and dtypes are those of the schema."""
+    shape = sample.record.grid.rows, sample.record.grid.columns
+    fields = label_members()
+    for found, wanted in ((sample.images, set(IMAGE_FIELDS)), (sample.labels, set(fields))):
+        if set(found) != wanted:
+            odd = ", ".join(sorted(set(found) ^ wanted))
+            raise DatasetError("the rasters are not those of the schema", file=file, found=f"missing or odd: {odd}")
+    kinds = {name: ((*shape, 3), "uint8") for name in IMAGE_FIELDS} | {n: (shape, f.dtype) for n, f in fields.items()}
+    for name, raster in (sample.images | sample.labels).items():
+        expected, dtype = kinds[name]
+        if raster.shape != expected or raster.dtype != np.dtype(dtype):
+            raise DatasetError(
+                f"{name} does not fit",
+                file=file,
+                expected=f"{dtype} {expected}",
+                found=f"{raster.dtype} {raster.shape}",
+            )

@@ -1,0 +1,235 @@
+"""The files that make shards a dataset: ``samples.parquet``, ``recipe.yaml``, and last of all ``dataset.json``."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from mage.scenes.dataset.codec import decode_record, first_mistake
+from mage.scenes.dataset.schema import (
+    CLASS_COLOURS,
+    FORMAT,
+    DatasetRecord,
+    LandClass,
+    SampleRecord,
+    ShardRecord,
+    label_members,
+)
+from mage.scenes.dataset.store import SHARDS, LocalStore, file_sha256, publish_text, read_text
+from mage.scenes.dataset.tar import TarIndex
+from mage.scenes.errors import DatasetError
+from mage.scenes.grades import JDS_NAMES
+from mage.scenes.recipe import Recipe
+
+MANIFEST, TABLE, RECIPE = "dataset.json", "samples.parquet", "recipe.yaml"
+BANDS = ("red", "green", "blue")
+TEXT, WHOLE, REAL = pa.string(), pa.int64(), pa.float64()
+
+# Columns of samples.parquet. Angles in degrees; `west` and `north` in metres of `crs`; `flooded_share` is the share of
+# pixels whose top surface after the disaster is flood water (trees and cars hide some).
+COLUMNS: dict[str, pa.DataType] = {
+    **dict.fromkeys(("key", "shard", "split", "city", "event", "hazard"), TEXT),
+    "gsd": REAL,
+    "size": WHOLE,
+    "west": REAL,
+    "north": REAL,
+    "crs": TEXT,
+    "pre_date": TEXT,
+    "post_date": TEXT,
+    **{f"{date}_sun_{angle}": REAL for date in ("pre", "post") for angle in ("elevation", "azimuth")},
+    "buildings": WHOLE,
+    **{f"jds_{grade}": WHOLE for grade in range(len(JDS_NAMES))},
+    "roads": WHOLE,
+    "flooded_share": REAL,
+    "seed": WHOLE,
+    "recipe_hash": TEXT,
+}
+
+Row = dict[str, Any]
+
+
+def finish_dataset(
+    root: Path, recipe: Recipe, shards: list[ShardRecord], versions: dict[str, str], sources: list[dict[str, Any]]
+) -> DatasetRecord:
+    """Index finished shards and publish what makes the folder a dataset.
+
+    Args:
+        root: the folder that holds ``shards/``.
+        recipe: what was rendered.
+        shards: their records; taken in the order of their names.
+        versions: of all that decides what is rendered, by name.
+        sources: provenance and licence of each city file.
+
+    Raises:
+        DatasetError: no shards, one that cannot be read, or one in the folder that is not among them; a full disk.
+    """
+    shards = sorted(shards, key=lambda shard: shard.name)
+    if not shards:
+        raise DatasetError("a dataset needs a shard", file=root)
+    strays = sorted({p.name for p in (root / SHARDS).glob("*.tar")} - {s.name for s in shards})
+    if strays:
+        raise DatasetError("holds shards that are not this dataset's", file=root / SHARDS, found=", ".join(strays))
+    tally = Tally()
+    rows = [tally.add(record, shard.name) for shard in shards for record in shard_records(root, shard)]
+    store = LocalStore(root)
+    store.remove(MANIFEST)
+    store.publish(TABLE, lambda path: pq.write_table(table_of(rows), path, compression="zstd"))
+    publish_text(store, RECIPE, recipe.to_yaml())
+    manifest = DatasetRecord(
+        name=recipe.name,
+        samples=len(rows),
+        size=recipe.output.size,
+        gsd=recipe.output.gsd,
+        bands=list(BANDS),
+        classes=class_values(),
+        colours={c.name.lower(): CLASS_COLOURS[c] for c in LandClass},
+        fields=field_descriptions(),
+        counts=tally.counts(),
+        shards=shards,
+        index_sha256=file_sha256(root / TABLE),
+        recipe=recipe.model_dump(mode="json"),
+        recipe_hash=shards[0].recipe_hash,
+        seed=recipe.seed,
+        versions=dict(sorted(versions.items())),
+        sources=sources,
+    )
+    publish_text(store, MANIFEST, manifest.model_dump_json(indent=1) + "\n")
+    return manifest
+
+
+def open_dataset(root: Path) -> DatasetRecord:
+    """The manifest of the dataset in a folder.
+
+    Raises:
+        DatasetError: no such folder, generation did not finish, the manifest is damaged or of a newer format.
+    """
+    root = Path(root)
+    if not root.exists():
+        raise DatasetError("no such folder", file=root, expected="the folder of a dataset")
+    if not root.is_dir():
+        raise DatasetError("not a folder", file=root, expected="the folder of a dataset")
+    path = root / MANIFEST
+    if not path.exists():
+        raise DatasetError(f"not a dataset: no {MANIFEST} (generation did not finish?)", file=root)
+    try:
+        content = json.loads(read_text(path))
+    except (ValueError, RecursionError):
+        raise DatasetError("damaged: not JSON", file=path) from None
+    stated = content.get("format") if isinstance(content, dict) else None
+    if stated != FORMAT:
+        newer = re.fullmatch(r"mage-dataset/\d+", str(stated)) is not None
+        reason = "in a format that this MAGE cannot read: update it" if newer else "not a MAGE dataset"
+        raise DatasetError(reason, file=path, expected=FORMAT, found=repr(stated))
+    try:
+        return DatasetRecord.model_validate(content)
+    except ValidationError as error:
+        raise DatasetError(f"damaged: {first_mistake(error)}", file=path) from None
+
+
+def shard_records(root: Path, shard: ShardRecord) -> Iterator[SampleRecord]:
+    """The records of a shard's samples, in order; DatasetError if they are not those that the shard's record names."""
+    path = root / SHARDS / shard.name
+    with TarIndex(path) as tar:
+        if tar.keys != shard.keys:
+            raise DatasetError("holds other samples than its side file says", file=path)
+        for key in tar.keys:
+            record = decode_record(tar.read(key, "json"), file=f"{path}: {key}.json")
+            if record.key != key or record.recipe_hash != shard.recipe_hash:
+                raise DatasetError("a sample's record is of another sample or recipe", file=path, found=record.key)
+            yield record
+
+
+class Tally:
+    """Counts over the samples of a dataset, and their rows in the index."""
+
+    def __init__(self) -> None:
+        self._totals = {"samples": 0, "buildings": 0, "roads": 0}
+        self._jds = dict.fromkeys(JDS_NAMES, 0)
+        self._pixels: dict[str, dict[str, int]] = {name: {} for name in COUNTED}
+
+    def add(self, record: SampleRecord, shard: str) -> Row:
+        """Count a sample and return its row."""
+        row = sample_row(record, shard)
+        self._totals["samples"] += 1
+        for name in ("buildings", "roads"):
+            self._totals[name] += row[name]
+        for grade, name in enumerate(JDS_NAMES):
+            self._jds[name] += row[f"jds_{grade}"]
+        for member, names in COUNTED.items():
+            totals = self._pixels[member]
+            for value, count in record.pixels.get(member, {}).items():
+                name = names.get(value, value)
+                totals[name] = totals.get(name, 0) + count
+        return row
+
+    def counts(self) -> dict[str, Any]:
+        """Samples, buildings, roads, buildings per damage grade, and pixels per value of class and damage."""
+        pixels = {
+            member: {name: totals[name] for name in [*COUNTED[member].values(), *sorted(totals)] if name in totals}
+            for member, totals in self._pixels.items()
+        }
+        return {**self._totals, "jds": dict(self._jds), "pixels": pixels}
+
+
+def class_values() -> dict[str, int]:
+    """Values of the ``class`` raster by name in lower case."""
+    return {c.name.lower(): int(c) for c in LandClass}
+
+
+_CLASS_NAMES = {str(value): name for name, value in class_values().items()}
+_DAMAGE_NAMES = {str(value): name for value, name in enumerate(("background", *JDS_NAMES))}
+COUNTED = {"pre_class": _CLASS_NAMES, "post_class": _CLASS_NAMES, "post_damage": _DAMAGE_NAMES}
+
+
+def sample_row(record: SampleRecord, shard: str) -> Row:
+    """A sample's row in ``samples.parquet``."""
+    grid = record.grid
+    grades = [building.jds for building in record.buildings]
+    flood = record.pixels.get("post_class", {}).get(str(int(LandClass.FLOOD)), 0)
+    row = {name: getattr(record, name) for name in ("key", "split", "city", "event", "hazard", "seed", "recipe_hash")}
+    for date, taken in (("pre", record.pre), ("post", record.post)):
+        row[f"{date}_date"] = taken.capture_date
+        row[f"{date}_sun_elevation"], row[f"{date}_sun_azimuth"] = taken.sun_elevation, taken.sun_azimuth
+    row |= {"shard": shard, "gsd": grid.gsd, "size": grid.columns, "crs": grid.crs}
+    row |= {"west": grid.west, "north": grid.north, "roads": len(record.roads), "buildings": len(grades)}
+    row |= {f"jds_{grade}": grades.count(grade) for grade in range(len(JDS_NAMES))}
+    row["flooded_share"] = round(flood / (grid.rows * grid.columns), 6)
+    return row
+
+
+def table_of(rows: Iterable[Row]) -> pa.Table:
+    """Rows as an Arrow table with the columns of the index."""
+    rows = list(rows)
+    return pa.table({name: pa.array([row[name] for row in rows], kind) for name, kind in COLUMNS.items()})
+
+
+def read_index(root: Path) -> pa.Table:
+    """``samples.parquet`` of a dataset; DatasetError if it cannot be read or has other columns."""
+    path = root / TABLE
+    try:
+        table = pq.read_table(path, memory_map=False)
+    except FileNotFoundError:
+        raise DatasetError("no such file", file=path) from None
+    except (OSError, pa.ArrowException) as error:
+        raise DatasetError(f"cannot be read: {error}", file=path) from None
+    if table.column_names != list(COLUMNS):
+        raise DatasetError("has other columns than an index", file=path, found=", ".join(table.column_names))
+    return table
+
+
+def field_descriptions() -> dict[str, dict[str, Any]]:
+    """What each member of a sample is, by its file name: dtype, unit and meaning."""
+    images = {f"{date}.png": {"dtype": "uint8", "meaning": f"colour image {date}, RGB"} for date in ("pre", "post")}
+    labels = {
+        f"{name}.png": {"dtype": f.dtype, "meaning": f.meaning} | ({"unit": f.unit} if f.unit else {})
+        for name, f in label_members().items()
+    }
+    record = {"json": {"dtype": "json", "meaning": "where, when, buildings and roads with their grades"}}
+    return dict(sorted((images | labels | record).items()))

@@ -1,0 +1,155 @@
+"""Completing a city that holds buildings only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import shapely
+from towns import bare_city, blocks, box_building, four_houses, fingerprint, one_row
+
+from mage.scenes.city import City, LandPatch, WaterBody
+from mage.scenes.errors import CityError
+from mage.scenes.sources.complete import complete
+from mage.scenes.sources.ground import trusted_heights
+from mage.scenes.sources.network import component_labels
+from mage.scenes.sources.rivers import CLEARANCE
+from mage.scenes.style import load_style
+
+TOWNS = pytest.mark.parametrize("town", [four_houses, one_row, blocks])
+STYLE = load_style("european")
+
+
+def whole(town: Callable[[], City], seed: int = 1) -> City:
+    return complete(town(), STYLE, np.random.default_rng(seed))
+
+
+@TOWNS
+def test_all_that_a_source_lacks_is_made_up_and_named(town: Callable[[], City]) -> None:
+    city = whole(town)
+    assert city.inferred == ("terrain", "water", "roads", "land", "trees")
+    assert city.ground.inferred
+    assert all(e.inferred for e in city.roads.edges)
+    assert all(w.inferred for w in city.water)
+    assert all(p.inferred for p in city.land)
+    assert city.buildings == town().buildings or len(city.buildings) == len(town().buildings)
+
+
+@TOWNS
+def test_the_ground_at_every_house_is_at_its_foot_or_a_little_above(town: Callable[[], City]) -> None:
+    city = whole(town)
+    for building in city.buildings:
+        outline = shapely.get_coordinates(shapely.segmentize(building.footprint, 0.5))
+        above = city.ground.sample(outline) - building.ground
+        assert above.min() >= -1e-9
+        assert above.max() < 0.8
+
+
+@TOWNS
+def test_no_street_runs_through_a_house_and_all_of_them_are_one_network(town: Callable[[], City]) -> None:
+    city = whole(town)
+    houses = shapely.union_all([b.footprint for b in city.buildings])
+    assert city.roads.edges
+    for edge in city.roads.edges:
+        surface = edge.line.buffer(edge.width / 2)
+        assert surface.intersection(houses).area <= 0.01 * surface.area
+        assert STYLE.streets.width[0] * 0.8 <= edge.width <= STYLE.streets.width[1]
+        ends = shapely.get_coordinates(edge.line)[[0, -1]]
+        assert np.allclose(ends, city.roads.nodes[[edge.u, edge.v]])
+    assert component_labels(city.roads).max() == 0
+
+
+def test_a_street_runs_between_blocks_and_none_across_their_yards() -> None:
+    city = whole(blocks)
+    streets = shapely.union_all([e.line for e in city.roads.edges])
+    between = shapely.Point(59, 80)  # in the 22 m between two columns of blocks
+    assert streets.distance(between) < 3
+    yard = shapely.box(5, 14, 43, 27)
+    assert not streets.intersects(yard)
+
+
+@TOWNS
+def test_the_river_keeps_clear_of_houses_lies_below_the_ground_and_is_within_the_terrain(
+    town: Callable[[], City],
+) -> None:
+    city = whole(town)
+    (river,) = city.water
+    assert min(b.footprint.distance(river.outline) for b in city.buildings) >= CLEARANCE
+    west, south, east, north = city.ground.bounds
+    box = river.outline.bounds
+    across = (west <= box[0] and box[2] <= east) or (south <= box[1] and box[3] <= north)
+    assert across
+    view = shapely.box(*city.bounds)
+    assert river.outline.intersection(view).area > 1000
+    assert min(b.ground for b in city.buildings) > river.level + 0.3
+    assert not any(e.line.intersects(river.outline) for e in city.roads.edges)
+
+
+@TOWNS
+def test_trees_stand_outside_houses_streets_and_water(town: Callable[[], City]) -> None:
+    city = whole(town)
+    closed = [b.footprint for b in city.buildings] + [w.outline for w in city.water]
+    closed += [e.line.buffer(e.width / 2) for e in city.roads.edges]
+    assert len(city.trees) > 20
+    assert len(shapely.STRtree(closed).query(shapely.points(city.trees.xy), predicate="intersects")[0]) == 0
+
+
+def test_one_seed_completes_alike_to_the_byte_and_another_differently() -> None:
+    assert fingerprint(whole(blocks, 1)) == fingerprint(whole(blocks, 1))
+    assert fingerprint(whole(blocks, 1)) != fingerprint(whole(blocks, 2))
+
+
+def test_bounds_grow_by_sixty_metres_and_the_terrain_lies_under_them() -> None:
+    city, bare = whole(blocks), blocks()
+    assert city.bounds == tuple(b + d for b, d in zip(bare.bounds, (-60, -60, 60, 60), strict=True))
+    west, south, east, north = city.ground.bounds
+    assert west < city.bounds[0]
+    assert south < city.bounds[1]
+    assert east > city.bounds[2]
+    assert north > city.bounds[3]
+
+
+def test_what_the_source_holds_stays() -> None:
+    pond = WaterBody(shapely.box(-40, 5, -20, 25), 3.5, "lake")
+    meadow = LandPatch(shapely.box(-50, -50, 0, 0), "grass")
+    given_parts = replace(blocks(), water=(pond,), land=(meadow,))
+    city = complete(given_parts, STYLE, np.random.default_rng(0))
+    assert city.water == (pond,)
+    assert city.land == (meadow,)
+    assert city.inferred == ("terrain", "roads", "trees")
+    assert city.ground.sample(np.array([-30.0, 15.0])) < 3.0
+
+
+def test_a_cellar_far_below_its_neighbours_does_not_pull_the_ground_down() -> None:
+    houses = list(blocks().buildings)
+    houses[20] = replace(houses[20], ground=houses[20].ground - 9.0)
+    city = complete(bare_city(houses), STYLE, np.random.default_rng(1))
+    others = [b for i, b in enumerate(houses) if i != 20]
+    feet = np.array([b.footprint.centroid.coords[0] for b in others])
+    gap = city.ground.sample(feet) - [b.ground for b in others]
+    assert gap.min() >= 0
+    assert city.ground.sample(np.array(houses[20].footprint.centroid.coords[0])) > houses[20].ground + 8
+
+
+def test_outliers_among_heights_are_replaced_by_their_neighbours_median() -> None:
+    xy = np.stack(np.meshgrid(np.arange(5.0), np.arange(5.0)), axis=-1).reshape(-1, 2) * 10
+    height = 2 + 0.01 * xy[:, 0]
+    height[12] = -30
+    trusted, ok = trusted_heights(xy, height)
+    assert np.flatnonzero(~ok).tolist() == [12]
+    assert trusted[12] == pytest.approx(2.2, abs=0.11)
+
+
+def test_a_city_of_nothing_or_as_wide_as_a_country_is_refused() -> None:
+    with pytest.raises(CityError, match="at least one building"):
+        complete(replace(four_houses(), buildings=()), STYLE, np.random.default_rng(0))
+    with pytest.raises(CityError, match="too wide"):
+        complete(replace(four_houses(), bounds=(0, 0, 50_000, 10)), STYLE, np.random.default_rng(0))
+
+
+def test_a_single_hut_is_enough() -> None:
+    city = complete(bare_city([box_building("hut", 0, 0, 4, 3, 2.0, 3.0)]), STYLE, np.random.default_rng(0))
+    assert city.roads.edges
+    assert city.water
