@@ -29,7 +29,7 @@ class Interruption:
         for number, handler in self._before.items():
             signal.signal(number, handler or signal.SIG_DFL)  # None where C code had set it
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
         self.asked = True
         self.__exit__()
 

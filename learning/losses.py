@@ -52,15 +52,15 @@ def damage_loss(logits: Tensor, mask: Tensor, weights: Tensor | None = None) -> 
     return (entropy * share).sum() / share.sum().clamp(min=torch.finfo(torch.float32).tiny)
 
 
-def grade_weights(pixels: Sequence[int]) -> list[float]:
-    """Weight of each grade from its number of pixels: inverse square root of the frequency, 1 on average over pixels.
+def grade_weights(counts: Sequence[int]) -> list[float]:
+    """Weight of each grade from how often it occurs: inverse square root of the frequency, 1 on average.
 
     The root lies between no weighting, which drowns rare grades, and inverse frequency, which lets a handful of
-    pixels of a rare grade steer all. A grade that does not occur gets the weight of the rarest that does.
+    buildings of a rare grade steer all. A grade that does not occur gets the weight of the rarest that does.
     """
-    counts = np.asarray(pixels, np.float64)
-    present = counts[counts > 0]
+    number = np.asarray(counts, np.float64)
+    present = number[number > 0]
     if not len(present):
-        return [1.0] * len(counts)
-    rarity = 1 / np.sqrt(np.where(counts > 0, counts, present.min()))
-    return [float(w) for w in rarity * counts.sum() / (rarity * counts).sum()]
+        return [1.0] * len(number)
+    rarity = 1 / np.sqrt(np.where(number > 0, number, present.min()))
+    return [float(w) for w in rarity * number.sum() / (rarity * number).sum()]

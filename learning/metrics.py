@@ -158,6 +158,10 @@ class DamageMetrics:
             "pixels": int(self.confusion.sum()),
         }  # fmt: skip
 
+    def absent(self) -> list[str]:
+        """Names of the grades that occur in no target."""
+        return [name for name, here in zip(grade_names(self.grades), self._present(), strict=True) if not here]
+
     def _present(self) -> list[bool]:
         return [bool(count) for count in self.confusion[1:].sum(1)]
 

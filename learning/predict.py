@@ -25,9 +25,7 @@ def classify(probabilities: NDArray[np.float32], threshold: float = 0.5) -> NDAr
     return np.where(1 - probabilities[0] >= threshold, grade, 0).astype(np.uint8)
 
 
-def predict_tile(
-    model: SiameseDamageNet, image: Tensor, *, window: int = WINDOW, overlap: int = OVERLAP
-) -> Tensor:
+def predict_tile(model: SiameseDamageNet, image: Tensor, *, window: int = WINDOW, overlap: int = OVERLAP) -> Tensor:
     """Probabilities, float32 (1 + grades, H, W), of one pair, uint8 (2, bands, H, W), on the model's device.
 
     A side longer than ``window`` is cut into windows that overlap by at least ``overlap`` pixels and fade into each

@@ -46,7 +46,9 @@ class EpochSampler(Sampler[list[Draw]]):
     def __init__(self, n: int, *, seed: int = 0, batch: int = 8, stop: int | None = None) -> None:
         for name, value, least in (("samples", n, 1), ("batch size", batch, 1), ("seed", seed, 0)):
             if value < least:
-                raise ModelError(f"nothing can be drawn with this {name}", expected=f"{least} or more", found=str(value))
+                raise ModelError(
+                    f"nothing can be drawn with this {name}", expected=f"{least} or more", found=str(value)
+                )
         self.n, self.seed, self.batch, self.stop = n, seed, batch, stop
         self.batches = 0
         self._order: tuple[int, list[int]] = (-1, [])

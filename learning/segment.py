@@ -79,9 +79,7 @@ class SiameseDamageNet(nn.Module):
         logits = F.pixel_shuffle(self.head(x), STRIDES[0])[..., :height, :width]
         return Prediction(logits[:, :1], logits[:, 1:])
 
-    def predict(
-        self, pre: NDArray[np.uint8], post: NDArray[np.uint8]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    def predict(self, pre: NDArray[np.uint8], post: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Map one place from an image before and one after, uint8 (H, W, bands) each, of any size.
 
         Returns:

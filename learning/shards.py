@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import accumulate
@@ -17,15 +16,15 @@ from torch.utils.data import Dataset
 
 from mage.learning.metrics import IGNORE
 from mage.learning.sampling import Draw
-from mage.scenes.dataset.index import open_dataset
+from mage.scenes.dataset.index import open_dataset, read_index
 from mage.scenes.dataset.png import decode_png
 from mage.scenes.dataset.schema import IMAGE_FIELDS, ShardRecord, label_members
+from mage.scenes.dataset.store import SHARDS
 from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.errors import DatasetError
 
 MASK = "post_damage"
 GRADES = 4
-SURVEY = 2000  # samples that are enough to know how frequent each grade is
 
 SampleDict = dict[str, Any]
 Transform = Callable[[SampleDict], SampleDict]
@@ -39,7 +38,7 @@ class ShardDataset(Dataset[SampleDict]):
 
     Args:
         root: the dataset's folder.
-        split: samples of this split only, by the name of their shard; None takes all.
+        split: samples of this split only, as the index (``samples.parquet``) says; None takes all.
         size: side of a square crop in pixels; None gives whole tiles. An index from :class:`EpochSampler` crops at
             random, a plain int in the middle. Tiles smaller than the crop are mirrored, their mask filled with 255.
         labels: further label members to load, such as ``post_building`` or ``post_depth``; 0 outside the tile.
@@ -66,8 +65,9 @@ class ShardDataset(Dataset[SampleDict]):
         if unknown := sorted(set(self.labels) - set(label_members())):
             raise DatasetError("no such label", expected=f"some of {', '.join(label_members())}", found=unknown[0])
         self.record = open_dataset(self.root)
-        self.shards = _chosen(self.root, self.record.shards, split)
-        self._ends = list(accumulate(len(shard.keys) for shard in self.shards))
+        chosen = _choose(self.root, self.record.shards, split)
+        self.shards, self._keys = [shard for shard, _ in chosen], [keys for _, keys in chosen]
+        self._ends = list(accumulate(map(len, self._keys)))
         self._tars: dict[int, TarIndex] = {}
 
     def __len__(self) -> int:
@@ -77,10 +77,15 @@ class ShardDataset(Dataset[SampleDict]):
         """The sample at this index; negative ones count from the end."""
         shard, key = self._locate(index)
         tar = self._tar(shard)
-        path = self.root / "shards" / self.shards[shard].name
+        path = self.root / SHARDS / self.shards[shard].name
         pictures = [_picture(tar, path, key, date) for date in IMAGE_FIELDS]
-        rasters = {name: _raster(tar, path, key, name, pictures[0].shape[:2]) for name in (MASK, *self.labels)}
-        window = self._window(index, pictures[0].shape[:2])
+        shape = pictures[0].shape[:2]
+        rasters = {name: _decode(tar, path, key, name) for name in (MASK, *self.labels)}
+        for name, array in (*zip(IMAGE_FIELDS, pictures, strict=True), *rasters.items()):
+            if array.shape[:2] != shape:
+                what = f"'{name}' of sample '{key}' is not as large as '{IMAGE_FIELDS[0]}'"
+                raise DatasetError(what, file=path, expected=str(shape), found=str(array.shape[:2]))
+        window = self._window(index, shape)
         image = np.stack([_cut(picture, window, "symmetric") for picture in pictures])
         sample: SampleDict = {
             "image": torch.from_numpy(np.ascontiguousarray(image.transpose(0, 3, 1, 2))),
@@ -97,32 +102,25 @@ class ShardDataset(Dataset[SampleDict]):
     @property
     def keys(self) -> list[str]:
         """Names of all samples, in the order of their indices."""
-        return [key for shard in self.shards for key in shard.keys]
+        return [key for keys in self._keys for key in keys]
 
-    def grade_pixels(self) -> list[int]:
-        """Pixels of each Joint Damage Scale grade, by the samples' records: of all, or of 2,000 spread evenly."""
-        total = [0] * GRADES
-        for index in np.unique(np.linspace(0, len(self) - 1, min(len(self), SURVEY)).round().astype(int)):
-            shard, key = self._locate(int(index))
-            tar = self._tar(shard)
-            try:
-                pixels = json.loads(tar.read(key, "json"))["pixels"][MASK]
-                total = [count + int(pixels.get(str(1 + grade), 0)) for grade, count in enumerate(total)]
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                path = self.root / "shards" / self.shards[shard].name
-                raise DatasetError(f"the record of sample '{key}' cannot be read ({error})", file=path) from error
-        return total
+    def grade_counts(self) -> list[int]:
+        """Buildings of each Joint Damage Scale grade in these samples, by the dataset's index."""
+        names = [f"jds_{grade}" for grade in range(GRADES)]
+        table, mine = read_index(self.root).select(["key", *names]), set(self.keys)
+        chosen = np.array([key in mine for key in table["key"].to_pylist()], bool)
+        return [int(table[name].to_numpy()[chosen].sum()) for name in names]
 
     def _locate(self, index: int) -> tuple[int, str]:
         position = index + len(self) if index < 0 else int(index)
         if not 0 <= position < len(self):
             raise IndexError(f"sample {int(index)} of {len(self)}")
         shard = bisect_right(self._ends, position)
-        return shard, self.shards[shard].keys[position - self._ends[shard]]
+        return shard, self._keys[shard][position - self._ends[shard]]
 
     def _tar(self, shard: int) -> TarIndex:
         if shard not in self._tars:
-            self._tars[shard] = TarIndex(self.root / "shards" / self.shards[shard].name)
+            self._tars[shard] = TarIndex(self.root / SHARDS / self.shards[shard].name)
         return self._tars[shard]
 
     def _window(self, index: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
@@ -137,33 +135,34 @@ class ShardDataset(Dataset[SampleDict]):
         return slice(int(row), int(row) + self.size), slice(int(column), int(column) + self.size)
 
 
-def _chosen(root: Path, shards: list[ShardRecord], split: str | None) -> list[ShardRecord]:
-    """The shards of a split, each there and as long as its record says."""
-    splits = sorted({_split(shard) for shard in shards})
-    chosen = [shard for shard in shards if split is None or _split(shard) == split]
+def _choose(root: Path, shards: list[ShardRecord], split: str | None) -> list[tuple[ShardRecord, list[str]]]:
+    """The shards that hold samples of a split, with the keys of these; each is there and as long as recorded."""
+    if split is None:
+        chosen = [(shard, shard.keys) for shard in shards]
+    else:
+        table = read_index(root).select(["key", "split"])
+        split_of = dict(zip(table["key"].to_pylist(), table["split"].to_pylist(), strict=True))
+        if split not in split_of.values():
+            found = ", ".join(sorted(set(split_of.values())))
+            raise DatasetError(f"no sample is of split '{split}'", file=root, expected=f"one of {found}")
+        chosen = [(shard, [key for key in shard.keys if split_of.get(key) == split]) for shard in shards]
+        chosen = [(shard, keys) for shard, keys in chosen if keys]
     if not chosen:
-        what = "the dataset is empty" if split is None else f"no sample in split '{split}'"
-        raise DatasetError(what, file=root, expected=f"one of the splits {', '.join(splits)}" if splits else None)
-    for shard in chosen:
-        path = root / "shards" / shard.name
-        if not path.is_file():
-            raise DatasetError("a shard is missing; `mage verify` tells what else is", file=path)
-        if path.stat().st_size != shard.bytes:
-            raise DatasetError(
-                "a shard is cut or was changed", file=path, expected=f"{shard.bytes} bytes", found=str(path.stat().st_size)
-            )
+        raise DatasetError("the dataset is empty", file=root)
+    for shard, _ in chosen:
+        _check_size(root / SHARDS / shard.name, shard.bytes)
     return chosen
 
 
-def _split(shard: ShardRecord) -> str:
-    return shard.name.rpartition("-")[0]
+def _check_size(path: Path, size: int) -> None:
+    if not path.is_file():
+        raise DatasetError("a shard is missing; `mage verify` tells what else is", file=path)
+    if (found := path.stat().st_size) != size:
+        raise DatasetError("a shard is cut or was changed", file=path, expected=f"{size} bytes", found=f"{found}")
 
 
 def _decode(tar: TarIndex, path: Path, key: str, name: str) -> NDArray[Any]:
-    try:
-        return decode_png(tar.read(key, f"{name}.png"))
-    except DatasetError as error:
-        raise DatasetError(f"'{name}' of sample '{key}' cannot be read: {error}", file=path) from error
+    return decode_png(tar.read(key, f"{name}.png"), file=f"{path}: {key}.{name}.png")
 
 
 def _picture(tar: TarIndex, path: Path, key: str, date: str) -> NDArray[np.uint8]:
@@ -175,20 +174,8 @@ def _picture(tar: TarIndex, path: Path, key: str, date: str) -> NDArray[np.uint8
     return picture
 
 
-def _raster(tar: TarIndex, path: Path, key: str, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    raster = _decode(tar, path, key, name)
-    if raster.shape != shape:
-        raise DatasetError(
-            f"'{name}' of sample '{key}' is not as large as its image",
-            file=path,
-            expected=str(shape),
-            found=str(raster.shape),
-        )
-    return raster
-
-
 def _mask(raster: NDArray[Any], window: tuple[slice, slice], path: Path, key: str) -> Tensor:
-    if raster.max() > GRADES:
+    if raster.ndim != 2 or raster.max() > GRADES:
         raise DatasetError(f"'{MASK}' of sample '{key}'", file=path, expected="0-4", found=str(raster.max()))
     return torch.from_numpy(_cut(raster, window, "constant", IGNORE).astype(np.uint8))
 

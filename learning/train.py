@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from mage.learning.segment import SiameseDamageNet
 from mage.learning.shards import ShardDataset
 from mage.learning.trainer import Batch, Training
 from mage.scenes.errors import DatasetError, ModelError
-
 
 
 def fit(
@@ -71,7 +70,7 @@ def fit(
         KeyboardInterrupt: after Ctrl-C or SIGTERM; a checkpoint of the last whole step has been saved.
     """
     folder = Path(out)
-    arguments = _arguments(steps, batch, getattr(dataset, "size", None), lr, seed)
+    arguments = _arguments(steps, batch, every, getattr(dataset, "size", None), lr, seed)
     origin = _origin(dataset)
     before = _prepare(folder, origin, arguments, model, resume)
     target = pick_device(device)
@@ -100,8 +99,8 @@ def fit(
     return run
 
 
-def _arguments(steps: int, batch: int, size: int | None, lr: float, seed: int) -> Arguments:
-    for name, value, least in (("steps", steps, 1), ("batch", batch, 1), ("seed", seed, 0)):
+def _arguments(steps: int, batch: int, every: int, size: int | None, lr: float, seed: int) -> Arguments:
+    for name, value, least in (("steps", steps, 1), ("batch", batch, 1), ("every", every, 1), ("seed", seed, 0)):
         if value < least:
             raise ModelError(f"'{name}' is too small", expected=f"{least} or more", found=str(value))
     if not (math.isfinite(lr) and lr > 0):
@@ -120,7 +119,7 @@ def _origin(dataset: Dataset[dict[str, Any]]) -> TrainedOn:
             samples=len(dataset),
             keys=dataset.keys,
         )
-    samples = len(dataset)  # type: ignore[arg-type] - map-style datasets have a length
+    samples = len(dataset)  # type: ignore[arg-type]  # map-style ones have a length
     if samples < 1:
         raise DatasetError("the dataset is empty")
     return TrainedOn(name=type(dataset).__name__, samples=samples)
@@ -171,7 +170,7 @@ def _weights(dataset: Dataset[dict[str, Any]], given: Sequence[float] | None, gr
     if given is not None:
         weights = [float(w) for w in given]
     elif isinstance(dataset, ShardDataset):
-        weights = grade_weights(dataset.grade_pixels())
+        weights = grade_weights(dataset.grade_counts())
     else:
         weights = [1.0] * grades
     if len(weights) != grades or not all(math.isfinite(w) and w > 0 for w in weights):
@@ -192,7 +191,7 @@ def _loader(
     )
 
 
-def _batches(loader: DataLoader[Any]) -> Iterator[Batch]:
+def _batches(loader: DataLoader[Any]) -> Generator[Batch, None, None]:
     try:
         for batch in loader:
             yield _checked(batch)

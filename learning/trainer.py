@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mage.learning.augment import augment
+from mage.learning.augmentation import augment
 from mage.learning.devices import autocast, place, reduced_precision
 from mage.learning.ema import MovingAverage
 from mage.learning.losses import damage_losses
@@ -65,7 +65,7 @@ class Training:
     ) -> None:
         # Measured: on CPUs GroupNorm loses in channels-last what the convolutions gain.
         layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
-        self.model = model.to(device, memory_format=layout).train()
+        self.model: SiameseDamageNet = model.to(device, memory_format=layout).train()  # type: ignore[call-overload]
         self.arguments, self.weights, self.sampler, self.device = arguments, weights, sampler, device
         self.average = MovingAverage(model)
         self.optimizer = torch.optim.AdamW(_groups(model), lr=arguments.lr, foreach=True)
@@ -92,7 +92,7 @@ class Training:
         self.optimizer.zero_grad(set_to_none=True)
         losses = self.losses(batch)
         loss = torch.stack(list(losses.values())).sum()
-        loss.backward()
+        torch.autograd.backward(loss)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), CLIP, foreach=True)
         values = torch.stack([loss, norm, *losses.values()]).detach().tolist()
         if not all(map(math.isfinite, values)):

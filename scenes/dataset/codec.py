@@ -35,7 +35,11 @@ def decode_sample(read: Callable[[str], bytes], *, file: str = "") -> Sample:
     Raises:
         DatasetError: a member is damaged or does not fit the record and the schema.
     """
-    record = decode_record(read("json"), file=f"{file}.json")
+    return decode_rasters(read, decode_record(read("json"), file=f"{file}.json"), file=file)
+
+
+def decode_rasters(read: Callable[[str], bytes], record: SampleRecord, *, file: str = "") -> Sample:
+    """The sample of a record that is decoded already; else as :func:`decode_sample`."""
     largest = min(max(record.grid.rows, record.grid.columns), LARGEST)
 
     def rasters(names: Sequence[str]) -> dict[str, NDArray[Any]]:
@@ -78,7 +82,7 @@ def _check(sample: Sample, file: str) -> None:
         if set(found) != wanted:
             odd = ", ".join(sorted(set(found) ^ wanted))
             raise DatasetError("the rasters are not those of the schema", file=file, found=f"missing or odd: {odd}")
-    kinds = {name: ((*shape, 3), "uint8") for name in IMAGE_FIELDS} | {n: (shape, f.dtype) for n, f in fields.items()}
+    kinds = dict.fromkeys(IMAGE_FIELDS, ((*shape, 3), "uint8")) | {n: (shape, f.dtype) for n, f in fields.items()}
     for name, raster in (sample.images | sample.labels).items():
         expected, dtype = kinds[name]
         if raster.shape != expected or raster.dtype != np.dtype(dtype):

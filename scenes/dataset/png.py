@@ -100,7 +100,8 @@ def _header(data: bytes, file: str | None) -> tuple[int, int, tuple[int, int]]:
 
 def _check_chunks(data: bytes, file: str | None) -> None:
     """Walk the chunks: header, image data, end; each whole and with the checksum that it states."""
-    view, position, expected = memoryview(data), len(SIGNATURE), (b"IHDR",)
+    view, position = memoryview(data), len(SIGNATURE)
+    expected: tuple[bytes, ...] = (b"IHDR",)
     kind = b""
     while kind != b"IEND":
         if position + 12 > len(data):

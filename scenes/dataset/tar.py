@@ -20,7 +20,8 @@ from mage.scenes.dataset.schema import sample_members
 from mage.scenes.errors import DatasetError
 
 BLOCK = 512
-PADDING = 20 * BLOCK  # tar writes in records of this many bytes
+MARK = 2 * BLOCK  # zeros that end a tar
+LONGEST = MARK + 20 * BLOCK  # with the zeros that fill its last record
 NAME = re.compile(r"([a-z0-9][a-z0-9_-]*)\.([a-z0-9_.]+)")
 FIELDS = frozenset(sample_members())
 
@@ -139,23 +140,28 @@ def _index(data: mmap.mmap, path: Path) -> dict[str, dict[str, tuple[int, int]]]
         name, size = _parse(block, path)
         key, field = _split(name, path)
         if field not in FIELDS:
-            raise DatasetError("a field that no sample has", file=path, expected="one of the schema's", found=repr(name))
+            raise DatasetError(
+                "a field that no sample has", file=path, expected="one of the schema's", found=repr(name)
+            )
         members = samples.setdefault(key, {})
         if field in members or (members and key != last):
             raise DatasetError("a member stands twice or apart from its sample", file=path, found=repr(name))
         start = position + BLOCK
         if start + size > len(data):
             raise DatasetError(
-                f"{name} reaches past the end", file=path, expected=f"at most {len(data) - start} bytes", found=str(size)
+                f"{name} reaches past the end",
+                file=path,
+                expected=f"at most {len(data) - start} bytes",
+                found=str(size),
             )
         members[field] = (start, size)
         position, last = start + -(-size // BLOCK) * BLOCK, key
-    tail = data[position : position + PADDING + BLOCK]
-    if len(tail) < 2 * BLOCK or len(tail) > PADDING or any(tail):
+    tail = data[position : position + LONGEST + 1]
+    if not MARK <= len(tail) <= LONGEST or any(tail):
         raise DatasetError(
             "does not end as a tar does: it has been cut or added to",
             file=path,
-            expected=f"{2 * BLOCK} to {PADDING} zero bytes at {position}",
+            expected=f"{MARK} to {LONGEST} zero bytes at {position}",
             found=f"{len(data) - position} bytes",
         )
     return samples

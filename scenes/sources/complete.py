@@ -12,7 +12,7 @@ from shapely.geometry import Polygon
 
 from mage.scenes.city import Building, City, LandPatch, WaterBody
 from mage.scenes.errors import CityError
-from mage.scenes.sources.ground import seated, smooth_ground
+from mage.scenes.sources.ground import feet, seated, smooth_ground, trusted_heights
 from mage.scenes.sources.planting import plant_trees
 from mage.scenes.sources.relief import carve, shore_distance, sink_streets, undulation
 from mage.scenes.sources.rivers import side_river
@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 TERRAIN_MARGIN = 80.0  # metres of ground around what the source holds
 VIEW_MARGIN = 60.0  # metres around it that may be photographed
 VALLEY = 38.0  # metres beside a made-up river over which the ground falls to its banks
+NEIGHBOURHOOD = 150.0  # metres from a made-up river within which no house lies below its level
 LARGEST = 8_000.0  # metres; a wider city is not built in one piece: its terrain alone would take gigabytes
 
 
@@ -90,7 +91,9 @@ def _view(city: City, terrain: Terrain) -> tuple[float, float, float, float]:
     west, south = max(grown[0], limit[0]), max(grown[1], limit[1])
     east, north = min(grown[2], limit[2]), min(grown[3], limit[3])
     if not (west < east and south < north):
-        raise CityError("the terrain does not lie under the city", file=city.name, expected=str(grown), found=str(limit))
+        raise CityError(
+            "the terrain does not lie under the city", file=city.name, expected=str(grown), found=str(limit)
+        )
     return west, south, east, north
 
 
@@ -105,15 +108,20 @@ def _ground(rng: np.random.Generator, city: City) -> Terrain:
 
 
 def _river(rng: np.random.Generator, style: Style, city: City, terrain: Terrain) -> tuple[WaterBody, ...]:
-    """A river on the lowest side, its level below all the ground beside it that is not a hollow; () without room."""
+    """A river on the lowest side, its level below the ground beside it and the houses near it; () without room."""
     outline = side_river(rng, style, city, terrain)
     if outline is None:
         return ()
     near = np.abs(shore_distance(terrain, outline, 15.0)) <= 15.0
     if not near.any():
         return ()
-    bank = float(np.quantile(terrain.heights[near], 0.35))
-    return (WaterBody(outline, bank - rng.uniform(*style.river.below), "river", inferred=True),)
+    lowest = float(np.quantile(terrain.heights[near], 0.1))
+    footprints = np.array([b.footprint for b in city.buildings], dtype=object)
+    beside = shapely.dwithin(footprints, outline, NEIGHBOURHOOD)
+    if beside.any():
+        trusted, _ = trusted_heights(*feet(city.buildings))
+        lowest = min(lowest, float(trusted[beside].min()))
+    return (WaterBody(outline, lowest - rng.uniform(*style.river.below), "river", inferred=True),)
 
 
 def _with_valley(terrain: Terrain, water: Sequence[WaterBody]) -> Terrain:

@@ -33,7 +33,7 @@ def smooth_ground(buildings: Sequence[Building], bounds: tuple[float, float, flo
     Every height is first replaced by the median of its eight nearest neighbours' where it differs by more than
     1.5 m: the lowest point of a building with a cellar or a ramp says little about the street.
     """
-    xy, height = _feet(buildings)
+    xy, height = feet(buildings)
     trusted, _ = trusted_heights(xy, height)
     coarse = lattice((bounds[0] - COARSE, bounds[1] - COARSE, bounds[2] + COARSE, bounds[3] + COARSE), COARSE)
     k = min(12, len(xy))
@@ -50,7 +50,7 @@ def smooth_ground(buildings: Sequence[Building], bounds: tuple[float, float, flo
     return replace(fine, heights=spline(y[::-1], x)[::-1].copy(), inferred=True)
 
 
-def _feet(buildings: Sequence[Building]) -> tuple[Floats, Floats]:
+def feet(buildings: Sequence[Building]) -> tuple[Floats, Floats]:
     """A point inside every footprint (n, 2) and its ground height (n,)."""
     inside = shapely.point_on_surface([b.footprint for b in buildings])
     return shapely.get_coordinates(inside), np.array([b.ground for b in buildings], float)
@@ -72,10 +72,10 @@ def seated(terrain: Terrain, buildings: Sequence[Building]) -> Terrain:
     height, and at most 0.35 m more where the height was trusted and no neighbour stands higher. The change fades out
     over 8 m.
     """
-    xy, height = _feet(buildings)
+    xy, height = feet(buildings)
     _, ok = trusted_heights(xy, height)
     floor = _burnt(terrain, buildings, height, np.ones(len(height), bool))
-    ceiling = np.fmax(_burnt(terrain, buildings, height, ok) + BURIED, floor)
+    ceiling = np.maximum(_burnt(terrain, buildings, height, ok) + BURIED, floor)  # NaN at untrusted feet: no ceiling
     at = np.isfinite(floor)
     lifted = np.fmin(np.fmax(terrain.heights, floor), np.where(np.isfinite(ceiling), ceiling, np.inf))
     change = np.where(at, lifted - terrain.heights, 0.0)

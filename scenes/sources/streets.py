@@ -216,10 +216,12 @@ def _fitted(chains: list[Floats], obstacles: STRtree, streets: Streets) -> tuple
     lines, widths = [], []
     least = streets.width[0] / 2 + LEAST_PAVEMENT
     for chain in chains:
-        for strength in (14.0, 6.0, 2.0, 0.0):
+        # a smoother line may come nearer to walls, but not so near that the street has to be much narrower
+        wanted = max(least - 0.4, 0.75 * min(_room(chain, obstacles), 12.0))
+        for strength in (30.0, 14.0, 6.0, 2.0, 0.0):
             line = _smoothed(chain, strength)
             room = _room(line, obstacles)
-            if room >= least - 0.4:
+            if room >= (wanted if strength > 0 else least - 0.4):
                 lines.append(line)
                 widths.append(_width(room, streets))
                 break
@@ -273,25 +275,34 @@ def _pruned(roads: RoadGraph) -> RoadGraph:
 
 
 def _joined(roads: RoadGraph, obstacles: STRtree, streets: Streets) -> RoadGraph:
-    """Parts of the network joined by straight streets between nearest nodes, where nothing stands between."""
+    """Parts of the network joined by straight streets, shortest first, wherever nothing stands between two nodes."""
     if not roads.edges:
         return roads
     label = component_labels(roads)
     lines = [shapely.get_coordinates(e.line) for e in roads.edges]
     widths = [e.width for e in roads.edges]
-    largest = np.bincount(label).argmax()
-    main = np.flatnonzero(label == largest)
-    tree = cKDTree(roads.nodes[main])
-    for part in np.unique(label[label != largest]):
-        members = np.flatnonzero(label == part)
-        distance, nearest = tree.query(roads.nodes[members])
-        for i in np.argsort(distance, kind="stable")[:4]:
-            link = np.stack([roads.nodes[members[i]], roads.nodes[main[nearest[i]]]])
-            if distance[i] > 1 and _room(link, obstacles) > streets.width[0] / 2 + 1.0:
-                lines.append(link)
-                widths.append(_width(_room(link, obstacles), streets))
-                break
+    for i, j in _near_pairs(roads.nodes, label):
+        if label[i] == label[j]:
+            continue
+        link = roads.nodes[[i, j]]
+        room = _room(link, obstacles)
+        if room > streets.width[0] / 2 + 1.0:
+            lines.append(link)
+            widths.append(_width(room, streets))
+            label = np.where(label == label[j], label[i], label)
     return road_graph(lines, widths, inferred=True)
+
+
+def _near_pairs(nodes: Floats, label: NDArray[np.int32]) -> list[tuple[int, int]]:
+    """Pairs of nodes of different parts, among each node's 40 nearest, by distance."""
+    if label.max() == 0:
+        return []
+    distance, near = cKDTree(nodes).query(nodes, k=min(40, len(nodes)))
+    first = np.repeat(np.arange(len(nodes)), near.shape[1])
+    distance, second = distance.ravel(), near.ravel()
+    apart = (label[first] != label[second]) & (first < second) & (distance > 1)
+    order = np.flatnonzero(apart)[np.argsort(distance[apart], kind="stable")]
+    return list(zip(first[order].tolist(), second[order].tolist(), strict=True))
 
 
 def _with_exits(

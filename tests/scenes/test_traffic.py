@@ -51,7 +51,9 @@ def test_cars_on_streets_stand_within_the_carriageway_and_keep_right(city: City)
 
 def test_density_follows_the_style_and_one_seed_parks_alike(city: City) -> None:
     few, many = (
-        STYLE.model_copy(update={"traffic": STYLE.traffic.model_copy(update={"parked": p, "drives": 0.0, "moving": 0.0})})
+        STYLE.model_copy(
+            update={"traffic": STYLE.traffic.model_copy(update={"parked": p, "drives": 0.0, "moving": 0.0})}
+        )
         for p in (10.0, 40.0)
     )
     bare = replace(city, land=())

@@ -8,15 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import shapely
-from towns import bare_city, blocks, box_building, four_houses, fingerprint, one_row
+from towns import bare_city, blocks, box_building, fingerprint, four_houses, one_row
 
 from mage.scenes.city import City, LandPatch, WaterBody
 from mage.scenes.errors import CityError
 from mage.scenes.sources.complete import complete
 from mage.scenes.sources.ground import trusted_heights
 from mage.scenes.sources.network import component_labels
+from mage.scenes.sources.relief import normal_levels
 from mage.scenes.sources.rivers import CLEARANCE
 from mage.scenes.style import load_style
+from mage.scenes.terrain import depth_at
 
 TOWNS = pytest.mark.parametrize("town", [four_houses, one_row, blocks])
 STYLE = load_style("european")
@@ -87,6 +89,17 @@ def test_the_river_keeps_clear_of_houses_lies_below_the_ground_and_is_within_the
     assert not any(e.line.intersects(river.outline) for e in city.roads.edges)
 
 
+@pytest.mark.parametrize("slope", [0.0, 0.06, 0.12])
+def test_on_a_hillside_the_river_runs_below_every_house_near_it(slope: float) -> None:
+    city = complete(blocks(slope=slope), STYLE, np.random.default_rng(2))
+    (river,) = city.water
+    near = [b for b in city.buildings if b.footprint.distance(river.outline) < 150]
+    assert min(b.ground for b in near) > river.level + 0.3
+    levels = normal_levels(city.ground, city.water)
+    middle = shapely.get_coordinates(river.outline.buffer(-3).intersection(shapely.box(*city.bounds)).boundary)
+    assert (depth_at(city.ground, levels, middle) > 0).all()
+
+
 @TOWNS
 def test_trees_stand_outside_houses_streets_and_water(town: Callable[[], City]) -> None:
     city = whole(town)
@@ -153,3 +166,13 @@ def test_a_single_hut_is_enough() -> None:
     city = complete(bare_city([box_building("hut", 0, 0, 4, 3, 2.0, 3.0)]), STYLE, np.random.default_rng(0))
     assert city.roads.edges
     assert city.water
+
+
+def test_farms_far_apart_are_joined_by_roads() -> None:
+    farms = [
+        box_building(f"f{i}", 140.0 * (i % 3), 150.0 * (i // 3) + 20 * (i % 2), 18, 12, 4.0, 7.0) for i in range(6)
+    ]
+    city = complete(bare_city(farms), STYLE, np.random.default_rng(0))
+    assert component_labels(city.roads).max() == 0
+    for farm in farms:
+        assert min(e.line.distance(farm.footprint) for e in city.roads.edges) < 25

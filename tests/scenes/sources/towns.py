@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 import shapely
@@ -40,17 +41,12 @@ def one_row() -> City:
     return bare_city([box_building(f"b{i}", i * 7, 0, 7, 10, 5 + 0.1 * i, 8.0) for i in range(12)])
 
 
-def blocks(columns: int = 3, rows: int = 3) -> City:
+def blocks(columns: int = 3, rows: int = 3, slope: float = 0.012) -> City:
     """Blocks of two facing rows of six houses round a yard, on ground that rises to the east and north."""
-    houses = [
-        box_building(
-            f"b{i}-{j}-{k}-{m}", i * 70 + k * 8, j * 62 + m * 30, 8, 11, 3 + 0.012 * (i * 70 + k * 8) + 0.005 * j * 60, 9.0
-        )
-        for i in range(columns)
-        for j in range(rows)
-        for k in range(6)
-        for m in range(2)
-    ]
+    houses = []
+    for i, j, k, m in product(range(columns), range(rows), range(6), range(2)):
+        x, y = i * 70 + k * 8, j * 62 + m * 30
+        houses.append(box_building(f"b{i}-{j}-{k}-{m}", x, y, 8, 11, 3 + slope * x + 0.4 * slope * y, 9.0))
     return bare_city(houses)
 
 

@@ -1,0 +1,125 @@
+"""``mage train`` and ``mage evaluate``; torch is imported only when one of them runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mage.scenes.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from mage.learning.runs import Arguments
+
+STEPS, SIZE, BATCH, LR, WIDTH = 1000, 128, 8, 1e-3, 24  # of a new run, where nothing else is asked for
+
+DataFolder = Annotated[Path, typer.Option("--data", help="A dataset: the folder that `mage generate` wrote.")]
+Split = Annotated[str | None, typer.Option(help="Samples of this split only; all by default.")]
+DeviceName = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of learning."""
+    app.command()(train)
+    app.command()(evaluate)
+
+
+def train(
+    data: DataFolder,
+    out: Annotated[Path, typer.Option(help="Folder for the run.")],
+    steps: Annotated[int | None, typer.Option(min=1, help=f"Batches in all.  [default: {STEPS}]")] = None,
+    size: Annotated[int | None, typer.Option(min=1, help=f"Side of the crops, pixels.  [default: {SIZE}]")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help=f"Crops in a batch.  [default: {BATCH}]")] = None,
+    lr: Annotated[float | None, typer.Option(help=f"Highest learning rate.  [default: {LR}]")] = None,
+    width: Annotated[int | None, typer.Option(min=1, help=f"Channels of the model.  [default: {WIDTH}]")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of weights, order and crops.  [default: 0]")] = None,
+    split: Split = None,
+    device: DeviceName = "auto",
+    workers: Annotated[int, typer.Option(min=0, help="Processes that load samples.")] = 0,
+    every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 200,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, as it was begun.")] = False,
+) -> None:
+    """Train a damage model on a dataset."""
+    _need_torch()
+    from mage.learning.devices import pick_device, reduced_precision
+    from mage.learning.runs import Arguments, ModelShape, open_run
+    from mage.learning.segment import SiameseDamageNet
+    from mage.learning.shards import GRADES, ShardDataset
+    from mage.learning.train import fit
+
+    before = open_run(out).record if resume else None
+    begun = before.arguments if before else Arguments(steps=STEPS, batch=BATCH, size=SIZE, lr=LR, seed=0)
+    shape = before.model if before else ModelShape(width=WIDTH, bands=3, grades=GRADES)
+    asked = {"steps": steps, "batch": batch, "size": size, "lr": lr, "seed": seed}
+    chosen = begun.model_copy(update={name: value for name, value in asked.items() if value is not None})
+    dataset = ShardDataset(data, split=split, size=chosen.size)
+    target = pick_device(device)
+    model = SiameseDamageNet(width or shape.width, shape.bands, shape.grades, seed=chosen.seed)
+    _say(_greeting(chosen, len(dataset), f"{target}, {reduced_precision(target) or 'float32'}".replace("torch.", "")))
+    try:
+        run = fit(
+            model,
+            dataset,
+            out=out,
+            steps=chosen.steps,
+            batch=chosen.batch,
+            lr=chosen.lr,
+            seed=chosen.seed,
+            device=str(target),
+            workers=workers,
+            every=every,
+            resume=resume,
+            progress=True,
+        )
+    except KeyboardInterrupt as interrupt:
+        _say(f"{interrupt or 'interrupted'}: mage train --data {data} --out {out} --resume{_same(split)}")
+        raise typer.Exit(130) from None
+    _say(f"next: mage evaluate {out} --data {data}")
+    typer.echo(str(run.path))
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run: the folder that `mage train` wrote.")],
+    data: DataFolder,
+    split: Split = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    device: DeviceName = "auto",
+) -> None:
+    """Score a trained model on a dataset."""
+    _need_torch()
+    from mage.learning.evaluation import BUILDING
+    from mage.learning.evaluation import evaluate as score
+    from mage.learning.shards import ShardDataset
+
+    found = score(run, ShardDataset(data, split=split, labels=(BUILDING,)), device=device, progress=True)
+    typer.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False) if as_json else found.table())
+
+
+def _greeting(chosen: Arguments, samples: int, where: str) -> str:
+    return (
+        f"{chosen.steps} steps of {chosen.batch} crops of {chosen.size} px from {samples} samples, "
+        f"learning rate {chosen.lr:g}, seed {chosen.seed}, on {where}"
+    )
+
+
+def _same(split: str | None) -> str:
+    return f" --split {split}" if split else ""
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _need_torch() -> None:
+    """MissingExtraError where torch or safetensors are not installed, or cannot be imported."""
+    from importlib.util import find_spec
+
+    for module in ("torch", "safetensors"):
+        try:
+            found = find_spec(module) is not None
+        except (ImportError, ValueError):  # blocked, or half-removed
+            found = False
+        if not found:
+            raise MissingExtraError(module, "learning")

@@ -1,0 +1,98 @@
+"""``mage info`` and ``mage verify``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mage.scenes.errors import MageError, MissingExtraError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands about cities and datasets."""
+    app.command()(info)
+    app.command()(verify)
+
+
+def info(
+    target: Annotated[Path, typer.Argument(help="The folder of a dataset, or a CityJSON or CityGML file.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say what a dataset or a city file holds."""
+    if not target.exists():
+        raise MageError("no such file or folder", file=target, expected="a dataset's folder or a city file")
+    facts = _describe_folder(target) if target.is_dir() else _describe_city(target)
+    if as_json:
+        typer.echo(json.dumps(facts, indent=1, ensure_ascii=False))
+    else:
+        typer.echo("\n".join(table(facts)))
+
+
+def verify(
+    dataset: Annotated[Path, typer.Argument(help="The folder of a dataset.")],
+    as_json: AsJson = False,
+) -> None:
+    """Recompute every checksum, count and label of a dataset; exit code 1 if anything is wrong."""
+    from mage.scenes.dataset.verify import verify_dataset
+
+    found = verify_dataset(dataset, progress=True)
+    facts = {"ok": found.ok, "samples": found.samples, "buildings": found.buildings, "shards": found.shards}
+    if as_json:
+        typer.echo(json.dumps({**facts, "problems": found.problems}, indent=1, ensure_ascii=False))
+    elif found.ok:
+        parts = [_plural(facts[name], name) for name in ("samples", "buildings", "shards")]
+        typer.echo(f"OK: {', '.join(parts)}")
+    for problem in found.problems:
+        typer.echo(f"problem: {' '.join(problem.split())}", err=True)
+    if not found.ok:
+        typer.echo(f"{dataset}: {_plural(len(found.problems), 'problems')}", err=True)
+        raise typer.Exit(1)
+
+
+def table(facts: dict[str, Any], indent: str = "") -> Iterator[str]:
+    """Lines of ``name  value``, aligned; what belongs to a name is indented under it."""
+    width = max((len(name) for name, value in facts.items() if not _nested(value)), default=0)
+    for name, value in facts.items():
+        if _nested(value):
+            yield f"{indent}{name}"
+            parts = value if isinstance(value, dict) else {f"{k + 1}": child for k, child in enumerate(value)}
+            yield from table(parts, indent + "  ")
+        else:
+            yield f"{indent}{name:<{width}}  {_shown(value)}"
+
+
+def _nested(value: Any) -> bool:
+    return bool(value) and (isinstance(value, dict) or (isinstance(value, list) and isinstance(value[0], dict)))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list | tuple | dict):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10_000:
+        return f"{value:,}"
+    return "none" if value is None else str(value)
+
+
+def _plural(count: int, name: str) -> str:
+    return f"{count} {name.removesuffix('s') if count == 1 else name}"
+
+
+def _describe_folder(target: Path) -> dict[str, Any]:
+    from mage.scenes.dataset.describe import describe_dataset
+
+    return describe_dataset(target)
+
+
+def _describe_city(target: Path) -> dict[str, Any]:
+    try:
+        from mage.scenes.sources import read_city
+        from mage.scenes.sources.describe import describe_city
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "shapely", "cities") from None
+    return describe_city(read_city(target))

@@ -1,0 +1,116 @@
+"""What must hold between the label rasters of a sample, and between them and its record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mage.scenes.dataset.schema import LandClass, Sample, label_members
+
+NUMBERS = 1 << 16  # of buildings and road edges that a uint16 raster can hold
+COUNTED = ("pre_class", "post_class", "post_damage")  # members whose pixels a record must count
+
+Raster = NDArray[Any]
+
+
+def label_problems(sample: Sample) -> list[str]:
+    """Every rule that a sample's labels break, as a sentence each; none for a good sample."""
+    return [
+        *_ranges(sample),
+        *_surfaces(sample.labels),
+        *_water(sample.labels),
+        *_buildings(sample),
+        *_roads(sample),
+        *_counts(sample),
+    ]
+
+
+def _ranges(sample: Sample) -> Iterator[str]:
+    for name, field in label_members().items():
+        if field.largest is not None and (highest := int(sample.labels[name].max())) > field.largest:
+            yield f"{name} holds {highest}, above its largest value {field.largest}"
+
+
+def _surfaces(labels: dict[str, Raster]) -> Iterator[str]:
+    """A class on top implies the layer that it is the top of."""
+    implied = {LandClass.BUILDING: "building", LandClass.WATER: "water", LandClass.FLOOD: "flood"}
+    for date in ("pre", "post"):
+        for kind, layer in implied.items():
+            below = labels.get(f"{date}_{layer}", np.zeros((), np.uint8))  # there is no flood before
+            wrong = (labels[f"{date}_class"] == kind) & (below == 0)
+            yield from _where(wrong, f"{date}_class says {kind.name.lower()} where {date}_{layer} is 0")
+
+
+def _water(labels: dict[str, Raster]) -> Iterator[str]:
+    depth, flood = labels["post_depth"], labels["post_flood"] > 0
+    yield from _where(flood != (depth > 0), "post_flood is not where post_depth is at least 1 cm")
+    yield from _where(flood & (labels["post_water"] > 0), "post_flood lies on permanent water")
+    yield from _where((depth > 0) & (labels["post_building"] > 0), "post_depth is above 0 under a building")
+
+
+def _buildings(sample: Sample) -> Iterator[str]:
+    labels, buildings = sample.labels, sample.record.buildings
+    numbers = [b.id for b in buildings]
+    yield from _known(labels, ("pre_building", "post_building"), numbers)
+    if sample.record.hazard == "flood":
+        yield from _where(
+            labels["pre_building"] != labels["post_building"], "a flood moved buildings: pre_building, post_building"
+        )
+    for field, value in (("damage", "jds"), ("ems98", "ems98"), ("visible", "visible")):
+        raster, building = labels[f"post_{field}"], labels["post_building"]
+        yield from _where((raster > 0) != (building > 0), f"post_{field} is not where post_building is")
+        stated = _lookup(numbers, [getattr(b, value) + 1 for b in buildings])
+        wrong = (building > 0) & (raster > 0) & (raster != stated[building])
+        yield from _where(wrong, f"post_{field} is not the record's {value} + 1", building)
+
+
+def _roads(sample: Sample) -> Iterator[str]:
+    labels, roads = sample.labels, sample.record.roads
+    yield from _known(labels, ("pre_road", "post_road"), [r.id for r in roads])
+    blocked, road = labels["post_blocked"] > 0, labels["post_road"]
+    yield from _where(blocked & (road == 0), "post_blocked is not on a road")
+    stated = _lookup([r.id for r in roads], [int(not r.car) for r in roads]) > 0
+    yield from _where(
+        (road > 0) & (blocked != stated[road]), "post_blocked is not where the record's car is false", road
+    )
+
+
+def _counts(sample: Sample) -> Iterator[str]:
+    counted = sample.record.pixels
+    yield from (f"the record does not count the pixels of {name}" for name in COUNTED if name not in counted)
+    for name, stated in counted.items():
+        if name not in sample.labels:
+            yield f"the record counts pixels of {name}, which is no label"
+            continue
+        values, counts = np.unique(sample.labels[name], return_counts=True)
+        found = {str(int(v)): int(c) for v, c in zip(values, counts, strict=True)}
+        if found != stated:
+            yield f"the record counts other pixels of {name} than there are; expected {found}; found {stated}"
+
+
+def _known(labels: dict[str, Raster], names: Iterable[str], numbers: list[int]) -> Iterator[str]:
+    if len(set(numbers)) < len(numbers) or max(numbers, default=0) >= NUMBERS:
+        yield "the record gives a number twice, or one above 65535"
+    for name in names:
+        odd = sorted(set(np.unique(labels[name]).tolist()) - {0, *numbers})
+        if odd:
+            yield f"{name} holds numbers that the record does not: {', '.join(map(str, odd[:5]))}"
+
+
+def _lookup(numbers: list[int], values: list[int]) -> Raster:
+    """(65536,) value of each number; 255 where there is none, which no grade equals."""
+    table = np.full(NUMBERS, 255, np.uint8)
+    for number, value in zip(numbers, values, strict=True):
+        table[number % NUMBERS] = value
+    return table
+
+
+def _where(wrong: Raster, rule: str, numbers: Raster | None = None) -> Iterator[str]:
+    """The rule with how often and where it is broken first, if it is."""
+    if count := int(np.count_nonzero(wrong)):
+        row, column = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+        which = "" if numbers is None else f", number {int(numbers[row, column])}"
+        yield f"{rule}: {count} pixels, first at row {row}, column {column}{which}"
