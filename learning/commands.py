@@ -74,7 +74,8 @@ def train(
             progress=True,
         )
     except KeyboardInterrupt as interrupt:
-        _say(f"{interrupt or 'interrupted'}: mage train --data {data} --out {out} --resume{_same(split)}")
+        how = f": mage train --data {data} --out {out} --resume{_same(split)}"
+        _say(f"{interrupt}{how}" if str(interrupt) else "interrupted; what was saved before stays")
         raise typer.Exit(130) from None
     _say(f"next: mage evaluate {out} --data {data}")
     typer.echo(str(run.path))

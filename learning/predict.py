@@ -12,7 +12,7 @@ from torch import Tensor
 from mage.learning.devices import autocast, place
 from mage.learning.segment import SiameseDamageNet
 
-WINDOW, OVERLAP = 1024, 128  # pixels; a window of 1024 takes about 1 GB at width 24
+WINDOW, OVERLAP = 1024, 128  # pixels; a window of 1024 takes about half a GB at width 24
 
 
 def classify(probabilities: NDArray[np.float32], threshold: float = 0.5) -> NDArray[np.uint8]:

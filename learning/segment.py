@@ -47,6 +47,8 @@ class SiameseDamageNet(nn.Module):
         for name, value, least in (("width", width, 1), ("bands", bands, 1), ("grades", grades, 2)):
             if value < least:
                 raise ModelError(f"a model cannot have this {name}", expected=f"{least} or more", found=str(value))
+        if not 0 <= seed < 2**63:
+            raise ModelError("a model cannot have this seed", expected="0 to 2^63 - 1", found=str(seed))
         self.width, self.bands, self.grades = width, bands, grades
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)

@@ -18,7 +18,7 @@ from mage.learning.metrics import IGNORE
 from mage.learning.sampling import Draw
 from mage.scenes.dataset.index import open_dataset, read_index
 from mage.scenes.dataset.png import decode_png
-from mage.scenes.dataset.schema import IMAGE_FIELDS, ShardRecord, label_members
+from mage.scenes.dataset.schema import IMAGE_FIELDS, DatasetRecord, ShardRecord, label_members
 from mage.scenes.dataset.store import SHARDS
 from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.errors import DatasetError
@@ -65,7 +65,7 @@ class ShardDataset(Dataset[SampleDict]):
         if unknown := sorted(set(self.labels) - set(label_members())):
             raise DatasetError("no such label", expected=f"some of {', '.join(label_members())}", found=unknown[0])
         self.record = open_dataset(self.root)
-        chosen = _choose(self.root, self.record.shards, split)
+        chosen = _choose(self.root, self.record, split)
         self.shards, self._keys = [shard for shard, _ in chosen], [keys for _, keys in chosen]
         self._ends = list(accumulate(map(len, self._keys)))
         self._tars: dict[int, TarIndex] = {}
@@ -107,7 +107,7 @@ class ShardDataset(Dataset[SampleDict]):
     def grade_counts(self) -> list[int]:
         """Buildings of each Joint Damage Scale grade in these samples, by the dataset's index."""
         names = [f"jds_{grade}" for grade in range(GRADES)]
-        table, mine = read_index(self.root).select(["key", *names]), set(self.keys)
+        table, mine = read_index(self.root, self.record.index_sha256).select(["key", *names]), set(self.keys)
         chosen = np.array([key in mine for key in table["key"].to_pylist()], bool)
         return [int(table[name].to_numpy()[chosen].sum()) for name in names]
 
@@ -135,17 +135,17 @@ class ShardDataset(Dataset[SampleDict]):
         return slice(int(row), int(row) + self.size), slice(int(column), int(column) + self.size)
 
 
-def _choose(root: Path, shards: list[ShardRecord], split: str | None) -> list[tuple[ShardRecord, list[str]]]:
+def _choose(root: Path, record: DatasetRecord, split: str | None) -> list[tuple[ShardRecord, list[str]]]:
     """The shards that hold samples of a split, with the keys of these; each is there and as long as recorded."""
     if split is None:
-        chosen = [(shard, shard.keys) for shard in shards]
+        chosen = [(shard, shard.keys) for shard in record.shards]
     else:
-        table = read_index(root).select(["key", "split"])
+        table = read_index(root, record.index_sha256).select(["key", "split"])
         split_of = dict(zip(table["key"].to_pylist(), table["split"].to_pylist(), strict=True))
         if split not in split_of.values():
             found = ", ".join(sorted(set(split_of.values())))
             raise DatasetError(f"no sample is of split '{split}'", file=root, expected=f"one of {found}")
-        chosen = [(shard, [key for key in shard.keys if split_of.get(key) == split]) for shard in shards]
+        chosen = [(shard, [key for key in shard.keys if split_of.get(key) == split]) for shard in record.shards]
         chosen = [(shard, keys) for shard, keys in chosen if keys]
     if not chosen:
         raise DatasetError("the dataset is empty", file=root)

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from mage.learning.devices import explained, pick_device
 from mage.learning.interruption import Interruption, deaf
 from mage.learning.losses import grade_weights
+from mage.learning.metrics import IGNORE
 from mage.learning.runs import LOG, RECORD, TRAINED_ON, Arguments, ModelShape, Run, TrainedOn, open_run, publish
 from mage.learning.sampling import EpochSampler
 from mage.learning.segment import SiameseDamageNet
@@ -70,18 +71,31 @@ def fit(
         KeyboardInterrupt: after Ctrl-C or SIGTERM; a checkpoint of the last whole step has been saved.
     """
     folder = Path(out)
-    arguments = _arguments(steps, batch, every, getattr(dataset, "size", None), lr, seed)
-    origin = _origin(dataset)
+    size = dataset.size if isinstance(dataset, ShardDataset) else None
+    arguments = _arguments(steps, batch, every, size, lr, seed)
+    origin, by_grade, target = _origin(dataset), _weights(dataset, weights, model.grades), pick_device(device)
     before = _prepare(folder, origin, arguments, model, resume)
-    target = pick_device(device)
     sampler = EpochSampler(origin.samples, seed=seed, batch=batch, stop=steps)
-    training = Training(model, arguments, _weights(dataset, weights, model.grades), sampler, target)
+    training = Training(model, arguments, by_grade, sampler, target)
     if before is not None:
         training.restore(before)
-    with Interruption() as interruption, explained(), (folder / LOG).open("a", encoding="utf-8") as log:
-        loader = _loader(dataset, sampler, workers, target)
+    with Interruption() as interruption, explained():
+        _train(training, _loader(dataset, sampler, workers, target), folder, every, interruption, progress)
+        run = training.save(folder)
+    if interruption.asked and training.step < steps:
+        raise KeyboardInterrupt(f"stopped after step {training.step} of {steps}; resume to go on")
+    model.load_state_dict(training.average.weights)
+    return run
+
+
+def _train(
+    training: Training, loader: DataLoader[Any], folder: Path, every: int, interruption: Interruption, progress: bool
+) -> None:
+    """Step through the loader's batches to their end, or until somebody asks to stop."""
+    steps = training.arguments.steps
+    with (folder / LOG).open("a", encoding="utf-8") as log:
         bar = tqdm(total=steps, initial=training.step, disable=not progress, unit="step", mininterval=0.5)
-        with closing(bar), closing(_batches(loader)) as batches:
+        with closing(bar), closing(_batches(loader, training.model.grades)) as batches:
             for pair in batches:
                 line = training.advance(pair)
                 log.write(json.dumps(line) + "\n")
@@ -92,11 +106,6 @@ def fit(
                     break
                 if training.step % every == 0 and training.step < steps:
                     training.save(folder)
-        run = training.save(folder)
-    if interruption.asked and training.step < steps:
-        raise KeyboardInterrupt(f"stopped after step {training.step} of {steps}; resume to go on")
-    model.load_state_dict(training.average.weights)
-    return run
 
 
 def _arguments(steps: int, batch: int, every: int, size: int | None, lr: float, seed: int) -> Arguments:
@@ -191,25 +200,34 @@ def _loader(
     )
 
 
-def _batches(loader: DataLoader[Any]) -> Generator[Batch, None, None]:
+def _batches(loader: DataLoader[Any], grades: int) -> Generator[Batch, None, None]:
+    batches = iter(loader)
     try:
-        for batch in loader:
-            yield _checked(batch)
+        for batch in batches:
+            yield _checked(batch, grades)
     except DatasetError as error:
-        # From a worker process the message arrives with its traceback; the last line is the message.
+        # From a worker process the message arrives below its traceback; the last line is the message.
         last = str(error).strip().splitlines()[-1]
         raise DatasetError(last.rpartition("DatasetError: ")[2]) from error
+    finally:
+        # An error on its way up holds on to the iterator; the processes must end now, not when it is forgotten.
+        getattr(batches, "_shutdown_workers", lambda: None)()
 
 
-def _checked(batch: dict[str, Any]) -> Batch:
+def _checked(batch: dict[str, Any], grades: int) -> Batch:
     missing = [name for name in ("image", "mask") if not isinstance(batch.get(name), Tensor)]
     if missing:
         raise DatasetError(f"samples lack the tensor '{missing[0]}'", expected="dicts with 'image' and 'mask'")
     image, mask = batch["image"], batch["mask"]
-    if image.dtype != torch.uint8 or mask.shape != (len(image), *image.shape[-2:]):
+    if image.dtype != torch.uint8 or mask.shape != (len(image), *image.shape[-2:]) or mask.is_floating_point():
         raise DatasetError(
             "samples of another kind",
-            expected="image uint8 (2, bands, H, W), mask (H, W)",
-            found=f"{image.dtype} {tuple(image.shape[1:])}, {tuple(mask.shape[1:])}",
+            expected="image uint8 (2, bands, H, W), mask integer (H, W)",
+            found=f"{image.dtype} {tuple(image.shape[1:])}, {mask.dtype} {tuple(mask.shape[1:])}",
+        )
+    classes = mask[mask != IGNORE]
+    if classes.numel() and not 0 <= classes.min() <= classes.max() <= grades:
+        raise DatasetError(
+            "a mask holds more grades than the model", expected=f"0-{grades}", found=str(int(classes.max()))
         )
     return Batch(image, mask)

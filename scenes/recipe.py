@@ -76,7 +76,8 @@ class LightPart(_Part):
 
     pre: Date = Field("2023-06-14", description="date of the image before")
     post: Date = Field("2023-07-02", description="date of the image after")
-    hours: Hours = Field((10.0, 14.0), description="local solar time, drawn per date")
+    # imaging satellites in sun-synchronous orbits pass at about half past ten
+    hours: Hours = Field((9.5, 11.5), description="local solar time, drawn per date")
 
 
 class OutputPart(_Part):

@@ -44,8 +44,10 @@ class _Nodes:
             node, out = times, "Vector"
         return node, out
 
-    def diffuse(self, colour: tuple[Any, str]) -> bpy.types.Material:
+    def diffuse(self, colour: tuple[Any, str], normal: tuple[Any, str] | None = None) -> bpy.types.Material:
         shader = self.new("ShaderNodeBsdfDiffuse")
+        if normal is not None:
+            self.join(*normal, shader, "Normal")
         self.join(*colour, shader, "Color")
         self.join(shader, "BSDF", self.output, "Surface")
         return self.material
@@ -92,11 +94,20 @@ def _stains() -> NDArray[np.float32]:
 
 
 def tree_material() -> bpy.types.Material:
-    """Crowns: the object's colour, darker in the crevices."""
+    """Crowns: the object's colour, darker in the crevices.
+
+    Leaves let light through, so a crown's flank is not as dark as a wall's: normals are bent half-way up.
+    """
     nodes = _Nodes("crown")
     info = nodes.new("ShaderNodeObjectInfo")
     shade = nodes.new("ShaderNodeAttribute", attribute_name="shade")
-    return nodes.diffuse(nodes.product((info, "Color"), (shade, "Vector")))
+    facing = nodes.new("ShaderNodeNewGeometry")
+    bent = nodes.new("ShaderNodeVectorMath", operation="ADD")
+    nodes.join(facing, "Normal", bent, 0)
+    bent.inputs[1].default_value = (0.0, 0.0, 0.8)
+    unit = nodes.new("ShaderNodeVectorMath", operation="NORMALIZE")
+    nodes.join(bent, "Vector", unit, 0)
+    return nodes.diffuse(nodes.product((info, "Color"), (shade, "Vector")), (unit, "Vector"))
 
 
 def vehicle_material() -> bpy.types.Material:
@@ -132,7 +143,8 @@ def tile_material(name: str, *, waves: bool = False) -> bpy.types.Material:
     bump.inputs["Distance"].default_value = 0.25
     nodes.join(ripple, "Fac", bump, "Height")
     shader = nodes.new("ShaderNodeBsdfPrincipled")
-    shader.inputs["Roughness"].default_value = 0.22
+    shader.inputs["Roughness"].default_value = 0.3
+    shader.inputs["Specular IOR Level"].default_value = 0.25  # ripples below a pixel scatter most of the glint away
     shader.inputs["IOR"].default_value = 1.33
     nodes.join(picture, "Color", shader, "Base Color")
     nodes.join(bump, "Normal", shader, "Normal")

@@ -210,13 +210,20 @@ def table_of(rows: Iterable[Row]) -> pa.Table:
     return pa.table({name: pa.array([row[name] for row in rows], kind) for name, kind in COLUMNS.items()})
 
 
-def read_index(root: Path) -> pa.Table:
-    """``samples.parquet`` of a dataset; DatasetError if it cannot be read or has other columns."""
+def read_index(root: Path, sha256: str | None = None) -> pa.Table:
+    """``samples.parquet`` of a dataset; ``sha256`` is what the manifest states for it, looked up when it is None.
+
+    Raises:
+        DatasetError: no such file, another checksum (then it is not parsed), unreadable, or with other columns.
+    """
     path = root / TABLE
+    if not path.is_file():
+        raise DatasetError("no such file", file=path)
+    stated, found = sha256 or open_dataset(root).index_sha256, file_sha256(path)
+    if found != stated:
+        raise DatasetError("sha256 is wrong", file=path, expected=stated, found=found)
     try:
         table = pq.read_table(path, memory_map=False)
-    except FileNotFoundError:
-        raise DatasetError("no such file", file=path) from None
     except (OSError, pa.ArrowException) as error:
         raise DatasetError(f"cannot be read: {error}", file=path) from None
     if table.column_names != list(COLUMNS):

@@ -47,7 +47,8 @@ class LocalStore:
             partial.replace(target)
             _sync(target.parent)
         except OSError as error:
-            if error.filename not in (None, *map(str, (partial, target, target.parent, self.root / PARTIAL))):
+            ours = (partial, target, *target.parents, self.root / PARTIAL)
+            if error.filename is not None and Path(error.filename) not in ours:
                 raise  # of something else that `write` needed
             raise _of_the_system(error, target) from None
         finally:

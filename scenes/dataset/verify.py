@@ -75,7 +75,7 @@ def verify_dataset(root: Path, *, progress: bool = False) -> Verification:
 
     Args:
         root: its folder.
-        progress: draw a progress bar on standard error.
+        progress: draw a progress bar on standard error, if that is a terminal.
 
     Raises:
         DatasetError: there is no such folder. All else that is wrong is a problem of the result.
@@ -87,7 +87,7 @@ def verify_dataset(root: Path, *, progress: bool = False) -> Verification:
         if root.is_dir():
             return Verification(0, 0, 0, (str(error),))
         raise
-    bar: tqdm[Any] = tqdm(total=manifest.samples, unit="sample", disable=not progress, dynamic_ncols=True)
+    bar: tqdm[Any] = tqdm(total=manifest.samples, unit="sample", disable=None if progress else True)
     with bar:
         inspection = _Inspection(root, manifest, bar)
         _check_names(inspection)
@@ -222,14 +222,12 @@ def _check_recipe(seen: _Inspection) -> None:
 
 def _check_table(seen: _Inspection) -> None:
     try:
-        table = read_index(seen.root)
-        seen.same(TABLE, "sha256", seen.manifest.index_sha256, file_sha256(seen.root / TABLE))
+        computed, table = table_of(seen.rows), read_index(seen.root, seen.manifest.index_sha256)
     except DatasetError as error:
         seen.note(TABLE, error.message, error.expected, error.found)
         return
     if not seen.complete:
         return
-    computed = table_of(seen.rows)
     if table.schema.types != computed.schema.types:
         seen.note(TABLE, "has columns of other types than an index", computed.schema.types, table.schema.types)
         return

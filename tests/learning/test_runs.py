@@ -15,7 +15,7 @@ from mage.learning.ema import MovingAverage
 from mage.scenes.errors import MageError, ModelError
 
 
-@pytest.fixture()
+@pytest.fixture
 def run(short_run, tmp_path):
     """A copy of a run, to be broken."""
     return open_run(shutil.copytree(short_run.path, tmp_path / "run"))

@@ -114,7 +114,7 @@ def test_batches_that_do_not_fit_are_refused(batch):
         SiameseDamageNet(4)(batch)
 
 
-@pytest.mark.parametrize("arguments", [{"width": 0}, {"bands": 0}, {"grades": 1}])
+@pytest.mark.parametrize("arguments", [{"width": 0}, {"bands": 0}, {"grades": 1}, {"seed": -1}, {"seed": 2**64}])
 def test_impossible_models_are_refused(arguments):
     with pytest.raises(ModelError):
         SiameseDamageNet(**arguments)

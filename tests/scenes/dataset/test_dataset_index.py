@@ -11,7 +11,7 @@ from fake_dataset import HASH, SOURCES, VERSIONS, fake_recipe, fake_sample, writ
 
 from mage.scenes.dataset.describe import describe_dataset
 from mage.scenes.dataset.index import MANIFEST, RECIPE, TABLE, finish_dataset, open_dataset, read_index
-from mage.scenes.dataset.store import LocalStore, write_shard
+from mage.scenes.dataset.store import LocalStore, file_sha256, write_shard
 from mage.scenes.errors import DatasetError
 from mage.scenes.recipe import read_recipe
 
@@ -127,9 +127,12 @@ def test_a_pipe_for_a_manifest_does_not_hang(root):
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + b"\xff" * 100 + b"PAR1"])
 def test_an_index_that_is_none_ends_in_one_sentence(root, content):
+    assert read_index(root).num_rows == 3
     (root / TABLE).write_bytes(content)
-    with pytest.raises(DatasetError, match=r"samples\.parquet"):
+    with pytest.raises(DatasetError, match=r"samples\.parquet: sha256 is wrong"):
         read_index(root)
+    with pytest.raises(DatasetError, match=r"samples\.parquet: cannot be read"):
+        read_index(root, file_sha256(root / TABLE))
 
 
 def test_a_dataset_is_described_in_json_types(root):

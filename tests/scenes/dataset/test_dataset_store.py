@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from mage.scenes.dataset.codec import decode_record, decode_sample, encode_recor
 from mage.scenes.dataset.schema import sample_members
 from mage.scenes.dataset.store import LocalStore, shard_is_done, write_shard
 from mage.scenes.dataset.tar import TarIndex
+from mage.scenes.dataset.verify import verify_dataset
 from mage.scenes.errors import DatasetError
 
 TESTS = Path(__file__).resolve().parents[2]
@@ -131,6 +133,16 @@ def test_until_the_writer_is_through_the_old_file_stays(store):
     assert files(store.root) == ["a.txt"]
 
 
+def test_many_may_publish_at_once(store):
+    def publish(worker):
+        for k in range(20):
+            store.publish(f"{worker}-{k}", lambda path, k=k: path.write_text(str(k)))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(publish, range(4))) == [None] * 4
+    assert len(files(store.root)) == 80
+
+
 @pytest.mark.parametrize(
     ("number", "words"),
     [
@@ -158,6 +170,8 @@ def test_an_error_about_another_file_is_not_blamed_on_the_disk(store):
 
 def test_a_folder_that_is_a_file_is_said_to_be_one(tmp_path):
     (tmp_path / "file").write_text("")
+    with pytest.raises(DatasetError, match="cannot be written"):
+        LocalStore(tmp_path / "file" / "deeper").publish("a.txt", lambda path: path.write_text("x"))
     with pytest.raises(DatasetError, match="cannot be written"):
         LocalStore(tmp_path / "file").publish("a.txt", lambda path: path.write_text("x"))
 
@@ -266,6 +280,7 @@ def test_a_process_killed_in_the_midst_leaves_nothing_that_passes_for_a_shard(st
     process.communicate(timeout=30)
     assert [Path(f).parent.name for f in files(store.root)] == [".partial"]
     assert shard_is_done(store, NAME, HASH) is None
+    assert not verify_dataset(store.root).ok
     store.clean_partial()
     assert files(store.root) == []
     record = write_shard(store, NAME, [fake_sample(0), fake_sample(1)], HASH)

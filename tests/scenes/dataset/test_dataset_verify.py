@@ -9,8 +9,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from fake_dataset import HASH, SOURCES, VERSIONS, count_pixels, fake_recipe, fake_sample, write_fake_dataset
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from mage.scenes.dataset.index import MANIFEST, RECIPE, TABLE, finish_dataset, read_index
+from mage.scenes.dataset.index import MANIFEST, RECIPE, TABLE, finish_dataset
 from mage.scenes.dataset.schema import LandClass
 from mage.scenes.dataset.store import LocalStore, file_sha256, write_shard
 from mage.scenes.dataset.tar import TarIndex, write_tar
@@ -169,15 +171,25 @@ def test_a_manifest_that_says_something_wrong_is_found(root, change, words):
 
 
 def test_an_index_that_says_something_wrong_is_found(root):
-    table = read_index(root)
+    table = pq.read_table(root / TABLE)
     column = table.column_names.index("buildings")
     wrong = table.set_column(column, table.schema.field(column), [[1, 2, 3, 4]])
+
+    def state():
+        edit(root / MANIFEST, lambda m: m.update(index_sha256=file_sha256(root / TABLE)))
+
     pq.write_table(wrong, root / TABLE)
-    edit(root / MANIFEST, lambda m: m.update(index_sha256=file_sha256(root / TABLE)))
+    assert any(p.startswith("samples.parquet: sha256 is wrong") for p in problems(root))
+    state()
     assert problems(root) == ("samples.parquet: the column buildings says something else than the samples",)
     pq.write_table(table.slice(0, 3), root / TABLE)
+    state()
     assert any("number of rows is wrong; expected 4; found 3" in p for p in problems(root))
+    pq.write_table(table.drop_columns(["seed"]), root / TABLE)
+    state()
+    assert any(p.startswith("samples.parquet: has other columns") for p in problems(root))
     (root / TABLE).write_bytes(b"PAR1")
+    state()
     assert any(p.startswith("samples.parquet: cannot be read") for p in problems(root))
     (root / TABLE).unlink()
     assert "samples.parquet: no such file" in problems(root)
@@ -217,6 +229,21 @@ def test_a_sample_that_is_there_twice_is_found(tmp_path):
     shards = [write_shard(store, f"train-{k:06d}.tar", [fake_sample(0, SIZE)], HASH) for k in range(2)]
     finish_dataset(root, fake_recipe(2, SIZE, shard_size=1), shards, VERSIONS, SOURCES)
     assert problems(root) == ("shards: a sample's key stands in two shards",)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_whatever_byte_is_changed_it_is_found_or_means_nothing_and_never_a_traceback(root, data):
+    name = data.draw(st.sampled_from([TAR, TABLE, SIDE, MANIFEST, RECIPE]))
+    whole = (root / name).read_bytes()
+    place, bits = data.draw(st.integers(0, len(whole) - 1)), data.draw(st.integers(1, 255))
+    (root / name).write_bytes(whole[:place] + bytes([whole[place] ^ bits]) + whole[place + 1 :])
+    try:
+        found = problems(root)
+    finally:
+        (root / name).write_bytes(whole)
+    if name in (TAR, TABLE):
+        assert any(p.startswith(name) for p in found)
 
 
 # labels: each mutation is published with right checksums and counts, so that only its rule can find it

@@ -1,0 +1,280 @@
+"""``report.html``: one file that shows what a dataset holds, without scripts, links or a network."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import cv2
+import numpy as np
+import yaml
+
+from mage.generator.panels import (
+    DRY,
+    FLOOD_TINT,
+    HOUSES,
+    RIVER,
+    Picture,
+    deepest_of,
+    depth_panel,
+    depth_ramp,
+    overlay,
+    scale_of,
+    shrunk,
+)
+from mage.scenes.dataset.codec import decode_sample
+from mage.scenes.dataset.index import open_dataset
+from mage.scenes.dataset.png import encode_png
+from mage.scenes.dataset.schema import DAMAGE_COLOURS, DatasetRecord, Sample
+from mage.scenes.dataset.store import SHARDS, LocalStore, publish_text
+from mage.scenes.dataset.tar import TarIndex
+from mage.scenes.grades import JDS_NAMES
+
+REPORT, PREVIEW = "report.html", "preview"
+SHOWN = 12  # samples
+SIDE = 256  # pixels of a picture
+JPEG = [cv2.IMWRITE_JPEG_QUALITY, 85]
+
+Colour = Sequence[int]
+
+
+def write_report(root: Path, timings: dict[str, Any] | None) -> None:
+    """Write ``report.html`` and ``preview/`` of a finished dataset.
+
+    Args:
+        root: the dataset's folder.
+        timings: of the run that made it: ``seconds`` by stage, ``samples`` rendered, ``wall`` seconds, ``device`` and
+            ``workers``; None when they are not known.
+
+    Raises:
+        DatasetError: the dataset cannot be read, or the report not written.
+    """
+    manifest = open_dataset(root)
+    samples = list(_chosen(root, manifest))
+    deepest = scale_of([deepest_of(sample) for sample in samples])
+    panels = [_panels(sample, deepest) for sample in samples]
+    store = LocalStore(root)
+    for number, pictures in enumerate(panels):
+        data = encode_png(np.concatenate(pictures, axis=1))
+        store.publish(f"{PREVIEW}/{number:03d}.png", partial(Path.write_bytes, data=data))
+    page = Template(files("mage.generator").joinpath(REPORT).read_text(encoding="utf-8"))
+    parts = _facts(manifest, timings) | {
+        "legends": _legends(deepest),
+        "samples": "\n".join(_sample(s, p) for s, p in zip(samples, panels, strict=True)),
+    }
+    publish_text(store, REPORT, page.substitute(parts))
+
+
+def _chosen(root: Path, manifest: DatasetRecord) -> Iterator[Sample]:
+    """Up to twelve samples, spread evenly over the dataset."""
+    names = [(shard.name, key) for shard in manifest.shards for key in shard.keys]
+    picks = np.unique(np.linspace(0, len(names) - 1, min(SHOWN, len(names))).round().astype(int))
+    for name, key in (names[i] for i in picks):
+        with TarIndex(root / SHARDS / name) as tar:
+            yield decode_sample(partial(tar.read, key), file=f"{name}: {key}")
+
+
+def _panels(sample: Sample, deepest: float) -> list[Picture]:
+    pictures = [sample.images["pre"], sample.images["post"], overlay(sample), depth_panel(sample, deepest)]
+    return [shrunk(picture, SIDE) for picture in pictures]
+
+
+def _facts(manifest: DatasetRecord, timings: dict[str, Any] | None) -> dict[str, str]:
+    size, gsd = manifest.size, manifest.gsd
+    hazard = str(manifest.recipe.get("hazard", {}).get("kind", "disaster"))
+    side = f"{size} px at {gsd:g} m ({size * gsd:,.0f} m a side)"
+    return {
+        "title": escape(f"{manifest.name}: {_count(manifest.samples, 'pair')} of images"),
+        "subtitle": escape(f"A {hazard}, seen before and after, every pixel labelled. {side}."),
+        "figures": _figures(manifest),
+        "classes": _class_table(manifest),
+        "grades": _grade_table(manifest),
+        "provenance": _pairs(
+            {"seed": manifest.seed, "recipe hash": manifest.recipe_hash, "format": manifest.format}
+            | {"bands": ", ".join(manifest.bands), "index sha256": manifest.index_sha256}
+        ),
+        "timings": _timing_table(timings),
+        "sources": _table(
+            ("name", "format", "licence"),
+            [[escape(_said(source.get(k))) for k in ("name", "format", "licence")] for source in manifest.sources],
+        ),
+        "versions": _pairs(manifest.versions),
+        "recipe": escape(yaml.safe_dump(manifest.recipe, sort_keys=False, default_flow_style=None).strip()),
+        "shards": _shard_table(manifest),
+        "footer": "<code>mage verify</code> recomputes every checksum, count and label rule of this dataset.",
+    }
+
+
+def _figures(manifest: DatasetRecord) -> str:
+    counts = manifest.counts
+    pixels = counts["pixels"]["post_class"]
+    damaged = counts["buildings"] - counts["jds"][JDS_NAMES[0]]
+    area = manifest.samples * (manifest.size * manifest.gsd) ** 2 / 1e6
+    cards = {
+        "pairs of images": f"{manifest.samples:,}",
+        "buildings": f"{counts['buildings']:,}",
+        "of the buildings damaged": _percent(damaged, counts["buildings"]),
+        "of what is seen after is flood": _percent(pixels.get("flood", 0), sum(pixels.values())),
+        "imaged (tiles may overlap)": f"{area:.2f} km²",
+        "on disk": f"{sum(shard.bytes for shard in manifest.shards) / 1e6:,.1f} MB",
+    }
+    return "".join(f'<div class="figure"><b>{escape(v)}</b><span>{escape(k)}</span></div>' for k, v in cards.items())
+
+
+def _legends(deepest: float) -> str:
+    damage = zip((name.replace("-", " ") for name in JDS_NAMES), DAMAGE_COLOURS[1:], strict=True)
+    over = [*damage, ("flood water", FLOOD_TINT)]
+    beside = [("dry ground", DRY), ("building", HOUSES), ("permanent water", RIVER)]
+    ramp = np.repeat(depth_ramp()[None], 8, axis=0)
+    bar = f'0 <img class="ramp" alt="colour scale of depth" src="{_data_uri(ramp, ".png")}"> {deepest:g} m'
+    return (
+        f'<div class="legend"><span class="name">Damage</span>{_keys(over)}</div>'
+        f'<div class="legend"><span class="name">Depth</span><span class="key">{bar}</span>{_keys(beside)}</div>'
+    )
+
+
+def _keys(entries: Iterable[tuple[str, Colour]]) -> str:
+    return "".join(f'<span class="key">{_swatch(colour)}{escape(name)}</span>' for name, colour in entries)
+
+
+def _sample(sample: Sample, pictures: list[Picture]) -> str:
+    record = sample.record
+    names = ("before", "after", "damage and flood over after", "flood depth")
+    images = "".join(
+        f'<img alt="{escape(f"{record.key}: {name}")}" src="{_data_uri(picture, ".png" if k == 3 else ".jpg")}">'
+        for k, (name, picture) in enumerate(zip(names, pictures, strict=True))
+    )
+    grades = [building.jds for building in record.buildings]
+    tally = "".join(
+        f'<span class="key" title="{escape(JDS_NAMES[g])}">{_swatch(DAMAGE_COLOURS[g + 1])}{grades.count(g)}</span>'
+        for g in range(len(JDS_NAMES))
+    )
+    dates = " → ".join(
+        f"{taken.capture_date[:16].replace('T', ' ')}, sun {taken.sun_elevation:.0f}°"
+        for taken in (record.pre, record.post)
+    )
+    small = " small" if max(pictures[0].shape) < SIDE else ""
+    return (
+        f'<figure class="sample{small}"><div class="strip">{images}</div>'
+        f"<figcaption><b>{escape(record.key)}</b><span>{escape(dates)}</span>"
+        f"<span>{escape(_parameters(record.parameters))}</span>"
+        f'<span class="tally">{tally}</span></figcaption></figure>'
+    )
+
+
+def _parameters(parameters: dict[str, float | int | str | None]) -> str:
+    shown = {k: f"{v:.2f}" if isinstance(v, float) else str(v) for k, v in parameters.items() if v is not None}
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())
+
+
+def _class_table(manifest: DatasetRecord) -> str:
+    before, after = (manifest.counts["pixels"][f"{date}_class"] for date in ("pre", "post"))
+    totals = sum(before.values()), sum(after.values())
+    rows = []
+    for name, colour in manifest.colours.items():
+        counts = before.get(name, 0), after.get(name, 0)
+        if any(counts):
+            cells = [f"{_swatch(colour)} {escape(name)}"]
+            for count, total in zip(counts, totals, strict=True):
+                cells += [_percent(count, total), _bar(count, total, colour)]
+            rows.append(cells)
+    return _table(("class", "before", "", "after", ""), rows, numeric=(1, 3), bars=(2, 4))
+
+
+def _grade_table(manifest: DatasetRecord) -> str:
+    counts, total = manifest.counts["jds"], manifest.counts["buildings"]
+    rows = []
+    for grade, name in enumerate(JDS_NAMES):
+        colour, count = DAMAGE_COLOURS[grade + 1], counts[name]
+        label = f"{_swatch(colour)} {grade} {escape(name.replace('-', ' '))}"
+        rows.append([label, f"{count:,}", _percent(count, total), _bar(count, total, colour)])
+    return _table(("grade", "buildings", "share", ""), rows, numeric=(1, 2), bars=(3,))
+
+
+def _timing_table(timings: dict[str, Any] | None) -> str:
+    if not timings:
+        return "<p>The run that made this dataset left no timings.</p>"
+    samples = int(timings.get("samples") or 0)
+    seconds: dict[str, float] = timings.get("seconds") or {}
+    rows = [
+        [escape(stage), f"{spent:,.1f} s", f"{spent / samples:.2f} s" if samples else "–"]
+        for stage, spent in seconds.items()
+    ]
+    wall = float(timings.get("wall") or 0.0)
+    rows.append(["wall clock", f"{wall:,.1f} s", f"{wall / samples:.2f} s" if samples else "–"])
+    where = f"{_count(samples, 'pair')} in this run, {_count(int(timings.get('workers') or 1), 'worker')}"
+    device = f", on {timings['device']}" if timings.get("device") else ""
+    return _table(("stage", "in all", "per pair"), rows, numeric=(1, 2)) + f"<p>{escape(where + device)}.</p>"
+
+
+def _shard_table(manifest: DatasetRecord) -> str:
+    rows = [
+        [escape(s.name), f"{s.samples:,}", f"{s.bytes / 1e6:,.1f} MB", f"<code>{s.labels_sha256[:16]}</code>"]
+        for s in manifest.shards[:SHOWN]
+    ]
+    more = len(manifest.shards) - len(rows)
+    rest = f"<p>… and {more:,} more, all in dataset.json.</p>" if more else ""
+    return _table(("shard", "pairs", "size", "labels sha256"), rows, numeric=(1, 2)) + rest
+
+
+def _table(
+    heads: Sequence[str], rows: list[list[str]], *, numeric: Sequence[int] = (), bars: Sequence[int] = ()
+) -> str:
+    """An HTML table; the cells are HTML already."""
+    kinds = ["n" if k in numeric else "b" if k in bars else "t" for k in range(len(heads))]
+    head = "".join(f'<th class="{kind}">{escape(text)}</th>' for kind, text in zip(kinds, heads, strict=True))
+    body = "".join(
+        "<tr>" + "".join(f'<td class="{k}">{cell}</td>' for k, cell in zip(kinds, row, strict=True)) + "</tr>"
+        for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _pairs(facts: dict[str, Any]) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(str(name))}</td><td><code>{escape(_said(value))}</code></td></tr>"
+        for name, value in facts.items()
+    )
+    return f'<table class="pairs"><tbody>{rows}</tbody></table>'
+
+
+def _bar(count: int, total: int, colour: Colour) -> str:
+    if not count:
+        return ""
+    return f'<span class="bar" style="width:{100 * count / max(total, 1):.2f}%;background:{_css(colour)}"></span>'
+
+
+def _swatch(colour: Colour) -> str:
+    return f'<span class="swatch" style="background:{_css(colour)}"></span>'
+
+
+def _css(colour: Colour) -> str:
+    return "rgb({},{},{})".format(*(int(c) for c in colour))
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "–"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _said(value: Any) -> str:
+    return "not stated" if value is None else str(value)
+
+
+def _data_uri(picture: Picture, suffix: str) -> str:
+    """The picture inside a URI: JPEG for photographs, PNG for what has few colours."""
+    if suffix == ".png":
+        data = encode_png(picture)
+    else:
+        data = cv2.imencode(suffix, np.ascontiguousarray(picture[..., ::-1]), JPEG)[1].tobytes()
+    kind = "png" if suffix == ".png" else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

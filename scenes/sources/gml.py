@@ -1,0 +1,130 @@
+"""GML 3 geometry as it stands in CityGML: polygons, the surfaces and solids that hold them, and links between them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from lxml import etree
+
+from mage.scenes.errors import CityError
+from mage.scenes.sources.raw import Floats
+
+Element = etree._Element
+
+HREF = "{http://www.w3.org/1999/xlink}href"
+_IDS = ("{http://www.opengis.net/gml}id", "{http://www.opengis.net/gml/3.2}id")
+_POLYGONS = frozenset({"Polygon", "PolygonPatch", "Triangle", "Rectangle"})
+_COORDINATES = frozenset({"pos", "posList", "coordinates"})
+
+
+@dataclass(slots=True, eq=False)
+class Geometry:
+    """A polygon (its rings, outer first), or whatever holds members: geometries, or ids of such that stand elsewhere.
+
+    ``reversed`` is true for an OrientableSurface that turns its members over.
+    """
+
+    rings: list[Floats] = field(default_factory=list)
+    members: list[Geometry | str] = field(default_factory=list)
+    reversed: bool = False
+
+
+def local_name(element: Element) -> str:
+    """The tag without its namespace; empty for comments and processing instructions."""
+    tag = element.tag
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+
+
+def gml_id(element: Element) -> str | None:
+    """The element's gml:id."""
+    return next((value for name in _IDS if (value := element.get(name))), None)
+
+
+class Geometries:
+    """All geometries of a file that carry an id, so that links can be followed once the file has been read."""
+
+    def __init__(self, notes: Counter[str]) -> None:
+        self.notes = notes
+        self._known: dict[str, Geometry] = {}
+
+    def read(self, element: Element) -> Geometry:
+        """The geometry at and below an element."""
+        name = local_name(element)
+        geometry = Geometry()
+        if name in _POLYGONS:
+            geometry.rings = self._rings(element)
+        else:
+            geometry.reversed = name == "OrientableSurface" and element.get("orientation") == "-"
+            link = element.get(HREF)
+            if link is not None:
+                geometry.members.append(link.rpartition("#")[2])
+            # an interior shell is a cavity that nobody sees
+            geometry.members += [self.read(child) for child in element if local_name(child) not in ("", "interior")]
+        if (identifier := gml_id(element)) is not None:
+            self._known[identifier] = geometry
+        return geometry
+
+    def polygons(self, roots: Sequence[Geometry]) -> Iterator[tuple[Geometry, bool]]:
+        """Every polygon below the roots, once each, and whether it is turned over.
+
+        Raises:
+            CityError: a geometry that holds itself.
+        """
+        done: set[int] = set()
+        for root in roots:
+            yield from self._walk(root, False, done, set())
+
+    def links(self, root: Geometry) -> bool:
+        """Whether the geometry points to others."""
+        return any(isinstance(m, str) or self.links(m) for m in root.members)
+
+    def _walk(
+        self, geometry: Geometry, turned: bool, done: set[int], above: set[int]
+    ) -> Iterator[tuple[Geometry, bool]]:
+        if id(geometry) in above:
+            raise CityError("its xlinks go round in a circle", expected="geometry that does not hold itself")
+        if id(geometry) in done:
+            return
+        done.add(id(geometry))
+        turned ^= geometry.reversed
+        if geometry.rings:
+            yield geometry, turned
+        for member in geometry.members:
+            target = self._known.get(member) if isinstance(member, str) else member
+            if target is None:
+                self.notes["links to geometry that is not there"] += 1
+            else:
+                yield from self._walk(target, turned, done, above | {id(geometry)})
+
+    def _rings(self, polygon: Element) -> list[Floats]:
+        rings = []
+        for side in polygon:
+            if local_name(side) in ("exterior", "interior", "outerBoundaryIs", "innerBoundaryIs"):
+                ring = self._ring(side)
+                outer = local_name(side) in ("exterior", "outerBoundaryIs")
+                if ring is None and outer:
+                    return []
+                if ring is not None:
+                    rings.insert(0 if outer else len(rings), ring)
+        return rings
+
+    def _ring(self, side: Element) -> Floats | None:
+        """The ring's points (n, 3), the closing one dropped; None where they cannot be read."""
+        words: list[str] = []
+        for element in side.iter(etree.Element):
+            if local_name(element) in _COORDINATES:
+                words += (element.text or "").replace(",", " ").split()
+                if element.get("srsDimension", "3") != "3":
+                    words.append("without a height")
+        try:
+            points = np.array(words, float).reshape(-1, 3)
+        except ValueError:
+            self.notes["rings whose coordinates cannot be read"] += 1
+            return None
+        if len(points) < 2 or not np.array_equal(points[0], points[-1]):
+            self.notes["rings closed"] += 1
+            return points
+        return points[:-1]

@@ -1,0 +1,122 @@
+"""What the readers of city files hand over: polygons in the source's coordinates, before anything is judged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mage.scenes.mesh import Surface
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+BUILDABLE = (1.0, 3.0)  # levels of detail from 1 to below 3 are read
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Polygons:
+    """Polygons with holes as flat arrays: one solid's outer shell, or one multi-surface.
+
+    Attributes:
+        points: float64 (n, 3), ring after ring; the first point of a ring is not repeated at its end.
+        sizes: int64 (r,), points of each ring.
+        rings: int64 (f,), rings of each polygon, the outer one first.
+        surface: uint8 (f,), a :class:`Surface`; ``OTHER`` where the source does not say.
+    """
+
+    points: Floats
+    sizes: Ints
+    rings: Ints
+    surface: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.rings)
+
+    @classmethod
+    def of(cls, faces: Sequence[Sequence[Floats]], surface: Sequence[int]) -> Polygons:
+        """From a list of rings (k, 3) per face, with a surface for each face."""
+        rings = list(chain.from_iterable(faces))
+        points = np.concatenate(rings) if rings else np.zeros((0, 3))
+        return cls(points, lengths(rings), lengths(faces), np.array(surface, np.uint8))
+
+
+def lengths(items: Iterable[Sequence[object] | Floats]) -> Ints:
+    """How long each item is, int64."""
+    return np.array([len(item) for item in items], np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawObject:
+    """A building, or a part of one.
+
+    Attributes:
+        attributes: as the source spells them; values are text or numbers.
+        shells: level of detail (1, 1.3, 2 …) -> its geometry.
+        unused: levels that are there and cannot be built (0, 3, 4).
+    """
+
+    attributes: Mapping[str, object]
+    shells: Mapping[float, Sequence[Polygons]]
+    unused: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawBuilding:
+    """A building with its parts, at any depth; the building itself comes first."""
+
+    id: str
+    objects: tuple[RawObject, ...]
+
+    def finest(self) -> tuple[int, list[Polygons]]:
+        """The level of detail (1 or 2) and the shells to build, or (0, []).
+
+        A part that is coarser than the rest is still built; the building's own geometry is used only when it is as
+        fine as its parts, because a coarser one stands for all of them together.
+        """
+        best = [max(o.shells, default=0.0) for o in self.objects]
+        lod = int(max(best, default=0.0))
+        shells: list[Polygons] = []
+        for position, (item, level) in enumerate(zip(self.objects, best, strict=True)):
+            if level and (position > 0 or int(level) == lod):
+                shells.extend(item.shells[level])
+        return lod, shells
+
+    @property
+    def unused(self) -> frozenset[int]:
+        """Levels of detail that some object has and that cannot be built."""
+        return frozenset().union(*(o.unused for o in self.objects))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawCity:
+    """A file's buildings.
+
+    Attributes:
+        format: name and version, ``CityGML 2.0``.
+        crs: every name of a coordinate reference system that the file mentions.
+        licence: as the metadata state it, or None.
+        notes: what was repaired, left out or ignored so far.
+    """
+
+    format: str
+    buildings: Sequence[RawBuilding]
+    crs: tuple[str, ...] = ()
+    licence: str | None = None
+    notes: Counter[str] = field(default_factory=Counter)
+
+
+SEMANTICS = {
+    "RoofSurface": Surface.ROOF,
+    "OuterFloorSurface": Surface.ROOF,  # terraces: what one sees from above
+    "WallSurface": Surface.WALL,
+    "OuterCeilingSurface": Surface.WALL,  # the underside of a passage: neither seen from above nor on the ground
+    "Window": Surface.WALL,
+    "Door": Surface.WALL,
+    "GroundSurface": Surface.GROUND,
+    "ClosureSurface": Surface.CLOSURE,
+}

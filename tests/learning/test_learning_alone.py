@@ -1,0 +1,70 @@
+"""``mage.learning`` in somebody else's project: no Blender, no city libraries, nothing imported before it is used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).with_name("user_project.py")
+BLOCKED = ("bpy", "shapely", "lxml", "scipy", "rasterio", "pyproj", "mapbox_earcut", "embreex", "mage.generator")
+BLOCK = f"""
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if any(name == module or name.startswith(module + ".") for module in {BLOCKED}):
+            raise ModuleNotFoundError(f"blocked: {{name}}", name=name)
+sys.meta_path.insert(0, Block())
+"""
+
+
+def python(code, *words):
+    options = ["-W", "error::UserWarning:mage"]
+    done = subprocess.run([sys.executable, *options, "-c", code, *map(str, words)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_users_project_runs_where_blender_and_the_city_libraries_are_missing(drawn, tmp_path):
+    code = f"{BLOCK}\nimport runpy; runpy.run_path({str(PROJECT)!r}, run_name='__main__')"
+    printed = python(code, drawn, tmp_path / "run")
+    assert printed.startswith("(64, 64) (5, 64, 64) 0.")
+
+
+def test_every_module_imports_there():
+    code = f"""{BLOCK}
+import importlib, pkgutil, mage.learning
+for module in pkgutil.iter_modules(mage.learning.__path__):
+    importlib.import_module(f"mage.learning.{{module.name}}")
+print(len([m for m in sys.modules if m.startswith("mage.learning.")]) > 10)
+"""
+    assert python(code).strip() == "True"
+
+
+def test_importing_the_package_and_its_commands_imports_neither_torch_nor_blender():
+    code = """
+import sys, mage.learning, mage.learning.commands
+print([m for m in ("torch", "bpy", "cv2", "pyarrow", "numpy") if m in sys.modules])
+"""
+    assert python(code).strip() == "[]"
+
+
+def test_every_public_name_is_there_and_is_listed():
+    import mage.learning
+
+    for name in mage.learning.__all__:
+        assert callable(getattr(mage.learning, name)), name
+        assert name in dir(mage.learning)
+    with pytest.raises(AttributeError, match="surplus"):
+        mage.learning.surplus  # noqa: B018
+
+
+def test_names_stay_themselves_after_their_modules_are_imported():
+    import mage.learning.evaluation
+    import mage.learning.train
+    from mage.learning import evaluate, fit
+
+    assert evaluate is mage.learning.evaluation.evaluate
+    assert fit is mage.learning.train.fit

@@ -1,0 +1,114 @@
+"""``mage train`` and ``mage evaluate`` as a user types them."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+import typer
+from fake_dataset import write_fake_dataset
+from typer.testing import CliRunner
+
+from mage.learning import commands, open_run
+from mage.scenes.errors import DatasetError, MissingExtraError, ModelError
+
+SMALL = ["--size", "32", "--batch", "2", "--width", "4", "--device", "cpu"]
+
+
+def mage(*words):
+    app = typer.Typer()
+    commands.register(app)
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_train_then_evaluate_as_a_table_and_as_json(drawn, tmp_path):
+    out = tmp_path / "run"
+    trained = mage("train", "--data", drawn, "--out", out, "--steps", 3, *SMALL)
+    assert trained.exit_code == 0, trained.output
+    assert trained.stdout.strip() == str(out)
+    assert "3 steps of 2 crops of 32 px from 6 samples" in trained.stderr
+    assert "3/3" in trained.stderr
+    table = mage("evaluate", out, "--data", drawn, "--device", "cpu")
+    assert "xView2 score" in table.stdout
+    assert "training samples" in table.stdout
+    found = json.loads(mage("evaluate", out, "--data", drawn, "--json", "--device", "cpu").stdout)
+    assert found["samples"] == 6
+    assert found["step"] == 3
+    assert found["buildings"]["buildings"] > 0
+
+
+def test_resume_takes_what_is_not_given_from_the_run(drawn, tmp_path):
+    out = tmp_path / "run"
+    mage("train", "--data", drawn, "--out", out, "--steps", 2, "--lr", "0.002", *SMALL)
+    resumed = mage("train", "--data", drawn, "--out", out, "--resume", "--steps", 3)
+    assert resumed.exit_code == 0, resumed.output
+    record = open_run(out).record
+    assert record.step == 3
+    assert record.arguments.lr == 0.002
+    assert record.model.width == 4
+
+
+def test_an_interruption_says_how_to_go_on(drawn, tmp_path, monkeypatch):
+    from mage.learning import trainer
+
+    real = trainer.augment
+
+    def interrupting(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        return real(*arguments)
+
+    monkeypatch.setattr(trainer, "augment", interrupting)
+    stopped = mage("train", "--data", drawn, "--out", tmp_path / "run", "--steps", 3, *SMALL)
+    assert stopped.exit_code == 130
+    assert f"stopped after step 1 of 3; resume to go on: mage train --data {drawn}" in stopped.stderr
+    monkeypatch.undo()
+    command = stopped.stderr.partition("go on: mage ")[2].split()
+    assert mage(*command).exit_code == 0
+    assert open_run(tmp_path / "run").step == 3
+
+
+@pytest.mark.parametrize("option", ["--size", "--steps", "--batch", "--width", "--every"])
+def test_zero_is_a_usage_error(drawn, tmp_path, option):
+    assert mage("train", "--data", drawn, "--out", tmp_path / "run", option, 0).exit_code == 2
+
+
+def test_what_newcomers_get_wrong_is_one_clear_error(drawn, short_run, tmp_path):
+    def error(*words):
+        return mage(*words).exception
+
+    new = ("--out", tmp_path / "run")
+    (tmp_path / "empty").mkdir()
+    write_fake_dataset(tmp_path / "other", count=1, size=32)
+    again = ("--out", short_run.path, "--resume")
+    cases = [
+        (DatasetError, "no such folder", ("train", "--data", tmp_path / "nowhere", *new)),
+        (DatasetError, "not a dataset", ("train", "--data", tmp_path / "empty", *new)),
+        (DatasetError, "no sample is of split 'test'", ("train", "--data", drawn, "--split", "test", *new)),
+        (ModelError, "learning rate", ("train", "--data", drawn, "--lr", "-1", *new)),
+        (ModelError, "no such device", ("train", "--data", drawn, "--device", "gpu", *new)),
+        (ModelError, "already holds a run", ("train", "--data", drawn, "--out", short_run.path, *SMALL)),
+        (ModelError, "no such run", ("train", "--data", drawn, "--resume", *new)),
+        (ModelError, "data 'samples' differs", ("train", "--data", tmp_path / "other", *again)),
+        (ModelError, "no such run", ("evaluate", tmp_path / "nowhere", "--data", drawn)),
+        (ModelError, "not a run", ("evaluate", drawn, "--data", drawn)),
+        (DatasetError, "no such folder", ("evaluate", short_run.path, "--data", tmp_path / "nowhere")),
+        (DatasetError, "no sample is of split", ("evaluate", short_run.path, "--data", drawn, "--split", "test")),
+    ]  # fmt: skip
+    for kind, words, line in cases:
+        raised = error(*line)
+        assert isinstance(raised, kind), (line, raised)
+        assert words in str(raised)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("module", ["torch", "safetensors"])
+def test_a_missing_extra_is_named(drawn, tmp_path, monkeypatch, module):
+    import importlib.util
+
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == module else real(name, *rest))
+    for line in (("train", "--data", drawn, "--out", tmp_path / "run"), ("evaluate", tmp_path, "--data", drawn)):
+        raised = mage(*line).exception
+        assert isinstance(raised, MissingExtraError)
+        assert "mage-eo[learning]" in str(raised)
