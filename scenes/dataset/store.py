@@ -71,8 +71,8 @@ class LocalStore:
         folder = self.root / PARTIAL
         path = folder / f"{name}.{os.getpid()}.{os.urandom(4).hex()}"
         for _ in range(100):  # another process may remove the empty folder in between
-            folder.mkdir(exist_ok=True)
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, FileExistsError):
+                folder.mkdir(exist_ok=True)
                 path.touch(exist_ok=False)
                 break
         return path

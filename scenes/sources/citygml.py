@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from pathlib import Path
+from typing import BinaryIO
 
 from lxml import etree
 
@@ -82,28 +82,27 @@ class _Part:
 
 def _collected(labelled: list[tuple[Surface, Geometry]], geometries: Geometries) -> list[Polygons]:
     faces, surfaces = [], []
-    taken: set[int] = set()
-    for label, geometry in labelled:
-        for polygon, turned in geometries.polygons([geometry]):
-            if id(polygon) not in taken:
-                taken.add(id(polygon))
-                faces.append([ring[::-1] for ring in polygon.rings] if turned else polygon.rings)
-                surfaces.append(label)
+    done: set[int] = set()  # what a solid links to has been met among the labelled surfaces
+    for label, root in labelled:
+        for polygon, turned in geometries.polygons(root, done):
+            faces.append([ring[::-1] for ring in polygon.rings] if turned else polygon.rings)
+            surfaces.append(label)
     return [Polygons.of(faces, surfaces)] if faces else []
 
 
-def read_citygml(path: Path) -> RawCity:
-    """The buildings of a CityGML file.
+def read_citygml(stream: BinaryIO) -> RawCity:
+    """The buildings of a CityGML file, open in binary mode.
 
     Raises:
-        CityError: no CityGML, a version that is not read, a DOCTYPE, broken XML, links in a circle.
+        CityError: no CityGML, a version that is not read, a DOCTYPE, links in a circle.
+        lxml.etree.XMLSyntaxError: broken XML.
     """
     notes: Counter[str] = Counter()
     geometries = Geometries(notes)
     crs: dict[str, None] = {}
     parsed: list[tuple[str, _Part]] = []
     version = ""
-    for element in _elements(path, notes):
+    for element in _elements(stream, notes):
         if local_name(element) == "CityModel":
             version = _version(element)
             continue
@@ -122,11 +121,11 @@ def _version(root: Element) -> str:
     return match.group(1)
 
 
-def _elements(path: Path, notes: Counter[str]) -> Iterator[Element]:
+def _elements(stream: BinaryIO, notes: Counter[str]) -> Iterator[Element]:
     """The root at its start, then every Building and every Envelope outside of one, each freed afterwards."""
     depth, building_depth = 0, 0
     parser = etree.iterparse(
-        str(path), events=("start", "end"), resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
+        stream, events=("start", "end"), resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
     )
     for event, element in parser:
         if event == "start":

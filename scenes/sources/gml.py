@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,49 +67,50 @@ class Geometries:
             self._known[identifier] = geometry
         return geometry
 
-    def polygons(self, roots: Sequence[Geometry]) -> Iterator[tuple[Geometry, bool]]:
-        """Every polygon below the roots, once each, and whether it is turned over.
+    def polygons(self, root: Geometry, done: set[int]) -> Iterator[tuple[Geometry, bool]]:
+        """Every polygon at and below the root that is not in ``done`` yet, and whether it is turned over.
 
         Raises:
             CityError: a geometry that holds itself.
         """
-        done: set[int] = set()
-        for root in roots:
-            yield from self._walk(root, False, done, set())
+        above: set[int] = set()
+        stack = [(root, False, False)]
+        while stack:
+            geometry, turned, leaving = stack.pop()
+            key = id(geometry)
+            if leaving:
+                above.discard(key)
+            elif key in above:
+                raise CityError("its xlinks go round in a circle", expected="geometry that does not hold itself")
+            elif key not in done:
+                done.add(key)
+                above.add(key)
+                if geometry.rings:
+                    yield geometry, turned
+                stack.append((geometry, turned, True))
+                below = turned ^ geometry.reversed
+                stack.extend((member, below, False) for member in reversed(self._members(geometry)))
+
+    def _members(self, geometry: Geometry) -> list[Geometry]:
+        """The geometry's members, links followed."""
+        found = [self._known.get(m) if isinstance(m, str) else m for m in geometry.members]
+        self.notes["links to geometry that is not there"] += sum(m is None for m in found)
+        return [m for m in found if m is not None]
 
     def links(self, root: Geometry) -> bool:
         """Whether the geometry points to others."""
         return any(isinstance(m, str) or self.links(m) for m in root.members)
 
-    def _walk(
-        self, geometry: Geometry, turned: bool, done: set[int], above: set[int]
-    ) -> Iterator[tuple[Geometry, bool]]:
-        if id(geometry) in above:
-            raise CityError("its xlinks go round in a circle", expected="geometry that does not hold itself")
-        if id(geometry) in done:
-            return
-        done.add(id(geometry))
-        turned ^= geometry.reversed
-        if geometry.rings:
-            yield geometry, turned
-        for member in geometry.members:
-            target = self._known.get(member) if isinstance(member, str) else member
-            if target is None:
-                self.notes["links to geometry that is not there"] += 1
-            else:
-                yield from self._walk(target, turned, done, above | {id(geometry)})
-
     def _rings(self, polygon: Element) -> list[Floats]:
-        rings = []
+        """The outer ring and the holes; nothing if the outer one cannot be read."""
+        outer, holes = None, []
         for side in polygon:
-            if local_name(side) in ("exterior", "interior", "outerBoundaryIs", "innerBoundaryIs"):
-                ring = self._ring(side)
-                outer = local_name(side) in ("exterior", "outerBoundaryIs")
-                if ring is None and outer:
-                    return []
-                if ring is not None:
-                    rings.insert(0 if outer else len(rings), ring)
-        return rings
+            name = local_name(side)
+            if name in ("exterior", "outerBoundaryIs"):
+                outer = self._ring(side)
+            elif name in ("interior", "innerBoundaryIs") and (hole := self._ring(side)) is not None:
+                holes.append(hole)
+        return [] if outer is None else [outer, *holes]
 
     def _ring(self, side: Element) -> Floats | None:
         """The ring's points (n, 3), the closing one dropped; None where they cannot be read."""

@@ -37,7 +37,7 @@ def shell_mesh(polygons: Polygons, notes: Counter[str]) -> Mesh:
     keep = area > THIN
     notes["degenerate triangles left out"] += int(len(keep) - keep.sum())
     triangles, face = triangles[keep], face[keep]
-    if is_inside_out(points, triangles):
+    if volume(points, triangles) < 0:
         notes["shells turned outward"] += 1
         triangles, normals = triangles[:, ::-1], -normals
     surface = labelled(polygons.surface, normals)
