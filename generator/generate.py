@@ -17,7 +17,7 @@ from mage.generator.report import write_report
 from mage.generator.runners.local import Event, run_local
 from mage.scenes.dataset.index import finish_dataset
 from mage.scenes.dataset.schema import DatasetRecord, ShardRecord
-from mage.scenes.dataset.store import LocalStore, publish_text, shard_is_done
+from mage.scenes.dataset.store import SHARDS, LocalStore, publish_text, shard_is_done
 from mage.scenes.errors import DatasetError
 from mage.scenes.recipe import Recipe
 
@@ -110,6 +110,15 @@ def _claim(root: Path, plan: Plan, store: LocalStore) -> dict[str, ShardRecord]:
             raise DatasetError("holds a dataset of another recipe, seed or shard size; choose another --out", file=root)
     elif root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise DatasetError("is not empty and holds no dataset of this recipe; choose another --out", file=root)
+    planned = {job.name for job in plan.jobs}
+    surplus = sorted(p.name for p in (root / SHARDS).glob("*.tar") if p.name not in planned)
+    if surplus:
+        raise DatasetError(
+            "holds more shards than this count needs; ask for more pairs or choose another --out",
+            file=root,
+            expected=f"{len(planned)} shard(s)",
+            found=", ".join(surplus[:3]),
+        )
     store.clean_partial()
     (root / "dataset.json").unlink(missing_ok=True)  # whole again only when all shards are
     publish_text(store, mark.name, json.dumps(content) + "\n")

@@ -15,7 +15,12 @@ PACKAGES = ("assets", "generator", "learning", "scenes")
 EXTRAS = ("bpy", "torch", "shapely", "scipy", "lxml", "pyproj", "rasterio", "mapbox_earcut", "embreex", "safetensors")
 BASE_MODULES = (
     "mage.scenes.cli",
+    "mage.scenes.commands",
+    "mage.scenes.dataset.index",
     "mage.scenes.dataset.schema",
+    "mage.scenes.dataset.store",
+    "mage.scenes.dataset.tar",
+    "mage.scenes.dataset.verify",
     "mage.scenes.doctor",
     "mage.scenes.errors",
     "mage.scenes.grades",
