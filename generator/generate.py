@@ -100,14 +100,22 @@ def _claim(root: Path, plan: Plan, store: LocalStore) -> dict[str, ShardRecord]:
     files.
     """
     mark = root / "plan.json"
-    content = {"recipe_hash": plan.recipe_hash, "seed": plan.recipe.seed, "shard_size": plan.recipe.output.shard_size}
+    content = {
+        "recipe_hash": plan.recipe_hash,
+        "seed": plan.recipe.seed,
+        "shard_size": plan.recipe.output.shard_size,
+        "versions": versions(),  # one dataset is not made half by one Blender and half by another
+    }
     if mark.exists():
         try:
             found = json.loads(mark.read_text(encoding="utf-8"))
         except ValueError:
             found = None
         if found != content:
-            raise DatasetError("holds a dataset of another recipe, seed or shard size; choose another --out", file=root)
+            raise DatasetError(
+                "holds a dataset of another recipe, seed, shard size or software version; choose another --out",
+                file=root,
+            )
     elif root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise DatasetError("is not empty and holds no dataset of this recipe; choose another --out", file=root)
     planned = {job.name for job in plan.jobs}

@@ -63,7 +63,7 @@ class FloodPart(_Part):
     """A flood: how high, or how far."""
 
     kind: Literal["flood"] = "flood"
-    share: Shares = Field((0.15, 0.65), description="share of a tile's open ground to flood, drawn per sample")
+    share: Shares = Field((0.2, 0.85), description="share of a tile's open ground to flood, drawn per sample")
     stage: Stages | None = Field(None, description="metres above the water's normal level, drawn instead of `share`")
     highest: float = Field(4.0, gt=0, le=30, description="no stage exceeds this, metres")
     region: Literal["europe", "asia", "africa", "north_america", "south_america", "oceania"] = Field(

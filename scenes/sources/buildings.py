@@ -33,11 +33,10 @@ def build(raw: RawBuilding, frame: Frame, origin: tuple[float, float], notes: Co
         notes["buildings without a footprint left out"] += 1
         return None
     objects = [part.attributes for part in raw.objects]
-    storeys, year, occupancy = storeys_of(objects), year_of(objects), occupancy_of(objects)
+    occupancy = occupancy_of(objects)
     used = mesh.vertices[mesh.triangles]
     ground, top = float(used[..., 2].min()), float(used[..., 2].max())
     roof, lowest = roof_of(mesh)
-    stated = {"storeys": storeys, "year": year, "occupancy": occupancy}
     return Building(
         id=raw.id,
         footprint=outline,
@@ -46,11 +45,11 @@ def build(raw: RawBuilding, frame: Frame, origin: tuple[float, float], notes: Co
         eave=(top if lowest is None else lowest) - ground,
         mesh=mesh,
         lod=lod,
-        storeys=storeys,
-        year=year,
+        storeys=storeys_of(objects),
+        year=year_of(objects),
         occupancy=occupancy or "residential",
         roof=roof,
-        inferred=tuple(name for name, value in stated.items() if value is None and name == "occupancy"),
+        inferred=() if occupancy else ("occupancy",),
     )
 
 

@@ -21,7 +21,6 @@ _GEOMETRY = re.compile(r"lod([0-4])(Solid|MultiSurface|Geometry|FootPrint|RoofEd
 _PARTS = frozenset({"consistsOfBuildingPart", "buildingPart"})
 _BOUNDARIES = frozenset({"boundedBy", "boundary"})
 _BOUNDARY = "boundary"  # stands among the kinds of geometry for surfaces that say what they are
-_SRS_NAMES = etree.XPath("descendant-or-self::*/@srsName")
 
 
 class _Part:
@@ -56,7 +55,7 @@ class _Part:
                 self.geometry[int(match.group(1)), _BOUNDARY].append((label, geometries.read(child)))
 
     def finish(self, geometries: Geometries) -> Iterator[RawObject]:
-        """This part and all below it, with links followed."""
+        """The part and all below it, with links followed."""
         levels = sorted({lod for lod, _ in self.geometry})
         shells = {float(lod): self._shells(lod, geometries) for lod in levels if lod in (1, 2)}
         yield RawObject(
@@ -106,11 +105,15 @@ def read_citygml(stream: BinaryIO) -> RawCity:
         if local_name(element) == "CityModel":
             version = _version(element)
             continue
-        crs |= dict.fromkeys(str(name) for name in _SRS_NAMES(element))
+        crs |= dict.fromkeys(_srs_names(element))
         if local_name(element) == "Building":
             parsed.append((gml_id(element) or "", _Part(element, geometries)))
     buildings = [RawBuilding(identifier, tuple(part.finish(geometries))) for identifier, part in parsed]
     return RawCity(f"CityGML {version}", buildings, tuple(crs), notes=notes)
+
+
+def _srs_names(element: Element) -> Iterator[str]:
+    return (name for item in element.iter(etree.Element) if (name := item.get("srsName")))
 
 
 def _version(root: Element) -> str:

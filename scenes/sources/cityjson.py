@@ -12,7 +12,7 @@ import numpy as np
 
 from mage.scenes.errors import CityError
 from mage.scenes.mesh import Surface
-from mage.scenes.sources.raw import SEMANTICS, Floats, Polygons, RawBuilding, RawCity, RawObject, lengths
+from mage.scenes.sources.raw import SEMANTICS, Floats, Polygons, RawBuilding, RawCity, RawObject, lengths, printable
 
 VERSIONS = ("1.0", "1.1", "2.0")
 _SURFACES = frozenset({"MultiSurface", "CompositeSurface"})
@@ -36,7 +36,7 @@ def read_cityjson(stream: BinaryIO) -> RawCity:
     for features, feature in enumerate(documents, start=1):
         if feature.get("type") != "CityJSONFeature":
             raise CityError(
-                f"line {features + 1} is no CityJSONFeature", expected="one feature a line", found=_brief(feature)
+                f"feature {features} is no CityJSONFeature", expected="one feature a line", found=_brief(feature)
             )
         buildings += _buildings(feature, transform, notes)
     metadata = _mapping(header.get("metadata", _NOTHING), "metadata")
@@ -46,14 +46,14 @@ def read_cityjson(stream: BinaryIO) -> RawCity:
         f"CityJSON{'Seq' if features else ''} {version}",
         buildings,
         (crs,) if isinstance(crs, str) else (),
-        licence if isinstance(licence, str) else None,
+        printable(licence, 200) if isinstance(licence, str) else None,
         notes,
     )
 
 
 def _documents(stream: BinaryIO) -> Iterator[Mapping[str, Any]]:
     """The whole file as one document; or, when its first line is a CityJSON of its own, each line."""
-    first = stream.readline()
+    first = next((line for line in stream if line.strip()), b"")
     try:
         header = _parse(first)
         rest = next((line for line in stream if line.strip()), None)
@@ -84,11 +84,11 @@ def _checked(document: Any) -> Mapping[str, Any]:
 
 def _brief(document: Any) -> str:
     kind = document.get("type") if isinstance(document, dict) else type(document).__name__
-    return f"type {str(kind)[:60]}"
+    return f"type {printable(str(kind), 60)}"
 
 
 def _version(header: Mapping[str, Any]) -> str:
-    version = str(header.get("version"))[:20]
+    version = printable(str(header.get("version")), 20)
     short = ".".join(version.split(".")[:2])
     if short not in VERSIONS:
         raise CityError("this version of CityJSON is not read", expected=" or ".join(VERSIONS), found=version)
@@ -132,12 +132,12 @@ def _buildings(document: Mapping[str, Any], transform: Floats, notes: Counter[st
     with np.errstate(over="ignore", invalid="ignore"):
         vertices = _numbers(document.get("vertices"), 3, "vertices") * transform[0] + transform[1]
     for name, item in objects.items():
-        kind = _mapping(item, f"the city object {name[:60]}").get("type")
+        kind = _mapping(item, f"the city object {printable(name, 60)}").get("type")
         if kind == "Building":
             members = [objects[key] for key in _family(name, objects, notes)]
             yield RawBuilding(name, tuple(_object(member, vertices, notes) for member in members))
         elif kind != "BuildingPart":
-            notes[f"ignored {str(kind)[:60]}"] += 1
+            notes[f"ignored {printable(str(kind), 60)}"] += 1
 
 
 def _family(name: str, objects: Mapping[str, Any], notes: Counter[str]) -> list[str]:
@@ -190,7 +190,7 @@ def _shells(geometries: list[Mapping[str, Any]], vertices: Floats, notes: Counte
             rank = (bool(semantics), kind not in _SURFACES)
             ranked.setdefault(rank, []).extend(_polygons(kind, geometry, vertices))
         else:
-            notes[f"ignored {kind[:60]}"] += 1
+            notes[f"ignored {printable(kind, 60)}"] += 1
     return [shell for shell in ranked[max(ranked)] if len(shell)] if ranked else []
 
 

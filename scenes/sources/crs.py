@@ -153,10 +153,8 @@ def _within(area: tuple[float, float, float, float], longitude: float, latitude:
 def _projecting(crs: CRS, order: tuple[int, int], middle: Floats) -> Frame:
     plane = horizontal(crs)
     unit = plane.axis_info[0].unit_conversion_factor
-    if len(crs.axis_info) > 2:
-        up = crs.axis_info[2].unit_conversion_factor
-    else:
-        up = unit if plane.is_projected else 1.0  # heights without a datum: in feet beside feet, else in metres
+    beside = unit if plane.is_projected else 1.0  # heights without a datum: in feet beside feet, else in metres
+    up = crs.axis_info[2].unit_conversion_factor if len(crs.axis_info) > 2 else beside
     if plane.is_projected and unit == 1 and plane.to_epsg() != WEB_MERCATOR:
         return Frame(plane.to_string(), lambda points: points[:, [*order, 2]] * (1, 1, up))
     target = _utm(plane, middle[order[0]], middle[order[1]])

@@ -50,19 +50,21 @@ class Geometries:
         self.notes = notes
         self._known: dict[str, Geometry] = {}
 
-    def read(self, element: Element) -> Geometry:
-        """The geometry at and below an element."""
+    def read(self, element: Element, dimension: str = "3") -> Geometry:
+        """The geometry at and below an element; ``dimension`` is the srsDimension that holds around it."""
         name = local_name(element)
+        dimension = element.get("srsDimension", dimension)
         geometry = Geometry()
         if name in _POLYGONS:
-            geometry.rings = self._rings(element)
+            geometry.rings = self._rings(element, dimension)
         else:
             geometry.reversed = name == "OrientableSurface" and element.get("orientation") == "-"
             link = element.get(HREF)
             if link is not None:
                 geometry.members.append(link.rpartition("#")[2])
             # an interior shell is a cavity that nobody sees
-            geometry.members += [self.read(child) for child in element if local_name(child) not in ("", "interior")]
+            below = (child for child in element if local_name(child) not in ("", "interior"))
+            geometry.members += [self.read(child, dimension) for child in below]
         if (identifier := gml_id(element)) is not None:
             self._known[identifier] = geometry
         return geometry
@@ -101,29 +103,30 @@ class Geometries:
         """Whether the geometry points to others."""
         return any(isinstance(m, str) or self.links(m) for m in root.members)
 
-    def _rings(self, polygon: Element) -> list[Floats]:
+    def _rings(self, polygon: Element, dimension: str) -> list[Floats]:
         """The outer ring and the holes; nothing if the outer one cannot be read."""
         outer, holes = None, []
         for side in polygon:
             name = local_name(side)
             if name in ("exterior", "outerBoundaryIs"):
-                outer = self._ring(side)
-            elif name in ("interior", "innerBoundaryIs") and (hole := self._ring(side)) is not None:
+                outer = self._ring(side, dimension)
+            elif name in ("interior", "innerBoundaryIs") and (hole := self._ring(side, dimension)) is not None:
                 holes.append(hole)
         return [] if outer is None else [outer, *holes]
 
-    def _ring(self, side: Element) -> Floats | None:
+    def _ring(self, side: Element, dimension: str) -> Floats | None:
         """The ring's points (n, 3), the closing one dropped; None where they cannot be read."""
-        words: list[str] = []
+        words, flat = [], False
         for element in side.iter(etree.Element):
             if local_name(element) in _COORDINATES:
                 words += (element.text or "").replace(",", " ").split()
-                if element.get("srsDimension", "3") != "3":
-                    words.append("without a height")
+                flat |= element.get("srsDimension", dimension) != "3"
         try:
             points = np.array(words, float).reshape(-1, 3)
         except ValueError:
-            self.notes["rings whose coordinates cannot be read"] += 1
+            flat = True
+        if flat:
+            self.notes["rings without three coordinates a point left out"] += 1
             return None
         if len(points) < 2 or not np.array_equal(points[0], points[-1]):
             self.notes["rings closed"] += 1

@@ -15,8 +15,6 @@ from mage.scenes.mesh import Surface
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-BUILDABLE = (1.0, 3.0)  # levels of detail from 1 to below 3 are read
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Polygons:
@@ -108,6 +106,11 @@ class RawCity:
     crs: tuple[str, ...] = ()
     licence: str | None = None
     notes: Counter[str] = field(default_factory=Counter)
+
+
+def printable(text: str, longest: int | None = None) -> str:
+    """Text from a file that may go to a terminal or into JSON: control characters and half surrogates become ``?``."""
+    return "".join(c if c.isprintable() else "?" for c in text[:longest])
 
 
 SEMANTICS = {

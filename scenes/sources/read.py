@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,12 +13,12 @@ import numpy as np
 from lxml import etree
 
 from mage.scenes.city import Building, City, Source
-from mage.scenes.errors import CityError, MageError
+from mage.scenes.errors import CityError
 from mage.scenes.sources.buildings import build
 from mage.scenes.sources.citygml import read_citygml
 from mage.scenes.sources.cityjson import read_cityjson
 from mage.scenes.sources.crs import Frame, choose_frame
-from mage.scenes.sources.raw import Floats, RawCity
+from mage.scenes.sources.raw import Floats, RawCity, printable
 from mage.scenes.sources.surfaces import FARTHEST
 
 LARGEST_FILE = 2 * 2**30  # bytes
@@ -83,7 +84,7 @@ def _read(path: Path) -> City:
         longitude=longitude,
         bounds=(west, south, east, north),
         buildings=tuple(buildings),
-        sources=(Source(path.name, raw.format, raw.licence, sha256),),
+        sources=(Source(printable(path.name), raw.format, raw.licence, sha256),),
         notes={name: count for name, count in sorted(notes.items()) if count},
     )
 
@@ -141,12 +142,10 @@ def _grown(low: Floats, high: Floats, points: Floats) -> tuple[Floats, Floats]:
 
 def _distinct(buildings: list[Building], notes: Counter[str]) -> list[Building]:
     """The buildings with ids that are all different and not empty."""
-    from dataclasses import replace
-
     taken: set[str] = set()
     found = []
     for position, building in enumerate(buildings, start=1):
-        name = building.id or f"building-{position}"
+        name = printable(building.id) or f"building-{position}"
         notes["buildings without an id"] += not building.id
         notes["building ids that were taken"] += name in taken
         k = 2
@@ -166,7 +165,7 @@ def _nothing_built(raw: RawCity, notes: Counter[str]) -> CityError:
 
 
 def _shown(notes: Counter[str], nothing: str) -> str:
-    return ", ".join(f"{name} ({count})" for name, count in sorted(notes.items()) if count) or nothing
+    return ", ".join(f"{name.removeprefix('ignored ')} ({count})" for name, count in sorted(notes.items()) if count) or nothing
 
 
 def _one_line(error: Exception) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
 
 import mapbox_earcut
 import numpy as np
@@ -17,15 +15,14 @@ SAME = 1e-4  # metres; points closer than this are one
 THIN = 1e-6  # square metres; faces and triangles below this are nothing
 FARTHEST = 1e8  # metres; no map frame on Earth holds a larger coordinate
 UPRIGHT = 0.1  # faces without a label whose unit normal rises or falls by less than this are walls
-CLOSED = 1e-3  # area vectors of a closed surface cancel; the share of its area that may remain
 LARGEST_FACE = 20_000  # points; triangulation takes quadratic time in the worst case
 
 
 def shell_mesh(polygons: Polygons, notes: Counter[str]) -> Mesh:
     """One shell as triangles, normals outward, every face with a surface.
 
-    What is repaired or left out is counted in ``notes``. A face keeps the orientation that its ring has, unless the
-    shell as a whole is inside out, or a roof or a ground surface alone looks the wrong way.
+    What is repaired or left out is counted in ``notes``. Faces keep the orientation that their rings have, unless the
+    shell as a whole is inside out.
     """
     polygons = clean(polygons, notes)
     if not len(polygons):
@@ -37,14 +34,11 @@ def shell_mesh(polygons: Polygons, notes: Counter[str]) -> Mesh:
     keep = area > THIN
     notes["degenerate triangles left out"] += int(len(keep) - keep.sum())
     triangles, face = triangles[keep], face[keep]
-    if volume(points, triangles) < 0:
+    if _inside_out(points, triangles, polygons.surface[face]):
         notes["shells turned outward"] += 1
-        triangles, normals = triangles[:, ::-1], -normals
-    surface = labelled(polygons.surface, normals)
-    wrong = face_down(points, triangles, surface[face])
-    notes["faces turned outward"] += len(np.unique(face[wrong]))
-    triangles = np.where(wrong[:, None], triangles[:, ::-1], triangles).astype(np.int32)
-    return Mesh(points, triangles, surface[face], planar_uv(points, triangles))
+        triangles, normals = triangles[:, ::-1].copy(), -normals
+    surface = labelled(polygons.surface, normals)[face]
+    return Mesh(points, triangles, surface, planar_uv(points, triangles))
 
 
 def clean(polygons: Polygons, notes: Counter[str]) -> Polygons:
@@ -137,7 +131,7 @@ def weld(points: Floats, triangles: NDArray[np.int32]) -> tuple[Floats, NDArray[
     return distinct, index.reshape(-1)[triangles].astype(np.int32)
 
 
-def _cross(points: Floats, triangles: NDArray[np.integer]) -> Floats:
+def _cross(points: Floats, triangles: NDArray[np.int32] | Ints) -> Floats:
     a, b, c = (points[triangles[:, i]] for i in range(3))
     return np.cross(b - a, c - a)
 
@@ -158,6 +152,16 @@ def volume(points: Floats, triangles: NDArray[np.int32]) -> float:
     foot = np.append(used[:, :, :2].mean(axis=(0, 1)), used[:, :, 2].min())
     a, b, c = (used[:, i] - foot for i in range(3))
     return float(np.einsum("ij,ij->i", a, np.cross(b, c)).sum() / 6)
+
+
+def _inside_out(points: Floats, triangles: NDArray[np.int32], surface: NDArray[np.uint8]) -> bool:
+    """Whether the roofs look down and the ground up; without such labels, whether the volume is negative.
+
+    Labels go first because many a file leaves out the walls between neighbours, and an open shell has no volume.
+    """
+    up = _cross(points, triangles)[:, 2]
+    rise = float(up[surface == Surface.ROOF].sum() - up[surface == Surface.GROUND].sum())
+    return (rise if abs(rise) > THIN else volume(points, triangles)) < 0
 
 
 def labelled(surface: NDArray[np.uint8], normals: Floats) -> NDArray[np.uint8]:

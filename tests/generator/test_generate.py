@@ -93,7 +93,7 @@ def test_another_seed_gives_other_scenes_and_one_folder_holds_one_dataset(datase
     )
     refused = mage("generate", "flood", *TINY, "--count", "2", "--seed", "7", "--out", dataset, check=False)
     assert refused.returncode == 2
-    assert "another recipe, seed or shard size" in refused.stderr
+    assert "another recipe, seed, shard size" in refused.stderr
     assert mage("verify", dataset).returncode == 0
 
 

@@ -1,0 +1,287 @@
+"""CityJSON in, in closed form and from real cities."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mage.scenes.city import Building, City
+from mage.scenes.errors import CityError
+from mage.scenes.mesh import Surface
+from mage.scenes.sources import read_city
+from mage.scenes.sources.surfaces import volume
+
+from cityfiles import X, Y, box, cityjson, cityjson_geometry, cityjson_seq, courtyard, gabled, inside_out
+
+BOX = box(X + 10, Y + 20, 8, 6, -1.25, 5)
+GABLED = gabled(X + 40, Y + 20, 12, 8, 0.5, 3, 7)
+
+
+def read(path: Path, document: Any) -> City:
+    path.write_text(document if isinstance(document, str) else json.dumps(document), encoding="utf-8")
+    return read_city(path)
+
+
+def cubic_metres(building: Building) -> float:
+    return volume(building.mesh.vertices, building.mesh.triangles)
+
+
+def area_of(building: Building, kind: Surface) -> float:
+    return float(building.mesh.areas[building.mesh.surface == kind].sum())
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> City:
+    return read(tmp_path / "two.city.json", cityjson({"box": BOX, "gabled": GABLED}))
+
+
+class TestClosedForm:
+    def test_volumes_and_areas_of_a_box_and_a_gabled_house_are_exact(self, two: City) -> None:
+        flat, pitched = two.buildings
+        assert cubic_metres(flat) == pytest.approx(8 * 6 * 5)
+        assert cubic_metres(pitched) == pytest.approx(12 * 8 * 5)
+        assert area_of(flat, Surface.ROOF) == area_of(flat, Surface.GROUND) == pytest.approx(48)
+        assert area_of(flat, Surface.WALL) == pytest.approx(2 * (8 + 6) * 5)
+        assert area_of(pitched, Surface.ROOF) == pytest.approx(2 * 12 * np.hypot(4, 4))
+
+    def test_heights_and_roofs_are_those_of_the_source(self, two: City) -> None:
+        flat, pitched = two.buildings
+        assert (flat.ground, flat.height, flat.eave, flat.roof) == pytest.approx((-1.25, 5, 5, "flat"))
+        assert (pitched.ground, pitched.height, pitched.eave) == pytest.approx((0.5, 7, 3))
+        assert pitched.roof == "pitched"
+
+    def test_normals_look_outward(self, two: City) -> None:
+        for building in two.buildings:
+            mesh = building.mesh
+            outward = mesh.vertices[mesh.triangles].mean(axis=1) - mesh.vertices.mean(axis=0)
+            assert ((mesh.normals * outward).sum(axis=1) > 0).all()
+
+    def test_local_coordinates_are_map_coordinates_minus_a_whole_origin(self, two: City) -> None:
+        assert two.origin == (X + 31, Y + 24)
+        assert two.bounds == pytest.approx((-21, -4, 21, 4))
+        low, high = two.buildings[0].mesh.bounds
+        np.testing.assert_allclose([low, high], [(-21, -4, -1.25), (-13, 2, 3.75)], atol=1e-9)
+
+    def test_a_compound_crs_is_reduced_to_its_plane(self, two: City) -> None:
+        assert two.crs == "EPSG:28992"
+        assert (two.latitude, two.longitude) == pytest.approx((52.007, 4.367), abs=0.01)
+
+    def test_a_source_states_its_format_and_checksum(self, two: City, tmp_path: Path) -> None:
+        import hashlib
+
+        (source,) = two.sources
+        assert (source.name, source.format) == ("two.city.json", "CityJSON 2.0")
+        assert source.sha256 == hashlib.sha256((tmp_path / "two.city.json").read_bytes()).hexdigest()
+        assert two.name == "two"
+
+    def test_footprint_is_the_ground_seen_from_above_and_holes_stay(self, tmp_path: Path) -> None:
+        (block,) = read(tmp_path / "yard", cityjson({"a": courtyard(X, Y, 30, 10, 0, 12)})).buildings
+        assert block.footprint.area == pytest.approx(30**2 - 10**2)
+        assert len(block.footprint.interiors) == 1
+        assert cubic_metres(block) == pytest.approx((30**2 - 10**2) * 12)
+
+    @pytest.mark.parametrize("version", ["1.0", "1.1", "2.0"])
+    @pytest.mark.parametrize("kind", ["MultiSurface", "Solid", "MultiSolid"])
+    def test_every_version_and_kind_of_geometry_gives_the_same_house(
+        self, tmp_path: Path, version: str, kind: str
+    ) -> None:
+        lod = 2 if version == "1.0" else "2.2"
+        city = read(tmp_path / "a.json", cityjson({"a": GABLED}, version=version, lod=lod, kind=kind))
+        assert cubic_metres(city.buildings[0]) == pytest.approx(480)
+        assert city.buildings[0].lod == 2
+        assert city.sources[0].format == f"CityJSON {version}"
+
+    def test_a_sequence_of_features_is_read_with_the_transform_of_its_header(self, tmp_path: Path, two: City) -> None:
+        city = read(tmp_path / "any.name", cityjson_seq({"box": BOX, "gabled": GABLED}, "1.1"))
+        assert city.sources[0].format == "CityJSONSeq 1.1"
+        for ours, theirs in zip(city.buildings, two.buildings, strict=True):
+            np.testing.assert_array_equal(ours.mesh.vertices, theirs.mesh.vertices)
+
+    def test_a_document_written_over_many_lines_is_one_document(self, tmp_path: Path) -> None:
+        city = read(tmp_path / "a.json", json.dumps(cityjson({"a": BOX}), indent=2))
+        assert city.sources[0].format == "CityJSON 2.0"
+
+
+class TestWhatIsBuilt:
+    def test_surfaces_without_labels_are_told_by_their_normals(self, tmp_path: Path) -> None:
+        (house,) = read(tmp_path / "a.json", cityjson({"a": GABLED}, lod="1", labels=False)).buildings
+        assert (house.lod, house.footprint.area) == (1, pytest.approx(96))
+        assert area_of(house, Surface.GROUND) == pytest.approx(96)
+        assert area_of(house, Surface.ROOF) == pytest.approx(2 * 12 * np.hypot(4, 4))
+
+    @pytest.mark.parametrize("labels", [True, False])
+    def test_a_house_that_is_inside_out_is_turned_and_counted(self, tmp_path: Path, labels: bool) -> None:
+        city = read(tmp_path / "a.json", cityjson({"a": inside_out(GABLED), "b": BOX}, labels=labels))
+        assert [cubic_metres(b) for b in city.buildings] == pytest.approx([480, 240])
+        assert city.notes == {"shells turned outward": 1}
+
+    def test_parts_merge_into_their_building(self, tmp_path: Path) -> None:
+        document = cityjson({"a": BOX, "tower": box(X + 18, Y + 20, 4, 4, -1.25, 9)})
+        document["CityObjects"]["a"]["children"] = ["tower"]
+        document["CityObjects"]["tower"] |= {"type": "BuildingPart", "parents": ["a"]}
+        (building,) = read(tmp_path / "a.json", document).buildings
+        assert (building.id, building.height, building.eave) == ("a", pytest.approx(9), pytest.approx(5))
+        assert cubic_metres(building) == pytest.approx(240 + 144)
+        assert building.footprint.area == pytest.approx(48 + 16)
+
+    def test_the_finest_level_of_detail_is_taken(self, tmp_path: Path) -> None:
+        document = cityjson({"a": box(X, Y, 12, 8, 0, 6)}, lod="1.3")
+        geometry = document["CityObjects"]["a"]["geometry"]
+        geometry.append(cityjson_geometry(gabled(X, Y, 12, 8, 0, 3, 7), document["vertices"], "2.2", "Solid"))
+        geometry.append(cityjson_geometry(box(X, Y, 12, 8, 0, 7)[:1], document["vertices"], "0", "MultiSurface"))
+        (house,) = read(tmp_path / "a.json", document).buildings
+        assert (house.lod, house.height, house.eave) == (2, pytest.approx(7), pytest.approx(3))
+
+    def test_the_coarse_hull_of_a_building_gives_way_to_its_finer_parts(self, tmp_path: Path) -> None:
+        document = cityjson({"a": box(X, Y, 30, 30, 0, 30)}, lod="1")
+        part = cityjson_geometry(BOX, document["vertices"], "2", "Solid")
+        document["CityObjects"]["p"] = {"type": "BuildingPart", "geometry": [part]}
+        document["CityObjects"]["a"]["children"] = ["p"]
+        assert cubic_metres(read(tmp_path / "a.json", document).buildings[0]) == pytest.approx(240)
+
+    def test_of_one_building_given_twice_the_labelled_geometry_is_taken(self, tmp_path: Path) -> None:
+        document = cityjson({"a": BOX}, labels=False)
+        vertices = document["vertices"]
+        document["CityObjects"]["a"]["geometry"].append(cityjson_geometry(BOX, vertices, "2", "MultiSurface"))
+        (house,) = read(tmp_path / "a.json", document).buildings
+        assert cubic_metres(house) == pytest.approx(240)
+
+    def test_attributes_become_fields_and_what_is_missing_is_inferred(self, tmp_path: Path) -> None:
+        attributes = {"yearOfConstruction": "1931", "storeysAboveGround": 3, "function": "31001_2020"}
+        (house,) = read(tmp_path / "a.json", cityjson({"a": BOX}, attributes=attributes)).buildings
+        assert (house.year, house.storeys, house.occupancy, house.inferred) == (1931, 3, "commercial", ())
+        (house,) = read(tmp_path / "a.json", cityjson({"a": BOX})).buildings
+        assert (house.year, house.storeys, house.occupancy) == (None, None, "residential")
+        assert house.inferred == ("occupancy",)
+
+    def test_other_city_objects_are_counted(self, tmp_path: Path) -> None:
+        document = cityjson({"a": BOX})
+        document["CityObjects"] |= {"r1": {"type": "Road"}, "r2": {"type": "Road"}, "t": {"type": "PlantCover"}}
+        assert read(tmp_path / "a.json", document).notes == {"ignored PlantCover": 1, "ignored Road": 2}
+
+    def test_a_licence_in_the_metadata_is_kept(self, tmp_path: Path) -> None:
+        document = cityjson({"a": BOX})
+        document["metadata"]["license"] = "CC-BY-4.0"
+        assert read(tmp_path / "a.json", document).sources[0].licence == "CC-BY-4.0"
+
+
+class TestRepairs:
+    def test_a_repeated_point_and_a_face_without_area_are_left_out_and_counted(self, tmp_path: Path) -> None:
+        kind, (roof,) = BOX[-1]
+        faces = [*BOX[:-1], (kind, [[*roof[:2], roof[1], *roof[2:]]]), ("WallSurface", [[roof[0], roof[1], roof[0]]])]
+        faces.append(("WallSurface", [[roof[0], roof[1], tuple(np.add(roof[0], roof[1]) / 2)]]))
+        city = read(tmp_path / "a.json", cityjson({"a": faces}))
+        assert cubic_metres(city.buildings[0]) == pytest.approx(240)
+        assert city.notes == {
+            "faces without area left out": 1,
+            "repeated points left out": 2,
+            "rings of under three points left out": 1,
+        }
+
+    def test_points_that_are_nowhere_are_left_out(self, tmp_path: Path) -> None:
+        document = cityjson({"a": BOX, "b": GABLED})
+        document["vertices"][0] = [1e999, 0, 0]
+        city = read(tmp_path / "a.json", json.dumps(document))
+        assert city.notes["points without finite coordinates left out"] == 1
+        assert cubic_metres(city.buildings[1]) == pytest.approx(480)
+
+    def test_buildings_with_a_footprint_only_are_left_out_and_counted(self, tmp_path: Path) -> None:
+        document = cityjson({"a": BOX})
+        flat = cityjson_geometry(BOX[:1], document["vertices"], "0", "MultiSurface")
+        document["CityObjects"] |= {"f": {"type": "Building", "geometry": [flat]}, "g": {"type": "Building"}}
+        city = read(tmp_path / "a.json", document)
+        assert [b.id for b in city.buildings] == ["a"]
+        assert city.notes == {"buildings with LoD0 only left out": 1, "buildings without geometry left out": 1}
+
+    @pytest.mark.parametrize(("crs", "note"), [(None, "no"), ("Atlantis grid", "unknown")])
+    def test_without_a_known_crs_coordinates_are_metres(self, tmp_path: Path, crs: str | None, note: str) -> None:
+        city = read(tmp_path / "a.json", cityjson({"a": BOX}, crs=crs))
+        assert (city.crs, city.latitude, city.longitude) == (None, 52.0, 5.0)
+        assert city.notes == {f"{note} coordinate system, taken as metres": 1}
+
+    @pytest.mark.parametrize(
+        "name",
+        ["EPSG:28992", "urn:ogc:def:crs:EPSG::7415", "urn:ogc:def:crs,crs:EPSG:6.12:28992,crs:EPSG::5709", "RD New"],
+    )
+    def test_a_crs_is_known_in_every_spelling(self, tmp_path: Path, name: str) -> None:
+        assert read(tmp_path / "a.json", cityjson({"a": BOX}, crs=name)).crs == "EPSG:28992"
+
+    def test_feet_become_metres(self, tmp_path: Path) -> None:
+        document = cityjson({"a": BOX}, crs="EPSG:2263")  # New York, US survey feet
+        document["transform"]["translate"] = [987_000, 210_000, 0]
+        city = read(tmp_path / "a.json", document)
+        foot = 1200 / 3937
+        assert city.crs == "EPSG:32618"
+        assert city.buildings[0].height == pytest.approx(5 * foot)
+        assert cubic_metres(city.buildings[0]) == pytest.approx(240 * foot**3, rel=2e-3)
+
+
+class TestRealCities:
+    def test_rotterdam_has_as_many_buildings_and_as_much_ground_as_its_file(self, shared_data: Path) -> None:
+        path = shared_data / "cityjson" / "rotterdam_delfshaven_lod2.city.json"
+        document = json.loads(path.read_text())
+        city = read_city(path)
+        assert [b.id for b in city.buildings] == list(document["CityObjects"])
+        assert len(city.buildings) == 853
+        expected = [_ground_area(o, document) for o in document["CityObjects"].values()]
+        np.testing.assert_allclose(sum(b.footprint.area for b in city.buildings), sum(expected), rtol=0.01)
+        assert city.crs == "EPSG:28992"
+        assert 51.8 < city.latitude < 52
+
+    def test_rotterdam_stands_where_its_vertices_are(self, shared_data: Path) -> None:
+        path = shared_data / "cityjson" / "rotterdam_delfshaven_lod2.city.json"
+        city = read_city(path)
+        x, y = city.origin
+        w, s, low, e, n, high = json.loads(path.read_text())["metadata"]["geographicalExtent"]
+        corners = np.array([b.mesh.bounds for b in city.buildings])
+        np.testing.assert_allclose(corners[:, 0].min(axis=0) + (x, y, 0), (w, s, low), atol=1e-3)
+        np.testing.assert_allclose(corners[:, 1].max(axis=0) + (x, y, 0), (e, n, high), atol=1e-3)
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "3dbag_901.city.jsonl",
+            "delft_scene_lod1.city.json",
+            "denhaag_lod2_small.city.json",
+            "vienna_lod2.city.jsonl",
+        ],
+    )
+    def test_every_top_level_building_is_read(self, shared_data: Path, name: str) -> None:
+        path = shared_data / "cityjson" / name
+        text = path.read_text(encoding="utf-8")
+        documents = [json.loads(line) for line in text.splitlines()] if name.endswith("l") else [json.loads(text)]
+        expected = [key for d in documents for key, item in d["CityObjects"].items() if item["type"] == "Building"]
+        city = read_city(path)
+        assert [b.id for b in city.buildings] == expected
+        assert all(b.footprint.is_valid and b.height > 0 and 0 <= b.eave <= b.height for b in city.buildings)
+
+    def test_vienna_is_closed_and_as_high_as_it_was_measured(self, shared_data: Path) -> None:
+        for building in read_city(shared_data / "cityjson" / "vienna_lod2.city.jsonl").buildings:
+            leak = np.abs((building.mesh.normals * building.mesh.areas[:, None]).sum(axis=0)).max()
+            assert leak < 1e-3 * building.mesh.areas.sum()
+            assert cubic_metres(building) > 0
+
+
+def _ground_area(item: dict[str, Any], document: dict[str, Any]) -> float:
+    """Shoelace areas of the surfaces labelled as ground, straight from the JSON."""
+    scale = document["transform"]["scale"]
+    (geometry,) = item["geometry"]
+    total = 0.0
+    for face, value in zip(geometry["boundaries"], geometry["semantics"]["values"], strict=True):
+        if geometry["semantics"]["surfaces"][value]["type"] == "GroundSurface":
+            for sign, ring in zip([1] + [-1] * len(face), face, strict=False):
+                xy = np.array([document["vertices"][i][:2] for i in ring]) * scale[:2]
+                xy -= xy[0]
+                x, y = xy.T
+                total += sign * abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+    return total
+
+
+def test_a_document_without_buildings_says_what_it_holds(tmp_path: Path) -> None:
+    document = cityjson({})
+    document["CityObjects"] = {"r": {"type": "Road"}}
+    with pytest.raises(CityError, match=r"no building in it; expected buildings; found Road \(1\)"):
+        read(tmp_path / "a.json", document)
