@@ -126,8 +126,8 @@ def _base(style: Style, name: str) -> NDArray[np.float64]:
 
 def _mixed(grid: Grid, swatches: NDArray[np.float64], seed: int, wavelength: float) -> Raster:
     """Swatches blended by noise: patches of one and the other, tens of metres wide."""
-    position: Any = (value_noise(grid, wavelength, seed) + 0.35 * value_noise(grid, wavelength / 5, seed + 1)) * 0.75 + 0.5
-    position = np.clip(position, 0, 1) * (len(swatches) - 1)
+    mottled = value_noise(grid, wavelength, seed) + 0.35 * value_noise(grid, wavelength / 5, seed + 1)
+    position: Any = np.clip(0.75 * mottled + 0.5, 0, 1) * (len(swatches) - 1)
     low = np.minimum(position.astype(int), max(len(swatches) - 2, 0))
     share = (position - low)[..., None].astype(np.float32)
     high = np.minimum(low + 1, len(swatches) - 1)

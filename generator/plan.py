@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from mage.scenes.dataset.store import file_sha256
 from mage.scenes.errors import CityError
 from mage.scenes.recipe import Recipe
 
@@ -42,7 +42,7 @@ def make_plan(recipe: Recipe) -> Plan:
     Raises:
         CityError: the recipe's city file is not there or cannot be read.
     """
-    digest = file_sha256(Path(recipe.city.file)) if recipe.city.file else None
+    digest = _city_sha256(Path(recipe.city.file)) if recipe.city.file else None
     recipe_hash = recipe.hash(digest)
     size = recipe.output.shard_size
     jobs = tuple(
@@ -52,11 +52,9 @@ def make_plan(recipe: Recipe) -> Plan:
     return Plan(recipe, recipe_hash, jobs)
 
 
-def file_sha256(path: Path) -> str:
-    """Hash of a city file's content."""
+def _city_sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except FileNotFoundError:
         raise CityError("no such file", file=path, expected="a CityJSON or CityGML file") from None
     except IsADirectoryError:

@@ -63,8 +63,11 @@ class FloodPart(_Part):
     """A flood: how high, or how far."""
 
     kind: Literal["flood"] = "flood"
-    share: Shares = Field((0.2, 0.85), description="share of a tile's open ground to flood, drawn per sample")
-    stage: Stages | None = Field(None, description="metres above the water's normal level, drawn instead of `share`")
+    share: Shares = Field((0.15, 0.7), description="least share of a tile's open ground to flood, drawn per sample")
+    rise: Stages = Field((0.0, 0.6), description="metres that the water stands above that least level, drawn too")
+    stage: Stages | None = Field(
+        None, description="metres above the water's normal level, drawn instead of `share` and `rise`"
+    )
     highest: float = Field(4.0, gt=0, le=30, description="no stage exceeds this, metres")
     region: Literal["europe", "asia", "africa", "north_america", "south_america", "oceania"] = Field(
         "europe", description="depth-damage table for the economic loss"

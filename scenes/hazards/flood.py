@@ -85,13 +85,14 @@ def flood(city: City, *, level: float, region: str = "europe", arrival: Floats |
 def sample_flood(
     rng: np.random.Generator, city: City, part: FloodPart, within: Grid, *, arrival: Floats | None = None
 ) -> Impact:
-    """A flood whose height is drawn: by the share of a tile's open ground under water, or by its stage.
+    """A flood whose height is drawn: by the least share of a tile's open ground under water, or by its stage.
 
     Open are the terrain's vertices in ``within`` that lie neither in permanent water nor under a building. The level is
-    the one that wets the share nearest to the drawn one, as far as ``part.highest`` above the source allows.
+    the one that wets the share nearest to the drawn one plus a drawn rise, without which flat ground would only ever be
+    covered by centimetres; no higher than ``part.highest`` above the source.
 
     Args:
-        rng: gives one number.
+        rng: gives one number for a stage, two for a share.
         city: a completed city.
         part: what the recipe says.
         within: the tile, local metres.
@@ -110,6 +111,7 @@ def sample_flood(
         share = float(rng.uniform(*part.share))
         ground = arrival[_open_ground(city, terrain, normal, within)]
         level = level_for_share(ground, share) if len(ground) else base + share * part.highest
+        level += float(rng.uniform(*part.rise))
     return _strike(city, min(level, base + part.highest), part.region, arrival, normal)
 
 

@@ -98,12 +98,17 @@ def _view(city: City, terrain: Terrain) -> tuple[float, float, float, float]:
 
 
 def _ground(rng: np.random.Generator, city: City) -> Terrain:
-    """A surface under all buildings, uneven by a decimetre, so that still water takes a natural outline."""
+    """A surface under all buildings, uneven enough that still water takes a natural outline.
+
+    Sources often give whole quarters one ground height. Real ones of that kind still rise and fall by some decimetres
+    from street to street, and it is these that decide whose house stays dry: half a metre at 140-320 m, all of it above
+    the feet so that no building floats, and a decimetre at shorter wavelengths.
+    """
     boxes = shapely.total_bounds([b.footprint for b in city.buildings])
     west, south, east, north = city.bounds
     reach = (min(west, boxes[0]), min(south, boxes[1]), max(east, boxes[2]), max(north, boxes[3]))
     smooth = smooth_ground(city.buildings, _grown(reach, TERRAIN_MARGIN))
-    rough = undulation(rng, smooth, (60.0, 25.0, 11.0), 0.1)
+    rough = undulation(rng, smooth, (60.0, 25.0, 11.0), 0.1) + 0.25 + undulation(rng, smooth, (320.0, 140.0), 0.25)
     return seated(replace(smooth, heights=smooth.heights + rough), city.buildings)
 
 

@@ -135,10 +135,12 @@ def _axis_order(crs: CRS, middle: Floats) -> tuple[int, int] | None:
 
 
 def _degrees(crs: CRS, east: float, north: float) -> tuple[float, float]:
+    """Longitude and latitude; infinite where the coordinates are not on Earth."""
     try:
-        return Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(east, north)
+        longitude, latitude = Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(east, north)
     except ProjError:
         return np.inf, np.inf
+    return (longitude, latitude) if abs(longitude) <= 360 and abs(latitude) <= 90 else (np.inf, np.inf)
 
 
 def _within(area: tuple[float, float, float, float], longitude: float, latitude: float, margin: float = 0.5) -> bool:
@@ -146,8 +148,7 @@ def _within(area: tuple[float, float, float, float], longitude: float, latitude:
     if east < west:  # across the date line
         east += 360
         longitude += 360 if longitude < west - margin else 0
-    inside = west - margin <= longitude <= east + margin and south - margin <= latitude <= north + margin
-    return inside and abs(latitude) <= 90
+    return west - margin <= longitude <= east + margin and south - margin <= latitude <= north + margin
 
 
 def _projecting(crs: CRS, order: tuple[int, int], middle: Floats) -> Frame:
@@ -169,7 +170,7 @@ def _projecting(crs: CRS, order: tuple[int, int], middle: Floats) -> Frame:
 
 def _utm(crs: CRS, east: float, north: float) -> str:
     longitude, latitude = _degrees(crs, east, north)
-    if np.isfinite([longitude, latitude]).all() and abs(latitude) <= 90:
+    if np.isfinite([longitude, latitude]).all():
         zones = query_utm_crs_info("WGS 84", AreaOfInterest(longitude, latitude, longitude, latitude))
         if zones:
             return f"EPSG:{zones[0].code}"

@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 STEP = 2.0  # metres between the vertices
 COARSE = 8.0  # metres between the vertices of the surface that is interpolated
 OUTLIER = 1.5  # metres from the median of its neighbours beyond which a foot is not trusted
-BURIED = 0.35  # metres that the ground may stand above a trusted foot
+BURIED = 0.5  # metres that the ground may stand above a trusted foot
 APRON = 8.0  # metres over which the ground levels out from a foot to the surface around it
 
 
@@ -69,7 +69,7 @@ def trusted_heights(xy: Floats, height: Floats) -> tuple[Floats, NDArray[np.bool
 
 def seated(terrain: Terrain, buildings: Sequence[Building]) -> Terrain:
     """The terrain with no building above it: at and around every footprint it is at least the building's ground
-    height, and at most 0.35 m more where the height was trusted and no neighbour stands higher. The change fades out
+    height, and at most 0.5 m more where the height was trusted and no neighbour stands higher. The change fades out
     over 8 m.
     """
     xy, height = feet(buildings)

@@ -165,7 +165,10 @@ def _nothing_built(raw: RawCity, notes: Counter[str]) -> CityError:
 
 
 def _shown(notes: Counter[str], nothing: str) -> str:
-    return ", ".join(f"{name.removeprefix('ignored ')} ({count})" for name, count in sorted(notes.items()) if count) or nothing
+    return (
+        ", ".join(f"{name.removeprefix('ignored ')} ({count})" for name, count in sorted(notes.items()) if count)
+        or nothing
+    )
 
 
 def _one_line(error: Exception) -> str:

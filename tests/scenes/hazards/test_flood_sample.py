@@ -46,7 +46,9 @@ def open_vertices(city, tile):
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.8, 1.0])
 def test_the_wanted_share_of_the_open_ground_is_wet(city, share):
-    impact = sample_flood(np.random.default_rng(0), city, FloodPart(share=(share, share), highest=30), TILE)
+    impact = sample_flood(
+        np.random.default_rng(0), city, FloodPart(share=(share, share), rise=(0, 0), highest=30), TILE
+    )
     ground = open_vertices(city, TILE)
     wet = np.nan_to_num(impact.levels[ground], nan=-np.inf) > city.ground.heights[ground]
     assert wet.mean() == pytest.approx(share, abs=0.01)
@@ -59,6 +61,14 @@ def test_the_share_is_drawn_from_its_range_by_the_generator_alone(city):
         assert np.array_equal(getattr(first, name), getattr(again, name), equal_nan=True)
     assert first.parameters == again.parameters
     assert first.parameters["level"] != other.parameters["level"]
+
+
+def test_a_rise_stands_on_top_of_the_level_that_wets_the_share(city):
+    at, above = (
+        sample_flood(np.random.default_rng(0), city, FloodPart(share=(0.5, 0.5), rise=(r, r), highest=30), TILE)
+        for r in (0.0, 0.4)
+    )
+    assert above.parameters["level"] == pytest.approx(at.parameters["level"] + 0.4)
 
 
 def test_no_stage_exceeds_the_highest(city):
@@ -82,7 +92,9 @@ def test_arrival_levels_at_hand_give_the_same_flood(city):
 
 def test_a_tile_without_open_ground_is_flooded_to_a_share_of_the_highest_stage(city):
     river_only = Grid.around(5.0, 50.0, 8, 1.0)
-    impact = sample_flood(np.random.default_rng(0), city, FloodPart(share=(0.25, 0.25), highest=4), river_only)
+    impact = sample_flood(
+        np.random.default_rng(0), city, FloodPart(share=(0.25, 0.25), rise=(0, 0), highest=4), river_only
+    )
     assert impact.parameters["stage"] == pytest.approx(1.0)
 
 

@@ -116,7 +116,7 @@ def cityjson_seq(houses: dict[str, Sequence[Face]], version: str = "2.0") -> str
 def ring(points: Sequence[Point], *, pos: bool = False, closed: bool = True) -> str:
     """A gml:LinearRing."""
     points = [*points, points[0]] if closed else points
-    texts = [" ".join(f"{value:.4f}" for value in point) for point in points]
+    texts = [" ".join(f"{value:.9f}" for value in point) for point in points]
     body = "".join(f"<gml:pos>{t}</gml:pos>" for t in texts) if pos else f"<gml:posList>{' '.join(texts)}</gml:posList>"
     return f"<gml:LinearRing>{body}</gml:LinearRing>"
 
@@ -139,6 +139,11 @@ def solid(faces: Sequence[Face], lod: int, **how: bool) -> str:
     inside = members(polygon(rings, **how) for _, rings in faces)
     shell = f"<gml:exterior><gml:CompositeSurface>{inside}</gml:CompositeSurface></gml:exterior>"
     return f"<bldg:lod{lod}Solid><gml:Solid>{shell}</gml:Solid></bldg:lod{lod}Solid>"
+
+
+def multi_surface(inside: str) -> str:
+    """A bldg:lod2MultiSurface of the building itself."""
+    return f"<bldg:lod2MultiSurface>{inside}</bldg:lod2MultiSurface>"
 
 
 def bounded(faces: Sequence[Face], prefix: str = "", **how: bool) -> str:

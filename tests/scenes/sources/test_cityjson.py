@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from cityfiles import X, Y, box, cityjson, cityjson_geometry, cityjson_seq, courtyard, gabled, inside_out
+
 from mage.scenes.city import Building, City
 from mage.scenes.errors import CityError
 from mage.scenes.mesh import Surface
 from mage.scenes.sources import read_city
 from mage.scenes.sources.surfaces import volume
-
-from cityfiles import X, Y, box, cityjson, cityjson_geometry, cityjson_seq, courtyard, gabled, inside_out
 
 BOX = box(X + 10, Y + 20, 8, 6, -1.25, 5)
 GABLED = gabled(X + 40, Y + 20, 12, 8, 0.5, 3, 7)
@@ -70,8 +71,6 @@ class TestClosedForm:
         assert (two.latitude, two.longitude) == pytest.approx((52.007, 4.367), abs=0.01)
 
     def test_a_source_states_its_format_and_checksum(self, two: City, tmp_path: Path) -> None:
-        import hashlib
-
         (source,) = two.sources
         assert (source.name, source.format) == ("two.city.json", "CityJSON 2.0")
         assert source.sha256 == hashlib.sha256((tmp_path / "two.city.json").read_bytes()).hexdigest()
@@ -219,11 +218,15 @@ class TestRepairs:
         assert cubic_metres(city.buildings[0]) == pytest.approx(240 * foot**3, rel=2e-3)
 
 
+@pytest.fixture(scope="module")
+def rotterdam(shared_data: Path) -> tuple[City, dict[str, Any]]:
+    path = shared_data / "cityjson" / "rotterdam_delfshaven_lod2.city.json"
+    return read_city(path), json.loads(path.read_text())
+
+
 class TestRealCities:
-    def test_rotterdam_has_as_many_buildings_and_as_much_ground_as_its_file(self, shared_data: Path) -> None:
-        path = shared_data / "cityjson" / "rotterdam_delfshaven_lod2.city.json"
-        document = json.loads(path.read_text())
-        city = read_city(path)
+    def test_rotterdam_has_as_many_buildings_and_as_much_ground_as_its_file(self, rotterdam: Any) -> None:
+        city, document = rotterdam
         assert [b.id for b in city.buildings] == list(document["CityObjects"])
         assert len(city.buildings) == 853
         expected = [_ground_area(o, document) for o in document["CityObjects"].values()]
@@ -231,14 +234,13 @@ class TestRealCities:
         assert city.crs == "EPSG:28992"
         assert 51.8 < city.latitude < 52
 
-    def test_rotterdam_stands_where_its_vertices_are(self, shared_data: Path) -> None:
-        path = shared_data / "cityjson" / "rotterdam_delfshaven_lod2.city.json"
-        city = read_city(path)
-        x, y = city.origin
-        w, s, low, e, n, high = json.loads(path.read_text())["metadata"]["geographicalExtent"]
+    def test_rotterdam_stands_where_its_vertices_are(self, rotterdam: Any) -> None:
+        city, document = rotterdam
+        shift = np.array([*city.origin, 0.0])
+        w, s, low, e, n, high = document["metadata"]["geographicalExtent"]
         corners = np.array([b.mesh.bounds for b in city.buildings])
-        np.testing.assert_allclose(corners[:, 0].min(axis=0) + (x, y, 0), (w, s, low), atol=1e-3)
-        np.testing.assert_allclose(corners[:, 1].max(axis=0) + (x, y, 0), (e, n, high), atol=1e-3)
+        np.testing.assert_allclose(corners[:, 0].min(axis=0) + shift, (w, s, low), atol=1e-3)
+        np.testing.assert_allclose(corners[:, 1].max(axis=0) + shift, (e, n, high), atol=1e-3)
 
     @pytest.mark.parametrize(
         "name",
