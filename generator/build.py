@@ -9,6 +9,7 @@ from mage.generator.place import Place, prepare_place
 from mage.generator.plan import ShardJob
 from mage.scenes.city import City
 from mage.scenes.recipe import Recipe
+from mage.scenes.sources import read_city
 from mage.scenes.sources.complete import complete
 from mage.scenes.sources.procedural import build_city
 from mage.scenes.style import load_style
@@ -28,8 +29,6 @@ def build_place(job: ShardJob) -> Place:
         style = load_style(recipe.city.style or "suburb")
         city = build_city(style, recipe.city.extent, rng)
     else:
-        from mage.scenes.sources import read_city
-
         read = read_city(Path(recipe.city.file))
         style = load_style(recipe.city.style or style_of(read))
         city = complete(_roomy(read, recipe), style, rng)

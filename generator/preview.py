@@ -20,6 +20,7 @@ from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.errors import DatasetError
 from mage.scenes.recipe import Recipe
 from mage.scenes.sources import read_city
+from mage.scenes.sources.complete import VIEW_MARGIN
 
 Picture = NDArray[np.uint8]
 COLUMNS = 5
@@ -36,7 +37,8 @@ def preview_city(recipe: Recipe, out: Path) -> None:
     """Render the recipe's whole city before the disaster, as large as fits the recipe's size, into a PNG."""
     assert recipe.city.file is not None
     west, south, east, north = read_city(Path(recipe.city.file)).bounds
-    gsd = float(np.clip(1.05 * max(east - west, north - south) / recipe.output.size, 0.1, 5.0))
+    extent = max(east - west, north - south) + 2 * VIEW_MARGIN
+    gsd = float(np.clip(extent / recipe.output.size, 0.1, 5.0))
     fitted = recipe.model_copy(update={"output": recipe.output.model_copy(update={"gsd": gsd})})
     with tempfile.TemporaryDirectory(prefix="mage-") as folder:
         generate(fitted, Path(folder) / "dataset", progress=True)

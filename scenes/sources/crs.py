@@ -17,6 +17,7 @@ from mage.scenes.errors import CityError
 from mage.scenes.sources.raw import Floats
 
 WEB_MERCATOR = 3857  # its metres are longer than those on the ground by 1 / cos(latitude)
+AT_THE_EDGE, AROUND = 0.5, 10.0  # degrees beyond the area that a CRS is made for
 NOWHERE = (52.0, 5.0)  # degrees north and east: where the sun stands over a city that does not say where it is
 
 # names without a code that real files hold
@@ -122,16 +123,23 @@ def _expected_order(crs: CRS) -> tuple[int, int]:
     return (1, 0) if crs.is_geographic and crs.axis_info[0].direction == "north" else (0, 1)
 
 
-def _axis_order(crs: CRS, middle: Floats) -> tuple[int, int] | None:
-    """Positions of the east and the north coordinate; None where neither order is on Earth."""
-    expected = _expected_order(crs)
+def _axis_order(plane: CRS, middle: Floats) -> tuple[int, int] | None:
+    """Positions of the east and the north coordinate; None where neither order comes near the area of the CRS.
+
+    Both orders are tried within the area before either is tried around it: files do use a zone beyond its edges.
+    """
+    expected = _expected_order(plane)
     orders = [expected, (expected[1], expected[0])]
-    places = [_degrees(crs, middle[order[0]], middle[order[1]]) for order in orders]
-    area = crs.area_of_use
-    for order, (longitude, latitude) in zip(orders, places, strict=True):
-        if area is not None and _within((area.west, area.south, area.east, area.north), longitude, latitude):
-            return order
-    return expected if np.isfinite(places[0]).all() else None
+    places = [_degrees(plane, middle[east], middle[north]) for east, north in orders]
+    use = plane.area_of_use
+    if use is None:
+        return expected if np.isfinite(places[0]).all() else None
+    area = (use.west, use.south, use.east, use.north)
+    for margin in AT_THE_EDGE, AROUND:
+        for order, (longitude, latitude) in zip(orders, places, strict=True):
+            if _within(area, longitude, latitude, margin):
+                return order
+    return None
 
 
 def _degrees(crs: CRS, east: float, north: float) -> tuple[float, float]:
@@ -143,7 +151,7 @@ def _degrees(crs: CRS, east: float, north: float) -> tuple[float, float]:
     return (longitude, latitude) if abs(longitude) <= 360 and abs(latitude) <= 90 else (np.inf, np.inf)
 
 
-def _within(area: tuple[float, float, float, float], longitude: float, latitude: float, margin: float = 0.5) -> bool:
+def _within(area: tuple[float, float, float, float], longitude: float, latitude: float, margin: float) -> bool:
     west, south, east, north = area
     if east < west:  # across the date line
         east += 360

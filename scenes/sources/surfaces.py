@@ -15,7 +15,7 @@ SAME = 1e-4  # metres; points closer than this are one
 THIN = 1e-6  # square metres; faces and triangles below this are nothing
 FARTHEST = 1e8  # metres; no map frame on Earth holds a larger coordinate
 UPRIGHT = 0.1  # faces without a label whose unit normal rises or falls by less than this are walls
-LARGEST_FACE = 20_000  # points; triangulation takes quadratic time in the worst case
+LARGEST_FACE = 5_000  # points; triangulation takes quadratic time in the worst case
 
 
 def shell_mesh(polygons: Polygons, notes: Counter[str]) -> Mesh:

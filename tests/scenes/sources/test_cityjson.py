@@ -287,3 +287,15 @@ def test_a_document_without_buildings_says_what_it_holds(tmp_path: Path) -> None
     document["CityObjects"] = {"r": {"type": "Road"}}
     with pytest.raises(CityError, match=r"no building in it; expected buildings; found Road \(1\)"):
         read(tmp_path / "a.json", document)
+
+
+def test_axes_that_a_file_holds_in_the_other_order_are_put_right(tmp_path: Path) -> None:
+    turned = [(kind, [[(X + y - Y, Y + x - X, z) for x, y, z in points] for points in rings]) for kind, rings in GABLED]
+    document = cityjson({"a": turned})
+    document["transform"]["translate"] = [Y, X, 0]  # north, east: X and Y of RD New never swap unnoticed
+    city = read(tmp_path / "a.json", document)
+    assert city.notes["axes in the other order"] == 1
+    assert (city.latitude, city.longitude) == pytest.approx((52.007, 4.367), abs=0.01)
+    assert cubic_metres(city.buildings[0]) == pytest.approx(480)
+    west, south, east, north = city.bounds
+    assert (east - west, north - south) == pytest.approx((12, 8))
