@@ -1,7 +1,7 @@
-"""Where the CPU seconds of a labelled pair go, and what the sky's importance map costs. Run: python
-benchmarks/render.py [SIZE]
+"""Where the CPU seconds of a labelled pair go, and what the sky's importance map costs.
 
-Ratios are taken within one run on one machine, in CPU seconds; the pair is the first of the bundled recipe.
+Run: ``python benchmarks/render.py [SIZE]``. Ratios are taken within one run on one machine, in CPU seconds; the pair is
+the first of the bundled recipe.
 """
 
 from __future__ import annotations

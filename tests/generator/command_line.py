@@ -1,0 +1,85 @@
+"""Starting ``mage`` as a user does, finding its workers, and reading what it made."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from mage.scenes.dataset.tar import TarIndex
+
+TINY = [
+    "--size",
+    "64",
+    "--spp",
+    "1",
+    "--set",
+    "city.extent=160",
+    "--set",
+    "output.shard_size=1",
+    "--set",
+    "output.gsd=1.0",
+]
+
+
+def mage(*arguments: str | Path, check: bool = True, seconds: float = 240) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mage.scenes.cli", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
+    if check:
+        assert done.returncode == 0, done.stderr
+    return done
+
+
+def labels_of(root: Path) -> dict[str, bytes]:
+    found = {}
+    for shard in sorted((root / "shards").glob("*.tar")):
+        with TarIndex(shard) as tar:
+            for key in tar.keys:
+                for field in tar.members(key):
+                    if field not in ("pre.png", "post.png"):
+                        found[f"{key}.{field}"] = tar.read(key, field)
+    return found
+
+
+def shard_hashes(root: Path) -> dict[str, str]:
+    return {f.name: json.loads(f.read_text())["labels_sha256"] for f in sorted((root / "shards").glob("*.json"))}
+
+
+def start(*arguments: str | Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "mage.scenes.cli", *map(str, arguments)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 90.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def workers_of(root: Path) -> list[int]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            parent = int((process / "stat").read_text().rsplit(")", 1)[1].split()[1])
+        except (OSError, IndexError, ValueError):
+            continue
+        if b"mage.generator.runners.worker" in words and parent in _drivers(root):
+            found.append(int(process.name))
+    return found
+
+
+def _drivers(root: Path) -> set[int]:
+    wanted = str(root).encode()
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if wanted in (process / "cmdline").read_bytes().split(b"\0"):
+                found.add(int(process.name))
+        except OSError:
+            continue
+    return found
