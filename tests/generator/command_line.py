@@ -11,18 +11,8 @@ from pathlib import Path
 
 from mage.scenes.dataset.tar import TarIndex
 
-TINY = [
-    "--size",
-    "64",
-    "--spp",
-    "1",
-    "--set",
-    "city.extent=160",
-    "--set",
-    "output.shard_size=1",
-    "--set",
-    "output.gsd=1.0",
-]
+SETTINGS = ["city.extent=160", "output.shard_size=1", "output.gsd=1.0"]
+TINY = ["--size", "64", "--spp", "1", *(word for setting in SETTINGS for word in ("--set", setting))]
 
 
 def mage(*arguments: str | Path, check: bool = True, seconds: float = 240) -> subprocess.CompletedProcess[str]:
