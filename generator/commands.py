@@ -35,7 +35,10 @@ def generate(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, optix, hip, metal or oneapi.")] = None,
     assignments: Assignments = None,
 ) -> None:
-    """Render a labelled dataset from a recipe; the same command goes on after an interruption."""
+    """Render a labelled dataset from a recipe.
+
+    The same command goes on after an interruption.
+    """
     from mage.scenes.recipe import read_recipe
 
     options = {
@@ -73,7 +76,10 @@ def preview(
     seed: Annotated[int | None, typer.Option(help="Another seed gives another scene.")] = None,
     assignments: Assignments = None,
 ) -> None:
-    """Show one sample of a recipe or dataset with all its layers, or a city from above, in one picture."""
+    """Show a recipe, dataset or city in one picture.
+
+    Of a recipe or dataset: its first sample with all layers. Of a city file: the city from above.
+    """
     from mage.generator.preview import preview_city, preview_dataset, preview_recipe
     from mage.scenes.recipe import bundled_recipes, read_recipe
 

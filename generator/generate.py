@@ -21,7 +21,7 @@ from mage.scenes.dataset.store import SHARDS, LocalStore, publish_text, shard_is
 from mage.scenes.errors import DatasetError
 from mage.scenes.recipe import Recipe
 
-LOG = "log.jsonl"
+LOG, PLAN = "log.jsonl", "plan.json"
 
 
 @dataclass(slots=True)
@@ -96,30 +96,38 @@ def versions() -> dict[str, str]:
 
 
 def _claim(root: Path, plan: Plan, store: LocalStore) -> dict[str, ShardRecord]:
-    """Make the folder ours and return the shards that are done; refuse one that holds another dataset or other
-    files.
-    """
-    mark = root / "plan.json"
+    """Make the folder ours and return the shards that are done; refuse one that holds another dataset or other files."""
     content = {
         "recipe_hash": plan.recipe_hash,
         "seed": plan.recipe.seed,
         "shard_size": plan.recipe.output.shard_size,
         "versions": versions(),  # one dataset is not made half by one Blender and half by another
     }
-    if mark.exists():
-        try:
-            found = json.loads(mark.read_text(encoding="utf-8"))
-        except ValueError:
-            found = None
-        if found != content:
-            raise DatasetError(
-                "holds a dataset of another recipe, seed, shard size or software version; choose another --out",
-                file=root,
-            )
-    elif root.exists() and (not root.is_dir() or any(root.iterdir())):
+    _check_folder(root, content, {job.name for job in plan.jobs})
+    store.clean_partial()
+    store.remove("dataset.json")  # whole again only when all shards are
+    if _planned(root) != content:
+        store.remove(LOG)  # of another recipe's attempt that rendered nothing
+    publish_text(store, PLAN, json.dumps(content) + "\n")
+    done = {}
+    for job in plan.jobs:
+        record = shard_is_done(store, job.name, plan.recipe_hash)
+        if record is not None and record.samples == job.count:
+            done[job.name] = record
+    return done
+
+
+def _check_folder(root: Path, content: dict[str, Any], planned: set[str]) -> None:
+    if not root.exists():
+        return
+    if not root.is_dir() or (any(root.iterdir()) and not (root / PLAN).exists()):
         raise DatasetError("is not empty and holds no dataset of this recipe; choose another --out", file=root)
-    planned = {job.name for job in plan.jobs}
-    surplus = sorted(p.name for p in (root / SHARDS).glob("*.tar") if p.name not in planned)
+    shards = sorted(path.name for path in (root / SHARDS).glob("*.tar"))
+    if shards and _planned(root) != content:
+        raise DatasetError(
+            "holds a dataset of another recipe, seed, shard size or software version; choose another --out", file=root
+        )
+    surplus = [name for name in shards if name not in planned]
     if surplus:
         raise DatasetError(
             "holds more shards than this count needs; ask for more pairs or choose another --out",
@@ -127,15 +135,14 @@ def _claim(root: Path, plan: Plan, store: LocalStore) -> dict[str, ShardRecord]:
             expected=f"{len(planned)} shard(s)",
             found=", ".join(surplus[:3]),
         )
-    store.clean_partial()
-    (root / "dataset.json").unlink(missing_ok=True)  # whole again only when all shards are
-    publish_text(store, mark.name, json.dumps(content) + "\n")
-    done = {}
-    for job in plan.jobs:
-        record = shard_is_done(store, job.name, plan.recipe_hash)
-        if record is not None and record.samples == job.count:
-            done[job.name] = record
-    return done
+
+
+def _planned(root: Path) -> Any:
+    """What the folder was begun for, None if that cannot be told."""
+    try:
+        return json.loads((root / PLAN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def _known_sources(root: Path) -> list[dict[str, Any]]:

@@ -38,7 +38,10 @@ def verify(
     dataset: Annotated[Path, typer.Argument(help="The folder of a dataset.")],
     as_json: AsJson = False,
 ) -> None:
-    """Recompute every checksum, count and label of a dataset; exit code 1 if anything is wrong."""
+    """Check a dataset from checksums to labels.
+
+    Every checksum, count and label invariant is recomputed; the exit code is 1 if anything is wrong.
+    """
     from mage.scenes.dataset.verify import verify_dataset
 
     found = verify_dataset(dataset, progress=True)

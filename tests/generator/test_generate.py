@@ -129,6 +129,16 @@ def test_a_file_that_is_no_city_is_refused_and_nothing_is_left(tmp_path: Path) -
     assert done.returncode == 2
     assert "city.gml" in done.stderr
     assert not (tmp_path / "out" / "dataset.json").exists()
+    # with the mistake put right, the same folder serves
+    mage("generate", "flood", *TINY, "--count", "1", "--out", tmp_path / "out")
+    assert mage("verify", tmp_path / "out").returncode == 0
+
+
+def test_fewer_pairs_than_a_folder_holds_are_refused_before_anything_is_touched(dataset: Path) -> None:
+    done = mage("generate", "flood", *TINY, "--count", "1", "--out", dataset, check=False)
+    assert done.returncode == 2
+    assert "more shards than this count needs" in done.stderr
+    assert mage("verify", dataset).returncode == 0
 
 
 def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
