@@ -96,7 +96,7 @@ def versions() -> dict[str, str]:
 
 
 def _claim(root: Path, plan: Plan, store: LocalStore) -> dict[str, ShardRecord]:
-    """Make the folder ours and return the shards that are done; refuse one that holds another dataset or other files."""
+    """Make the folder ours and return the shards that are done; refuse one that holds something else."""
     content = {
         "recipe_hash": plan.recipe_hash,
         "seed": plan.recipe.seed,

@@ -30,6 +30,7 @@ from mage.scenes.recipe import LightPart
 from mage.scenes.traffic import park_vehicles
 
 SENSOR = "nadir-rgb"
+TILE_STREAM, TILE_TRIES = 2**32 + 2, 8
 GOLDEN = 0.6180339887498949  # low-discrepancy step: any number of samples spreads evenly over the city
 
 
@@ -54,7 +55,7 @@ def draw_sample(job: ShardJob, index: int, place: Place, arrival: NDArray[np.flo
     """
     rng = job.rng(index)
     recipe, city = job.recipe, place.city
-    grid = choose_tile(job, index, place, rng)
+    grid = choose_tile(job, index, place, arrival, rng)
     impact = sample_flood(rng, city, recipe.hazard, grid, arrival=arrival)
     lights, dates = _draw_dates(recipe.light, city.latitude, rng)
     vehicles = tuple(place_vehicles(park_vehicles(rng, city, place.style), city.ground) for _ in range(2))
@@ -83,18 +84,37 @@ def draw_sample(job: ShardJob, index: int, place: Place, arrival: NDArray[np.flo
     return Draft(key, index, grid, impact, lights, (vehicles[0], vehicles[1]), labels, record)
 
 
-def choose_tile(job: ShardJob, index: int, place: Place, rng: np.random.Generator) -> Grid:
-    """The tile of a sample: around a building, with buildings taken in turn all over the city, kept within the
-    city's bounds.
+def choose_tile(
+    job: ShardJob, index: int, place: Place, arrival: NDArray[np.float64], rng: np.random.Generator
+) -> Grid:
+    """The tile of a sample: around a building, taken in turn all over the city, within the city's bounds.
+
+    A place that no flood of the recipe's height reaches is passed over for another, up to eight times, and then the one
+    with the most ground in reach is taken.
     """
-    output, city = job.recipe.output, place.city
-    west, south, east, north = city.bounds
+    city, part = place.city, job.recipe.hazard
     centres = np.array([b.footprint.centroid.coords[0] for b in city.buildings])
-    order = np.argsort(_morton(centres, city.bounds), kind="stable")
-    start = job.rng(2**32 + 2).random()
-    x, y = centres[order[int((start + index * GOLDEN) % 1.0 * len(order))]]
+    centres = centres[np.argsort(_morton(centres, city.bounds), kind="stable")]
+    highest = float(arrival.min()) + part.highest
+    turn = (job.rng(TILE_STREAM).random() + index * GOLDEN) % 1.0
+    best, most = None, -1.0
+    for _ in range(TILE_TRIES):
+        grid = _tile_around(centres[int(turn * len(centres))], job, place, rng)
+        coarse = Grid.covering(grid.bounds, 8.0).points()
+        reached = float((city.ground.sample(coarse, arrival) < highest).mean())
+        if best is None or reached > most:
+            best, most = grid, reached
+        if most >= part.share[0]:
+            break
+        turn = rng.random()
+    assert best is not None
+    return best
+
+
+def _tile_around(centre: NDArray[np.float64], job: ShardJob, place: Place, rng: np.random.Generator) -> Grid:
+    output, (west, south, east, north) = job.recipe.output, place.city.bounds
     side = output.size * output.gsd
-    x, y = np.array([x, y]) + rng.uniform(-0.25, 0.25, 2) * side
+    x, y = centre + rng.uniform(-0.25, 0.25, 2) * side
     x = np.clip(x, west + side / 2, max(east - side / 2, west + side / 2))
     y = np.clip(y, south + side / 2, max(north - side / 2, south + side / 2))
     # whole pixels of the map, so that tiles of one city share one lattice

@@ -32,7 +32,7 @@ def set_light(light: Light) -> None:
 def _sky_world() -> bpy.types.World:
     world = bpy.data.worlds.new("sky")
     world.use_nodes = True
-    # Blender's own choice of importance map makes a rendering cost 1.7 times as much (benchmarks/render.py);
+    # Blender's own choice of importance map makes a rendering cost 1.3-1.5 times as much (benchmarks/render.py);
     # the dome is smooth and needs little
     world.cycles.sampling_method, world.cycles.sample_map_resolution = "MANUAL", 128
     nodes, links = world.node_tree.nodes, world.node_tree.links
