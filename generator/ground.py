@@ -139,10 +139,10 @@ def _ground_colours(place: Place, grid: Grid, cover: NDArray[np.uint8], roads: N
     style = place.style
     fine = fractal(grid, (4.0, 1.6, 0.7), seed=31)[..., None]
     broad = fractal(grid, (64.0, 23.0, 8.0), seed=37)[..., None]
-    lawn = _mixed(grid, _base(style, "grass"), 41, 46.0) * np.exp(0.13 * fine + 0.10 * broad)
-    bare = _mixed(grid, _base(style, "bare"), 43, 30.0) * np.exp(0.09 * fine + 0.10 * broad)
-    paved = _mixed(grid, _base(style, "paved"), 47, 14.0) * np.exp(0.05 * fine + 0.06 * broad)
-    field = _mixed(grid, _base(style, "grass"), 53, 120.0) * np.exp(0.06 * fine)
+    lawn = _mixed(grid, _base(style, "grass"), 41, 46.0) * np.exp(0.17 * fine + 0.12 * broad)
+    bare = _mixed(grid, _base(style, "bare"), 43, 30.0) * np.exp(0.13 * fine + 0.12 * broad)
+    paved = _mixed(grid, _base(style, "paved"), 47, 14.0) * np.exp(0.08 * fine + 0.08 * broad)
+    field = _mixed(grid, _base(style, "grass"), 53, 120.0) * np.exp(0.09 * fine + 0.05 * broad)
     litter = 0.45 * bare + 0.35 * lawn
     ground: Any = lawn.copy()
     for kind, colours in (
@@ -174,7 +174,7 @@ def _asphalt(place: Place, grid: Grid, roads: NDArray[np.int32], fine: Raster, b
     surface: Any = _mixed(grid, base, 59, 170.0) * factor[roads][..., None]
     inside = distance_transform_edt(roads > 0, sampling=grid.gsd)
     patched = value_noise(grid, 5.0, 61) + 0.5 * value_noise(grid, 17.0, 67)
-    surface = surface * np.exp(0.06 * fine + 0.07 * broad)
+    surface = surface * np.exp(0.08 * fine + 0.07 * broad)
     surface *= (1 - 0.12 * (patched > 0.9))[..., None]  # repairs, darker than the old surface
     gutter = np.exp(-inside / 0.45)[..., None]
     surface = surface * (1 - 0.22 * gutter)  # dirt along the kerb

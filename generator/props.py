@@ -81,7 +81,7 @@ def _crown(rng: np.random.Generator, *, conifer: bool) -> Mesh:
         body[:, 2] = 0.55 + 0.45 * z
     else:
         body[:, 2] = 0.62 + 0.38 * z
-    shade = np.clip(0.35 + 0.8 * bump + 0.08 * z + rng.normal(0, 0.2, len(z)), 0.2, 1.6)
+    shade = np.clip(0.35 + 0.8 * bump + 0.08 * z + rng.normal(0, 0.28, len(z)), 0.2, 1.6)
     trunk, trunk_faces = _prism(6, 0.05, 0.0, 0.55)
     vertices = np.concatenate([body, trunk])
     faces = np.concatenate([triangles, trunk_faces + len(body)]).astype(np.int32)

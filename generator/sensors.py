@@ -46,7 +46,7 @@ def sample_radiometry(rng: np.random.Generator) -> Radiometry:
     return Radiometry(
         black=tuple(float(b) for b in BLACK * lift),  # type: ignore[arg-type]
         gain=tuple(float(gain * (1 + t)) for t in tint),  # type: ignore[arg-type]
-        psf=float(rng.uniform(0.42, 0.68)),
+        psf=float(rng.uniform(0.3, 0.6)),  # with the pixel filter of the renderer: edges that rise over 1.2-2 px
         sharpen=float(rng.uniform(0.2, 0.8)),
         noise=float(rng.uniform(0.5, 1.7)),
         chroma=float(rng.uniform(0.6, 1.2)),
