@@ -7,8 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from mage.scenes.dataset.codec import decode_sample
+from mage.scenes.dataset.schema import Sample
 from mage.scenes.dataset.tar import TarIndex
 
 SETTINGS = ["city.extent=160", "output.shard_size=1", "output.gsd=1.0"]
@@ -31,6 +34,15 @@ def labels_of(root: Path) -> dict[str, bytes]:
                 for field in tar.members(key):
                     if field not in ("pre.png", "post.png"):
                         found[f"{key}.{field}"] = tar.read(key, field)
+    return found
+
+
+def samples_of(root: Path) -> list[Sample]:
+    """All samples of a dataset, decoded."""
+    found = []
+    for shard in sorted((root / "shards").glob("*.tar")):
+        with TarIndex(shard) as tar:
+            found += [decode_sample(partial(tar.read, key)) for key in tar.keys]
     return found
 
 

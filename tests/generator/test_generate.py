@@ -10,8 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-from command_line import TINY, labels_of, mage, shard_hashes, start, wait_for, workers_of
+from command_line import TINY, labels_of, mage, samples_of, shard_hashes, start, wait_for, workers_of
+from rasterio.features import rasterize
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +29,28 @@ def test_what_is_generated_is_whole_and_says_what_it_holds(dataset: Path) -> Non
     assert facts["counts"]["samples"] == 2
     assert facts["counts"]["buildings"] > 0
     assert "https://" not in (dataset / "report.html").read_text()
+
+
+def test_vectors_in_pixels_and_on_the_map_lie_on_the_rasters(dataset: Path) -> None:
+    for sample in samples_of(dataset):
+        grid = sample.record.grid
+        raster = sample.labels["pre_building"]
+        shapes = []
+        for building in sample.record.buildings:
+            for in_pixels, on_map in zip(building.polygons_px, building.polygons_map, strict=True):
+                shapes.append(({"type": "Polygon", "coordinates": in_pixels}, building.id))
+                back = (np.array(on_map[0]) - (grid.west, grid.north)) / (grid.gsd, -grid.gsd)
+                assert back == pytest.approx(np.array(in_pixels[0]), abs=0.02)
+        drawn = rasterize(shapes, out_shape=raster.shape, dtype="uint16")
+        assert (drawn == raster)[(drawn > 0) | (raster > 0)].mean() > 0.97
+        assert {b.id for b in sample.record.buildings} == set(np.unique(raster)) - {0}
+
+
+def test_no_picture_has_holes(dataset: Path) -> None:
+    for sample in samples_of(dataset):
+        for image in sample.images.values():
+            assert (image.max(axis=-1) <= 4).mean() < 0.001
+            assert (image.min(axis=-1) >= 254).mean() < 0.05
 
 
 def test_the_same_seed_gives_the_same_bytes_and_a_rerun_renders_only_what_is_missing(

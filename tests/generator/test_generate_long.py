@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import TINY, labels_of, mage, shard_hashes, start, wait_for, workers_of
+from command_line import TINY, labels_of, mage, samples_of, shard_hashes, start, wait_for, workers_of
 
 pytestmark = pytest.mark.long
 
@@ -37,6 +37,8 @@ def test_every_real_city_becomes_a_dataset_that_verifies(shared_data: Path, tmp_
     facts = json.loads(mage("info", root, "--json").stdout)
     assert facts["counts"]["buildings"] > 0
     assert facts["counts"]["pixels"]["post_class"].get("flood", 0) > 0
+    for sample in samples_of(root):
+        assert all((image.max(axis=-1) <= 4).mean() < 0.001 for image in sample.images.values())
 
 
 def test_two_hundred_pairs_by_two_workers_are_those_of_one(tmp_path: Path) -> None:
