@@ -13,5 +13,5 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 def shared_data() -> Path:
     """The folder of real cities and imagery that is kept beside the repository and never in it."""
     if not SHARED.is_dir():
-        pytest.skip(f"the real data is not at {SHARED.name}/ beside the repository")
+        pytest.skip("needs the real data in ../shared/data, beside the repository")
     return SHARED

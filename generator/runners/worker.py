@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,7 +18,7 @@ from mage.scenes.errors import MageError, MissingExtraError
 
 
 def main() -> None:
-    """Serve jobs until standard input ends; leave by os._exit, since Blender may crash while it is torn down."""
+    """Serve jobs until the driver is gone; leave by os._exit, since Blender may crash while it is torn down."""
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     code = 0
@@ -36,7 +39,8 @@ def main() -> None:
 
 
 def _serve(events: TextIO) -> None:
-    setup = json.loads(sys.stdin.readline())
+    orders = _orders()
+    setup = json.loads(next(orders))
     try:
         from mage.generator.plan import ShardJob
         from mage.generator.shards import open_studio, render_shard
@@ -47,7 +51,7 @@ def _serve(events: TextIO) -> None:
     recipe = Recipe.model_validate(setup["recipe"])
     store = LocalStore(Path(setup["root"]))
     studio = None
-    for line in sys.stdin:
+    for line in orders:
         order = json.loads(line)
         job = ShardJob(order["name"], order["first"], order["count"], recipe, setup["recipe_hash"])
         if studio is None:
@@ -61,6 +65,22 @@ def _serve(events: TextIO) -> None:
 
         record = render_shard(job, store, studio, heard)
         _tell(events, event="shard", record=record.model_dump(mode="json"))
+
+
+def _orders() -> Iterator[str]:
+    """Lines of standard input. When it ends the driver is gone, killed perhaps, and the worker goes at once: what it
+    would still write could only be in the way of the next run.
+    """
+    mail: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            mail.put(line)
+        os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
+    while True:
+        yield mail.get()
 
 
 def _source(source: Any) -> dict[str, Any]:
