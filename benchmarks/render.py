@@ -15,7 +15,7 @@ import bpy
 from mage.generator.blender.engine import start_engine
 from mage.generator.blender.stage import Stage
 from mage.generator.build import build_place
-from mage.generator.ground import paint
+from mage.generator.ground import paint_ground, with_water
 from mage.generator.plan import make_plan
 from mage.generator.sample import draw_sample
 from mage.generator.shards import RIVER
@@ -52,7 +52,7 @@ def main() -> None:
     table["flood and labels, both dates"] = clock.lap()
     fine = draft.grid.resampled(2)
     depth = depth_at(place.city.ground, place.water_levels, fine.points().reshape(*fine.shape, 2))
-    painting = paint(place, fine, depth, RIVER)
+    painting = with_water(paint_ground(place, fine), fine, depth, RIVER)
     table["ground painting, one date"] = clock.lap()
     settings = (draft.grid, draft.lights[0], painting, draft.vehicles[0], place.water_levels)
     stage.photograph(*settings)

@@ -18,7 +18,7 @@ from mage.generator.blender.engine import start_engine
 from mage.generator.blender.stage import Stage
 from mage.generator.build import build_place
 from mage.generator.colour import BLACK, GAIN, to_srgb
-from mage.generator.ground import paint
+from mage.generator.ground import paint_ground, with_water
 from mage.generator.plan import make_plan
 from mage.generator.sample import draw_sample
 from mage.generator.shards import RIVER
@@ -38,7 +38,7 @@ def main() -> None:
     draft = draw_sample(job, 0, place, arrival_levels(place.city))
     fine = draft.grid.resampled(2)
     depth = depth_at(place.city.ground, place.water_levels, fine.points().reshape(*fine.shape, 2))
-    painting = paint(place, fine, depth, RIVER)
+    painting = with_water(paint_ground(place, fine), fine, depth, RIVER)
     cycles = bpy.context.scene.cycles
 
     def shown(samples: int, *, denoised: bool) -> tuple[NDArray[np.float64], float]:

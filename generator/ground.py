@@ -57,12 +57,14 @@ CLASS_OF_COVER[Cover.AGRICULTURE] = LandClass.AGRICULTURE
 CLASS_OF_COVER[Cover.ROAD] = LandClass.ROAD
 
 
-def burn(shapes: list[shapely.Geometry], values: list[int], grid: Grid, dtype: str, *, fill: int = 0) -> NDArray[Any]:
-    """Values of the shapes that hold each pixel's centre; later ones lie on top (GDAL's pixel-centre rule)."""
+def burn(shapes: list[shapely.Geometry], values: list[int], grid: Grid, dtype: str) -> NDArray[Any]:
+    """Values of the shapes that hold each pixel's centre, 0 for none; later ones lie on top (GDAL's pixel-centre
+    rule).
+    """
     pairs = [(s, v) for s, v in zip(shapes, values, strict=True) if not s.is_empty]
     if not pairs:
-        return np.full(grid.shape, fill, dtype)
-    return np.asarray(rasterize(pairs, out_shape=grid.shape, fill=fill, transform=Affine(*grid.transform), dtype=dtype))
+        return np.zeros(grid.shape, dtype)
+    return np.asarray(rasterize(pairs, out_shape=grid.shape, fill=0, transform=Affine(*grid.transform), dtype=dtype))
 
 
 def road_ids(place: Place, grid: Grid) -> NDArray[np.int32]:
@@ -76,7 +78,7 @@ def road_ids(place: Place, grid: Grid) -> NDArray[np.int32]:
 def cover_of(place: Place, grid: Grid, roads: NDArray[np.int32]) -> NDArray[np.uint8]:
     """The :class:`Cover` of the ground at each pixel's centre, uint8 (rows, columns)."""
     view = shapely.box(*grid.bounds)
-    patches = [p for p in place.city.land if p.outline.intersects(view)]
+    patches = [place.city.land[i] for i in sorted(place.land_index.query(view))]
     cover = burn([p.outline for p in patches], [int(_FROM_NAME[p.cover]) for p in patches], grid, "uint8").astype(
         np.uint8
     )
@@ -100,24 +102,20 @@ class Painting:
     water: Raster
 
 
-def paint(
-    place: Place, grid: Grid, depth: NDArray[np.float64] | None, turbidity: tuple[float, float, float]
-) -> Painting:
-    """Paint the ground of a tile.
-
-    Args:
-        place: the city.
-        grid: at what pixel size; half the image's is enough.
-        depth: (rows, columns) all water over the ground, m, or None when there is none anywhere.
-        turbidity: reflectance of deep turbid water (R, G, B).
-    """
+def paint_ground(place: Place, grid: Grid) -> Raster:
+    """Reflectance of a tile's dry ground, float32 (rows, columns, 3); half the image's pixel size is fine enough."""
     roads = road_ids(place, grid)
-    cover = cover_of(place, grid, roads)
-    ground = _ground_colours(place, grid, cover, roads)
-    if depth is None:
-        return Painting(grid, ground, np.zeros_like(ground))
-    ground *= _wetness(grid, depth)[..., None]
-    return Painting(grid, ground, _water_colours(grid, ground, depth, turbidity))
+    return _ground_colours(place, grid, cover_of(place, grid, roads), roads)
+
+
+def with_water(
+    ground: Raster, grid: Grid, depth: NDArray[np.float64], turbidity: tuple[float, float, float]
+) -> Painting:
+    """A tile's ground under ``depth`` (rows, columns) metres of water whose deep reflectance is ``turbidity`` (R, G,
+    B).
+    """
+    wet = ground * _wetness(grid, depth)[..., None]
+    return Painting(grid, wet, _water_colours(grid, wet, depth, turbidity))
 
 
 def _base(style: Style, name: str) -> NDArray[np.float64]:

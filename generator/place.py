@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +30,7 @@ class Place:
         owner: int32 (m,) index of the building each face belongs to.
         albedo: float32 (m, 3) reflectance of each face.
         outlines: per building, its outline as seen from above.
-        outline_index, road_index: spatial indices over outlines and carriageways.
+        road_index, land_index: spatial indices over carriageways and land patches.
         carriageways: per road edge, the polygon of its surface.
         water_levels: normal levels of permanent water on the terrain's vertices.
         trees: where they stand.
@@ -43,9 +42,9 @@ class Place:
     owner: NDArray[np.int32]
     albedo: NDArray[np.float32]
     outlines: NDArray[np.object_]
-    outline_index: STRtree
     carriageways: NDArray[np.object_]
     road_index: STRtree
+    land_index: STRtree
     water_levels: Floats
     trees: Placements
 
@@ -68,9 +67,9 @@ def prepare_place(city: City, style: Style, rng: np.random.Generator) -> Place:
         owner,
         np.concatenate(albedos).astype(np.float32) if albedos else np.zeros((0, 3), np.float32),
         outlines,
-        STRtree(outlines),
         carriageways,
         STRtree(carriageways),
+        STRtree([patch.outline for patch in city.land]),
         normal_levels(city.ground, city.water),
         place_trees(city.trees, city.ground, crowns, rng),
     )
@@ -110,8 +109,3 @@ def _dress(building: Building, style: Style, rng: np.random.Generator) -> tuple[
     uv = mesh.uv + shift
     dressed = Mesh(mesh.vertices, mesh.triangles, mesh.surface, uv, {})
     return dressed, albedo
-
-
-def safe_name(text: str) -> str:
-    """A name fit for tar keys: lower case letters, digits and hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "city"

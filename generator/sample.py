@@ -11,7 +11,7 @@ import shapely
 from numpy.typing import NDArray
 
 from mage.generator.labels import Truth
-from mage.generator.place import Place, safe_name
+from mage.generator.place import Place
 from mage.generator.plan import ShardJob
 from mage.generator.props import Placements, place_vehicles
 from mage.generator.sky import Light, clear_light, sun_position
@@ -62,12 +62,12 @@ def draw_sample(job: ShardJob, index: int, place: Place, arrival: NDArray[np.flo
     truth = Truth(place, grid)
     before, after = truth.before(vehicles[0]), truth.after(vehicles[1], impact)
     labels = {f"pre_{k}": v for k, v in before.items()} | {f"post_{k}": v for k, v in after.items()}
-    key = f"{safe_name(city.name)}-{recipe.hazard.kind}-{index:06d}"
+    key = f"{city.name}-{recipe.hazard.kind}-{index:06d}"
     record = SampleRecord(
         key=key,
         index=index,
         city=city.name,
-        event=f"{safe_name(city.name)}-{recipe.hazard.kind}-{recipe.seed}",
+        event=f"{city.name}-{recipe.hazard.kind}-{recipe.seed}",
         hazard=impact.hazard,
         parameters={k: _tidy(v) for k, v in impact.parameters.items()},
         split="train",
@@ -155,14 +155,14 @@ def _draw_dates(
 
 
 def _grid_record(grid: Grid, place: Place) -> GridRecord:
-    x, y = place.city.origin
+    on_map = grid.moved(*place.city.origin, place.city.crs)
     return GridRecord(
-        rows=grid.rows,
-        columns=grid.columns,
-        west=round(grid.west + x, 3),
-        north=round(grid.north + y, 3),
-        gsd=grid.gsd,
-        crs=place.city.crs,
+        rows=on_map.rows,
+        columns=on_map.columns,
+        west=round(on_map.west, 3),
+        north=round(on_map.north, 3),
+        gsd=on_map.gsd,
+        crs=on_map.crs,
     )
 
 

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from mage.generator.blender.engine import Device, start_engine
 from mage.generator.blender.stage import Stage
 from mage.generator.build import build_place
-from mage.generator.ground import paint
+from mage.generator.ground import Raster, paint_ground, with_water
 from mage.generator.place import Place
 from mage.generator.plan import ShardJob
 from mage.generator.sample import Draft, draw_sample
 from mage.generator.sensors import expose, sample_radiometry
 from mage.scenes.dataset.schema import Sample, ShardRecord
 from mage.scenes.dataset.store import LocalStore, write_shard
+from mage.scenes.grid import Grid
 from mage.scenes.hazards.flood import arrival_levels
 from mage.scenes.terrain import depth_at
 
@@ -70,23 +71,28 @@ def render_sample(job: ShardJob, index: int, studio: Studio) -> tuple[Sample, Se
     seconds: Seconds = {}
     with _timed(seconds, "labels"):
         draft = draw_sample(job, index, studio.place, studio.arrival)
+    with _timed(seconds, "ground"):
+        fine = draft.grid.resampled(2)
+        ground = paint_ground(studio.place, fine)
     images = {}
     for k, date in enumerate(("pre", "post")):
-        images[date] = _photograph(job, draft, k, studio, seconds)
+        images[date] = _photograph(job, draft, k, studio, (fine, ground), seconds)
     return Sample(draft.record, images, draft.labels), seconds
 
 
-def _photograph(job: ShardJob, draft: Draft, date: int, studio: Studio, seconds: Seconds) -> NDArray[np.uint8]:
-    place = studio.place
+def _photograph(
+    job: ShardJob, draft: Draft, date: int, studio: Studio, dry: tuple[Grid, Raster], seconds: Seconds
+) -> NDArray[np.uint8]:
+    """One date's image; ``dry`` is the tile's ground without water, which both dates share, and its grid."""
+    place, (fine, ground) = studio.place, dry
     levels, turbidity = place.water_levels, RIVER
     if date == 1:
         # where the flood covers the river, its level is the one to see
         levels, turbidity = np.fmax(levels, draft.impact.levels), FLOOD
     rng = job.rng(draft.index, 1 + date)
     with _timed(seconds, "ground"):
-        fine = draft.grid.resampled(2)
         depth = depth_at(place.city.ground, levels, fine.points().reshape(*fine.shape, 2))
-        painting = paint(place, fine, depth, turbidity)
+        painting = with_water(ground, fine, depth, turbidity)
     with _timed(seconds, "render"):
         reflected = studio.stage.photograph(draft.grid, draft.lights[date], painting, draft.vehicles[date], levels)
     with _timed(seconds, "sensor"):

@@ -56,11 +56,6 @@ class Grid:
         """Affine coefficients (a, b, c, d, e, f) as rasterio orders them."""
         return self.gsd, 0.0, self.west, 0.0, -self.gsd, self.north
 
-    @property
-    def geotransform(self) -> tuple[float, float, float, float, float, float]:
-        """The same six numbers as GDAL and xBD order them."""
-        return self.west, self.gsd, 0.0, self.north, 0.0, -self.gsd
-
     def centres(self) -> tuple[Floats, Floats]:
         """Map x of every column centre, shape (columns,), and y of every row centre, shape (rows,), metres."""
         x = self.west + (np.arange(self.columns) + 0.5) * self.gsd

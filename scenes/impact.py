@@ -1,4 +1,4 @@
-"""What a hazard does to a city, and a scene: the city at one of the two dates."""
+"""What a hazard does to a city, and the vehicles that stand in it at one date."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-
-from mage.scenes.city import City
 
 Floats = NDArray[np.float64]
 
@@ -61,12 +59,3 @@ class Vehicles:
 
     def __len__(self) -> int:
         return len(self.xy)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scene:
-    """A city at one date: ``impact`` is None before the disaster."""
-
-    city: City
-    vehicles: Vehicles
-    impact: Impact | None = None

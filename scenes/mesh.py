@@ -72,11 +72,6 @@ class Mesh:
         """Lowest and highest corner, each (3,)."""
         return self.vertices.min(axis=0), self.vertices.max(axis=0)
 
-    def moved(self, offset: Iterable[float]) -> Mesh:
-        """The mesh shifted by (dx, dy, dz) metres."""
-        shifted = self.vertices + np.asarray(list(offset), float)
-        return Mesh(shifted, self.triangles, self.surface, self.uv, self.attributes)
-
     def faces(self, keep: NDArray[np.bool_]) -> Mesh:
         """Only the faces where ``keep`` (m,) is true; vertices stay as they are."""
         attributes = {k: v[keep] for k, v in self.attributes.items()}

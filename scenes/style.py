@@ -170,7 +170,7 @@ class Style(_Part):
         paved_share: share of courtyards that are wholly paved.
     """
 
-    name: str
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     latitude: float = Field(ge=-90, le=90)
     longitude: float = Field(ge=-180, le=180)
     pavement: Length

@@ -52,15 +52,15 @@ class Stage:
         light: Light,
         painting: Painting,
         vehicles: Placements,
-        levels: NDArray[np.float64] | None,
+        levels: NDArray[np.float64],
     ) -> NDArray[np.float32]:
         """Reflectance factor of a tile, float32 (rows, columns, 3): 1 is a white plane in full light.
 
-        ``levels`` are those of all water on the terrain's vertices (NaN where dry), or None.
+        ``levels`` are those of all water on the terrain's vertices (NaN where dry).
         """
         set_tile_picture(self._ground, painting.grid, painting.ground)
         passing = self._trees_near(grid) + self._cars_near(grid, vehicles)
-        if levels is not None and np.isfinite(levels).any():
+        if np.isfinite(levels).any():
             set_tile_picture(self._water, painting.grid, painting.water)
             surface = self.place.city.ground.water_mesh(levels)
             passing.append(add_object("water", add_mesh("water", surface, self._water)))

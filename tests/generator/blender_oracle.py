@@ -16,7 +16,7 @@ from mage.generator.blender.camera import aim
 from mage.generator.blender.engine import render_array, start_engine
 from mage.generator.blender.geometry import add_mesh, add_object
 from mage.generator.blender.stage import Stage
-from mage.generator.ground import paint
+from mage.generator.ground import paint_ground, with_water
 from mage.generator.labels import Truth
 from mage.generator.place import prepare_place
 from mage.generator.props import place_vehicles
@@ -48,8 +48,9 @@ def main() -> None:
     from datetime import date
 
     light = clear_light(sun_position(date(2023, 6, 14), 12.0, 50.0))
-    painting = paint(place, GRID.resampled(2), None, (0.2, 0.2, 0.1))
-    photo = Stage(place).photograph(GRID, light, painting, no_cars, None)
+    fine = GRID.resampled(2)
+    painting = with_water(paint_ground(place, fine), fine, np.zeros(fine.shape), (0.2, 0.2, 0.1))
+    photo = Stage(place).photograph(GRID, light, painting, no_cars, place.water_levels)
     np.savez(sys.argv[1], seen=seen, owner=Truth(place, GRID).owner, photo=photo, albedo=place.albedo)
 
 

@@ -43,14 +43,6 @@ def test_bounds_are_the_lowest_and_the_highest_corner():
     assert (low.tolist(), high.tolist()) == ([0, 0, 4], [2, 3, 4])
 
 
-def test_moving_shifts_vertices_and_leaves_the_rest():
-    before = square(wear=[0.1, 0.2])
-    after = before.moved((1, 2, 3))
-    assert np.array_equal(after.vertices - before.vertices, np.tile([1, 2, 3], (4, 1)))
-    assert after.triangles is before.triangles
-    assert after.attributes["wear"] is before.attributes["wear"]
-
-
 def test_picking_faces_keeps_everything_that_belongs_to_them():
     mesh = square(wear=[0.1, 0.2])
     second = mesh.faces(np.array([False, True]))
