@@ -64,7 +64,8 @@ def write_report(root: Path, timings: dict[str, Any] | None) -> None:
         data = encode_png(np.concatenate(pictures, axis=1))
         store.publish(f"{PREVIEW}/{number:03d}.png", partial(Path.write_bytes, data=data))
     page = Template(files("mage.generator").joinpath(REPORT).read_text(encoding="utf-8"))
-    parts = _facts(manifest, timings) | {
+    inferred = sorted({part for sample in samples for part in sample.record.inferred})
+    parts = _facts(manifest, timings, inferred) | {
         "legends": _legends(deepest),
         "samples": "\n".join(_sample(s, p) for s, p in zip(samples, panels, strict=True)),
     }
@@ -85,7 +86,7 @@ def _panels(sample: Sample, deepest: float) -> list[Picture]:
     return [shrunk(picture, SIDE) for picture in pictures]
 
 
-def _facts(manifest: DatasetRecord, timings: dict[str, Any] | None) -> dict[str, str]:
+def _facts(manifest: DatasetRecord, timings: dict[str, Any] | None, inferred: list[str]) -> dict[str, str]:
     size, gsd = manifest.size, manifest.gsd
     hazard = str(manifest.recipe.get("hazard", {}).get("kind", "disaster"))
     side = f"{size} px at {gsd:g} m ({size * gsd:,.0f} m a side)"
@@ -98,6 +99,7 @@ def _facts(manifest: DatasetRecord, timings: dict[str, Any] | None) -> dict[str,
         "provenance": _pairs(
             {"seed": manifest.seed, "recipe hash": manifest.recipe_hash, "format": manifest.format}
             | {"bands": ", ".join(manifest.bands), "index sha256": manifest.index_sha256}
+            | {"inferred, as no source holds it": ", ".join(inferred) or "nothing"}
         ),
         "timings": _timing_table(timings),
         "sources": _table(

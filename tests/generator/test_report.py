@@ -112,6 +112,11 @@ def test_figures_are_those_of_the_manifest(root):
         assert text in words, text
 
 
+def test_the_page_says_what_was_inferred(root):
+    words = report(root).words
+    assert words[words.index("inferred, as no source holds it") + 1] == "terrain"
+
+
 def test_two_reports_of_one_dataset_are_the_same_bytes_and_leave_it_whole(root):
     write_report(root, None)
     first = (root / "report.html").read_bytes()
