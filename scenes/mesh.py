@@ -18,7 +18,8 @@ class Surface(IntEnum):
     WALL = 2
     ROOF = 3
     CLOSURE = 4
-    CLUTTER = 5  # chimneys, skylights, plant on a roof
+    CLUTTER = 5  # chimneys, skylights, plant on a roof; balconies and stairs
+    OPENING = 6  # windows, in walls and in roofs
 
 
 @dataclass(frozen=True, slots=True, eq=False)

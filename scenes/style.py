@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from mage.scenes.details import Details
 from mage.scenes.errors import RecipeError
 from mage.scenes.yamlio import parse_yaml, read_yaml
 
@@ -183,6 +184,7 @@ class Style(_Part):
     traffic: Traffic
     river: River
     look: Look
+    details: Details = Details()
 
 
 def bundled_styles() -> list[str]:

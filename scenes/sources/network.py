@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -35,7 +36,7 @@ def road_graph(lines: Sequence[Floats], widths: Sequence[float], *, inferred: bo
     for line, width, (u, v) in zip(lines, widths, index, strict=True):
         course = LineString(np.concatenate([nodes[[u]], line[1:-1], nodes[[v]]]))
         kind = "secondary" if width >= 9 else "residential"
-        edges.append(RoadEdge(int(u), int(v), course, float(width), kind, inferred))
+        edges.append(RoadEdge(int(u), int(v), course, float(width), kind, inferred=inferred))
     return RoadGraph(nodes, tuple(edges))
 
 
@@ -149,7 +150,5 @@ def subgraph(roads: RoadGraph, keep: NDArray[np.bool_]) -> RoadGraph:
     edges = [e for e, kept in zip(roads.edges, keep, strict=True) if kept]
     used, index = np.unique(np.array([(e.u, e.v) for e in edges], dtype=np.int64), return_inverse=True)
     index = index.reshape(-1, 2)
-    renumbered = tuple(
-        RoadEdge(int(u), int(v), e.line, e.width, e.kind, e.inferred) for e, (u, v) in zip(edges, index, strict=True)
-    )
+    renumbered = tuple(replace(e, u=int(u), v=int(v)) for e, (u, v) in zip(edges, index, strict=True))
     return RoadGraph(roads.nodes[used], renumbered)

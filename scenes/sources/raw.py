@@ -55,12 +55,14 @@ class RawObject:
     Attributes:
         attributes: as the source spells them; values are text or numbers.
         shells: level of detail (1, 1.3, 2 …) -> its geometry.
-        unused: levels that are there and cannot be built (0, 3, 4).
+        unused: levels that are there and cannot be built (4).
+        installation: a chimney, balcony, stair or dormer of its own, and no part of the building.
     """
 
     attributes: Mapping[str, object]
     shells: Mapping[float, Sequence[Polygons]]
     unused: frozenset[int] = frozenset()
+    installation: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,11 +93,37 @@ class RawBuilding:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class RawFeature:
+    """What is no building, or the surfaces of one kind within it: a road comes once for its traffic areas and once
+    for its auxiliary ones.
+
+    Attributes:
+        id: the source's identifier; the same for all that belongs to one object.
+        kind: CityJSON's name of the object's type, whatever the format: ``Road``, ``Railway``, ``TransportSquare``,
+            ``Waterway``, ``WaterBody``, ``LandUse``, ``PlantCover``, ``SolitaryVegetationObject``, ``TINRelief``,
+            ``Bridge``, ``Tunnel``, ``CityFurniture``, ``GenericCityObject``, ``OtherConstruction`` …
+        role: the kind of surface, ``TrafficArea``, ``AuxiliaryTrafficArea``, ``WaterSurface`` …; empty if not stated.
+        attributes: the object's, and above them those of the surface.
+        shells: level of detail -> its faces.
+        lines, points: axes (k, 3) and places (k, 3), where the geometry is made of such.
+    """
+
+    id: str
+    kind: str
+    role: str = ""
+    attributes: Mapping[str, object] = field(default_factory=dict)
+    shells: Mapping[float, Sequence[Polygons]] = field(default_factory=dict)
+    lines: Sequence[Floats] = ()
+    points: Floats = field(default_factory=lambda: np.zeros((0, 3)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RawCity:
-    """A file's buildings.
+    """What a file holds.
 
     Attributes:
         format: name and version, ``CityGML 2.0``.
+        features: what is no building.
         crs: every name of a coordinate reference system that the file mentions.
         licence: as the metadata state it, or None.
         notes: what was repaired, left out or ignored so far.
@@ -106,6 +134,7 @@ class RawCity:
     crs: tuple[str, ...] = ()
     licence: str | None = None
     notes: Counter[str] = field(default_factory=Counter)
+    features: Sequence[RawFeature] = ()
 
 
 def printable(text: str, longest: int | None = None) -> str:
@@ -118,8 +147,10 @@ SEMANTICS = {
     "OuterFloorSurface": Surface.ROOF,  # terraces: what one sees from above
     "WallSurface": Surface.WALL,
     "OuterCeilingSurface": Surface.WALL,  # the underside of a passage: neither seen from above nor on the ground
-    "Window": Surface.WALL,
+    "Window": Surface.OPENING,
+    "WindowSurface": Surface.OPENING,
     "Door": Surface.WALL,
+    "DoorSurface": Surface.WALL,
     "GroundSurface": Surface.GROUND,
     "ClosureSurface": Surface.CLOSURE,
 }
