@@ -40,10 +40,9 @@ def make_plan(recipe: Recipe) -> Plan:
     """Cut a recipe's samples into shards.
 
     Raises:
-        CityError: the recipe's city file is not there or cannot be read.
+        CityError: a file that the recipe names is not there or cannot be read.
     """
-    digest = _city_sha256(Path(recipe.city.file)) if recipe.city.file else None
-    recipe_hash = recipe.hash(digest)
+    recipe_hash = recipe.hash({path: _sha256(Path(path)) for path in recipe.files})
     size = recipe.output.shard_size
     jobs = tuple(
         ShardJob(f"train-{k:06d}.tar", first, min(size, recipe.count - first), recipe, recipe_hash)
@@ -52,12 +51,12 @@ def make_plan(recipe: Recipe) -> Plan:
     return Plan(recipe, recipe_hash, jobs)
 
 
-def _city_sha256(path: Path) -> str:
+def _sha256(path: Path) -> str:
     try:
         return file_sha256(path)
     except FileNotFoundError:
-        raise CityError("no such file", file=path, expected="a CityJSON or CityGML file") from None
+        raise CityError("no such file", file=path, expected="a file that can be read") from None
     except IsADirectoryError:
-        raise CityError("this is a folder", file=path, expected="a CityJSON or CityGML file") from None
+        raise CityError("this is a folder", file=path, expected="a file that can be read") from None
     except OSError as error:
         raise CityError(f"cannot be read: {error.strerror}", file=path) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import date, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +21,12 @@ def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
     if pair[0] > pair[1]:
         raise ValueError(f"the first of a range must not exceed the second, found {list(pair)}")
     return pair
+
+
+def _has_inside(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    if not (box[0] < box[2] and box[1] < box[3]):
+        raise ValueError("needs west < east and south < north")
+    return box
 
 
 def _as_text(value: Any) -> Any:
@@ -42,7 +49,11 @@ _Stage = Annotated[float, Field(ge=0, le=30)]
 Shares = Annotated[tuple[_Share, _Share], AfterValidator(_ascending)]
 Hours = Annotated[tuple[_Hour, _Hour], AfterValidator(_ascending)]
 Stages = Annotated[tuple[_Stage, _Stage], AfterValidator(_ascending)]
+Bounds = Annotated[tuple[float, float, float, float], AfterValidator(_has_inside)]
 Date = Annotated[str, BeforeValidator(_as_text), AfterValidator(_is_date)]
+
+
+STYLE_FILES = (".yaml", ".yml")
 
 
 class _Part(BaseModel):
@@ -52,7 +63,13 @@ class _Part(BaseModel):
 class CityPart(_Part):
     """Which city: a file, or none for the procedural one."""
 
-    file: str | None = Field(None, description="CityJSON or CityGML file; none builds a procedural city")
+    file: str | None = Field(None, description="CityGML, CityJSON or OpenStreetMap; none builds a procedural city")
+    bounds: Bounds | None = Field(
+        None, description="west, south, east, north of the part to read: degrees, or metres on the city's map"
+    )
+    terrain: tuple[str, ...] = Field((), description="elevation models (GeoTIFF, .hgt) that the city stands on")
+    surface: str | None = Field(None, description="surface model (GeoTIFF) that roofs are lifted to")
+    drives: Literal["left", "right"] | None = Field(None, description="side of the road; none goes by the country")
     style: str | None = Field(
         None, description="a style in assets/styles, or a file; none chooses by where the city is"
     )
@@ -112,17 +129,27 @@ class Recipe(_Part):
     output: OutputPart = OutputPart()
     render: RenderPart = RenderPart()
 
-    def hash(self, city_sha256: str | None) -> str:
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Paths of all files that decide what is rendered."""
+        style = self.city.style or ""
+        named = (self.city.file, *self.city.terrain, self.city.surface, style if style.endswith(STYLE_FILES) else None)
+        return tuple(dict.fromkeys(path for path in named if path))
+
+    def hash(self, digests: Mapping[str, str]) -> str:
         """16 hex digits over all that decides what is rendered.
 
-        The city counts by its content (``city_sha256``; None for a procedural one), not by its path; seed, count,
-        device and packing do not count.
+        Files count by their content (``digests``: the SHA-256 of each of :attr:`files`), not by their path; seed,
+        count, device and packing do not count.
         """
         content = self.model_dump(mode="json")
         for key in ("seed", "count"):
             del content[key]
         del content["render"]["device"], content["output"]["shard_size"]
-        content["city"]["file"] = city_sha256
+        city = content["city"]
+        for key in ("file", "style", "surface"):
+            city[key] = digests.get(city[key], city[key])
+        city["terrain"] = [digests[path] for path in city["terrain"]]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:

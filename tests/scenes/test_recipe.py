@@ -124,7 +124,8 @@ def test_a_name_that_is_no_recipe_is_answered_with_those_that_are():
 
 
 def changed(**overrides):
-    return read_recipe("flood", {k.replace("__", "."): v for k, v in overrides.items()}).hash("c0ffee")
+    recipe = read_recipe("flood", {k.replace("__", "."): v for k, v in overrides.items()})
+    return recipe.hash(dict.fromkeys(recipe.files, "c0ffee"))
 
 
 def test_the_hash_counts_what_decides_the_pictures():
@@ -135,10 +136,31 @@ def test_the_hash_counts_what_decides_the_pictures():
         {"render__spp": 3},
         {"light__pre": "2020-01-01"},
         {"city__style": "other"},
+        {"city__file": "a.gml"},
+        {"city__file": "a.gml", "city__bounds": [4.0, 51.0, 4.1, 51.1]},
+        {"city__file": "a.gml", "city__terrain": ["dtm.tif"]},
+        {"city__file": "a.gml", "city__surface": "dsm.tif"},
+        {"city__drives": "left"},
     ]
-    hashes = {*(changed(**change) for change in changes), *(read_recipe("flood").hash(sha) for sha in (None, "decaf"))}
-    assert len(hashes) == 8
+    hashes = {changed(**change) for change in changes}
+    assert len(hashes) == len(changes)
     assert all(len(h) == 16 and int(h, 16) >= 0 for h in hashes)
+
+
+@pytest.mark.parametrize("key", ["city.file", "city.surface", "city.style", "city.terrain"])
+def test_a_file_counts_by_its_content_and_not_by_its_name(key):
+    def hashed(name, content):
+        recipe = read_recipe("flood", {key: [name] if key == "city.terrain" else name})
+        assert recipe.files == (name,)
+        return recipe.hash({name: content})
+
+    assert hashed("a.yaml", "c0ffee") == hashed("elsewhere/b.yaml", "c0ffee") != hashed("a.yaml", "decaf")
+
+
+@pytest.mark.parametrize("box", [[5, 51, 4, 52], [4, 52, 5, 51], [4, 51, 4, 52], [4, 51, 5]])
+def test_bounds_have_an_inside(box):
+    with pytest.raises(RecipeError, match=r"city\.bounds"):
+        read_recipe("flood", {"city.bounds": box})
 
 
 def test_the_hash_does_not_count_packing_place_or_seed():
@@ -148,13 +170,12 @@ def test_the_hash_does_not_count_packing_place_or_seed():
         {"count": 99},
         {"render__device": "cpu"},
         {"output__shard_size": 2},
-        {"city__file": "elsewhere/same.gml"},
     ]
     same = {changed(**change) for change in changes}
     assert len(same) == 1
 
 
 def test_the_hash_is_the_same_in_every_process():
-    code = "from mage.scenes.recipe import read_recipe; print(read_recipe('flood').hash('c0ffee'))"
+    code = "from mage.scenes.recipe import read_recipe; print(read_recipe('flood').hash({}))"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONHASHSEED": "7"})
     assert other.stdout.strip() == changed()
