@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test test-all check bench clean
+.PHONY: setup demo test test-all check bench gallery clean
 
 setup: $(STAMP)
 
@@ -39,7 +39,11 @@ check: setup
 	@$(PY) -m mypy -p mage.scenes -p mage.generator -p mage.learning -p mage.assets
 
 bench: setup
-	@for script in benchmarks/*.py; do echo "== $$script"; $(PY) $$script || exit 1; done
+	@for script in $(filter-out benchmarks/gallery.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(PY) $$script || exit 1; done
+
+gallery: setup
+	@echo "== all styles before and after, beside real imagery where there is some"
+	@$(PY) benchmarks/gallery.py out/gallery
 
 clean:
 	rm -rf build *.egg-info .mypy_cache .ruff_cache out

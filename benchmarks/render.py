@@ -15,10 +15,9 @@ import bpy
 from mage.generator.blender.engine import start_engine
 from mage.generator.blender.stage import Stage
 from mage.generator.build import build_place
-from mage.generator.ground import paint_ground, with_water
+from mage.generator.ground import deep_water, paint_ground, with_water
 from mage.generator.plan import make_plan
 from mage.generator.sample import draw_sample
-from mage.generator.shards import RIVER
 from mage.scenes.hazards.flood import arrival_levels
 from mage.scenes.recipe import read_recipe
 from mage.scenes.terrain import depth_at
@@ -52,7 +51,7 @@ def main() -> None:
     table["flood and labels, both dates"] = clock.lap()
     fine = draft.grid.resampled(2)
     depth = depth_at(place.city.ground, place.water_levels, fine.points().reshape(*fine.shape, 2))
-    painting = with_water(paint_ground(place, fine), fine, depth, RIVER)
+    painting = with_water(paint_ground(place, fine), fine, depth, deep_water(place, fine))
     table["ground painting, one date"] = clock.lap()
     settings = (draft.grid, draft.lights[0], painting, draft.vehicles[0], place.water_levels)
     stage.photograph(*settings)

@@ -18,10 +18,9 @@ from mage.generator.blender.engine import start_engine
 from mage.generator.blender.stage import Stage
 from mage.generator.build import build_place
 from mage.generator.colour import BLACK, GAIN, to_srgb
-from mage.generator.ground import paint_ground, with_water
+from mage.generator.ground import deep_water, paint_ground, with_water
 from mage.generator.plan import make_plan
 from mage.generator.sample import draw_sample
-from mage.generator.shards import RIVER
 from mage.scenes.hazards.flood import arrival_levels
 from mage.scenes.recipe import read_recipe
 from mage.scenes.terrain import depth_at
@@ -38,7 +37,7 @@ def main() -> None:
     draft = draw_sample(job, 0, place, arrival_levels(place.city))
     fine = draft.grid.resampled(2)
     depth = depth_at(place.city.ground, place.water_levels, fine.points().reshape(*fine.shape, 2))
-    painting = with_water(paint_ground(place, fine), fine, depth, RIVER)
+    painting = with_water(paint_ground(place, fine), fine, depth, deep_water(place, fine))
     cycles = bpy.context.scene.cycles
 
     def shown(samples: int, *, denoised: bool) -> tuple[NDArray[np.float64], float]:

@@ -10,7 +10,10 @@ import typer
 from mage.scenes.errors import MageError, MissingExtraError
 
 RecipeName = Annotated[str, typer.Argument(help="A bundled recipe (flood) or a .yaml file.")]
-CityFile = Annotated[Path | None, typer.Option("--city", help="A CityJSON or CityGML file.")]
+CityFile = Annotated[Path | None, typer.Option("--city", help="A CityGML, CityJSON or OpenStreetMap file.")]
+Bounds = Annotated[str | None, typer.Option(metavar="W,S,E,N", help="Part of the city: degrees, or map metres.")]
+Terrain = Annotated[list[Path] | None, typer.Option(help="Elevation model (GeoTIFF, .hgt) under the city; repeatable.")]
+Style = Annotated[str | None, typer.Option(help="A bundled style, or a .yaml file.")]
 Assignments = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the recipe: output.shard_size=8.")
 ]
@@ -26,6 +29,9 @@ def generate(
     recipe: RecipeName,
     out: Annotated[Path, typer.Option(help="Folder for the dataset.")] = Path("out/dataset"),
     city: CityFile = None,
+    bounds: Bounds = None,
+    terrain: Terrain = None,
+    style: Style = None,
     count: Annotated[int | None, typer.Option(min=1, help="Number of pairs.")] = None,
     size: Annotated[int | None, typer.Option(help="Pixels along a side.")] = None,
     gsd: Annotated[float | None, typer.Option(help="Metres per pixel.")] = None,
@@ -42,7 +48,7 @@ def generate(
     from mage.scenes.recipe import read_recipe
 
     options = {
-        "city.file": str(city) if city else None,
+        **_of_city(city, bounds, terrain, style),
         "count": count,
         "output.size": size,
         "output.gsd": gsd,
@@ -71,6 +77,9 @@ def preview(
     target: Annotated[str, typer.Argument(help="A recipe, a city file, or a dataset folder.")],
     out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("preview.png"),
     city: CityFile = None,
+    bounds: Bounds = None,
+    terrain: Terrain = None,
+    style: Style = None,
     size: Annotated[int, typer.Option(min=32, max=2048, help="Pixels along a side.")] = 384,
     spp: Annotated[int, typer.Option(min=1, help="Samples per pixel.")] = 8,
     seed: Annotated[int | None, typer.Option(help="Another seed gives another scene.")] = None,
@@ -85,7 +94,7 @@ def preview(
 
     if out.suffix.lower() != ".png":
         raise MageError("a preview is written as PNG", file=out, expected="a name that ends in .png")
-    options = {"city.file": str(city) if city else None, "output.size": size, "render.spp": spp, "seed": seed}
+    options = {**_of_city(city, bounds, terrain, style), "output.size": size, "render.spp": spp, "seed": seed}
     path = Path(target)
     if path.is_dir():
         preview_dataset(path, out)
@@ -103,6 +112,17 @@ def preview(
     typer.echo(str(out))
 
 
+def _of_city(city: Path | None, bounds: str | None, terrain: list[Path] | None, style: str | None) -> dict[str, Any]:
+    from mage.scenes.commands import parse_bounds
+
+    return {
+        "city.file": str(city) if city else None,
+        "city.bounds": parse_bounds(bounds),
+        "city.terrain": [str(path) for path in terrain] if terrain else None,
+        "city.style": style,
+    }
+
+
 def _overrides(options: dict[str, Any], assignments: list[str] | None) -> dict[str, Any]:
     from mage.scenes.recipe import parse_assignment
 
@@ -114,7 +134,7 @@ def _generator() -> Any:
     """The driver's entry, or one sentence about what is not installed; bpy itself is imported by workers only."""
     from importlib.util import find_spec
 
-    for module in ("bpy", "embreex", "shapely", "scipy", "rasterio", "pyproj", "lxml", "mapbox_earcut"):
+    for module in ("bpy", "embreex", "shapely", "scipy", "rasterio", "pyproj", "lxml", "mapbox_earcut", "osmium"):
         try:
             found = find_spec(module) is not None
         except (ImportError, ValueError):  # a module that is there and broken, or blocked

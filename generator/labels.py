@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mage.generator.ground import CLASS_OF_COVER, cover_of, road_ids
+from mage.generator.covers import CLASS_OF_COVER, Cover, cover_of, road_ids
 from mage.generator.place import Place
 from mage.generator.props import Placements, tree_prototypes, vehicle_prototypes
 from mage.generator.rays import cast_down, cast_placements
@@ -27,7 +27,7 @@ class Truth:
     Attributes:
         owner: int32 (rows, columns) index of the building on top at each pixel centre, trees and cars ignored, -1 for
             none.
-        roads: int32 index of the road edge plus 1, ignoring all but buildings.
+        roads: int32 index of the road edge plus 1, ignoring all but buildings and the decks of bridges.
     """
 
     def __init__(self, place: Place, grid: Grid) -> None:
@@ -35,19 +35,21 @@ class Truth:
         self._points = grid.points().reshape(*grid.shape, 2)
         self._terrain = place.city.ground.sample(self._points)
         fabric = cast_down(place.fabric, grid)
-        self._stands = fabric.any & (fabric.z > self._terrain)
+        self._works = cast_down(place.works.mesh, grid)
+        self._deck = self._is_deck() & (self._works.z > np.maximum(fabric.z, self._terrain))
+        self._stands = fabric.any & (fabric.z > self._terrain) & ~self._deck
         self._roof = fabric.z
         self.owner = np.where(self._stands, place.owner[fabric.face] if len(place.owner) else -1, -1).astype(np.int32)
         carriageway = road_ids(place, grid)
         self._cover = cover_of(place, grid, carriageway)
-        self.roads = np.where(self._stands, 0, carriageway)
+        self.roads = np.where(self._stands | (self._cover != Cover.ROAD), 0, carriageway)
         self._trees = cast_placements(place.trees, tree_prototypes(), grid)
         self._normal = self._centimetres(depth_at(place.city.ground, place.water_levels, self._points))
 
     @property
     def water(self) -> NDArray[np.uint8]:
-        """1 where permanent water lies, buildings apart."""
-        return ((self._normal > 0) & ~self._stands).astype(np.uint8)
+        """1 where permanent water lies, buildings and the decks of bridges apart."""
+        return ((self._normal > 0) & ~self._stands & ~self._bridged(self._normal)).astype(np.uint8)
 
     def buildings(self) -> NDArray[np.int64]:
         """Indices of the buildings of which at least one pixel is in the tile, ascending."""
@@ -80,9 +82,24 @@ class Truth:
         }
 
     def flood_depth(self, impact: Impact) -> NDArray[np.uint16]:
-        """Flood water over the ground in cm, 0 on buildings and on permanent water."""
+        """Flood water over the ground in cm, 0 on buildings, on permanent water and on decks that stay above it."""
         depth = self._centimetres(depth_at(self.place.city.ground, impact.levels, self._points))
-        return np.where((self._normal > 0) | self._stands, 0, depth).astype(np.uint16)
+        # permanent water under a deck is not seen: what then stands over the deck is flood
+        permanent = (self._normal > 0) & ~self._bridged(self._normal)
+        return np.where(permanent | self._stands | self._bridged(depth), 0, depth).astype(np.uint16)
+
+    def _is_deck(self) -> NDArray[np.bool_]:
+        """Where the highest of bridges, barriers and structures is something to drive or ride on."""
+        return self._works.any & np.isin(self._kind(), (LandClass.ROAD, LandClass.RAIL))
+
+    def _kind(self) -> NDArray[np.uint8]:
+        """Class of the highest of bridges, barriers and structures; meaningless where there is none."""
+        cover = self.place.works.cover
+        return cover[np.maximum(self._works.face, 0)] if len(cover) else np.zeros(self.grid.shape, np.uint8)
+
+    def _bridged(self, depth: NDArray[np.uint16]) -> NDArray[np.bool_]:
+        """Where a deck stands above water of that depth (cm)."""
+        return self._deck & (self._works.z > self._terrain + depth / CENTIMETRES)
 
     def _both(self, vehicles: Placements, flood: NDArray[np.uint16]) -> dict[str, NDArray[Any]]:
         cars = cast_placements(vehicles, vehicle_prototypes(), self.grid)
@@ -94,9 +111,9 @@ class Truth:
         land[self._stands] = LandClass.BUILDING
         wet_top = surface + (np.where(water, self._normal, flood) / CENTIMETRES)
         top = surface.copy()
-        for z, kind in ((cars, LandClass.VEHICLE), (self._trees, LandClass.TREE)):
+        for z, kind in ((self._works.z, self._kind()), (cars, LandClass.VEHICLE), (self._trees, LandClass.TREE)):
             above = z > np.maximum(wet_top, top)
-            land[above] = kind
+            land[above] = kind[above] if isinstance(kind, np.ndarray) else kind
             top = np.where(above, z, top)
         return {
             "class": land,

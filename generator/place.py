@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 from shapely import STRtree
 
 from mage.generator.colour import reflectance
+from mage.generator.dress import dress
+from mage.generator.marks import Marks, mark_city
 from mage.generator.props import Placements, place_trees
-from mage.scenes.city import Building, City
-from mage.scenes.mesh import Mesh, Surface, concatenate
-from mage.scenes.sources.clutter import roof_clutter
+from mage.generator.works import Works, build_works
+from mage.scenes.city import Building, City, RoadEdge
+from mage.scenes.mesh import Mesh, concatenate
 from mage.scenes.sources.relief import normal_levels
-from mage.scenes.style import Style, Swatch
+from mage.scenes.style import Style
+from mage.scenes.ways import on_view, trackbed
 
 Floats = NDArray[np.float64]
 
@@ -29,9 +32,13 @@ class Place:
         fabric: all buildings as one mesh, roof clutter included.
         owner: int32 (m,) index of the building each face belongs to.
         albedo: float32 (m, 3) reflectance of each face.
+        pattern: float32 (m, 3) how strongly each face shows tile rows, corrugation and rust.
+        works: bridges, barriers and structures, merged.
         outlines: per building, its outline as seen from above.
-        road_index, land_index: spatial indices over carriageways and land patches.
-        carriageways: per road edge, the polygon of its surface.
+        road_index, land_index, rail_index: spatial indices over carriageways, land patches and track beds.
+        carriageways: per road edge, the polygon of its surface; empty for a tunnel.
+        trackbeds: per railway, the polygon of its ballast; empty for a tunnel.
+        marks: painted lines and rails.
         water_levels: normal levels of permanent water on the terrain's vertices.
         trees: where they stand.
     """
@@ -41,38 +48,54 @@ class Place:
     fabric: Mesh
     owner: NDArray[np.int32]
     albedo: NDArray[np.float32]
+    pattern: NDArray[np.float32]
+    works: Works
     outlines: NDArray[np.object_]
     carriageways: NDArray[np.object_]
+    trackbeds: NDArray[np.object_]
     road_index: STRtree
     land_index: STRtree
+    rail_index: STRtree
+    marks: Marks
     water_levels: Floats
     trees: Placements
 
 
 def prepare_place(city: City, style: Style, rng: np.random.Generator) -> Place:
     """Paint, merge and index a completed city; ``rng`` draws the colours and the roofs' clutter."""
-    meshes, albedos = [], []
-    for building in city.buildings:
-        mesh, albedo = _dress(building, style, rng)
-        meshes.append(mesh)
-        albedos.append(albedo)
-    fabric, owner = concatenate(meshes)
+    dressed = [dress(building, style, rng) for building in city.buildings]
+    fabric, owner = concatenate(d.mesh for d in dressed)
     outlines = np.array([outline_of(b) for b in city.buildings], dtype=object)
-    carriageways = np.array([shapely.buffer(e.line, e.width / 2, quad_segs=4) for e in city.roads.edges], dtype=object)
+    carriageways = np.array([_carriageway(e) for e in city.roads.edges], dtype=object)
+    trackbeds = np.array([trackbed(r) for r in city.railways], dtype=object)
     crowns = np.array([reflectance(s.srgb) for s in style.look.crowns])
+    levels = normal_levels(city.ground, city.water)
     return Place(
-        city,
-        style,
-        fabric,
-        owner,
-        np.concatenate(albedos).astype(np.float32) if albedos else np.zeros((0, 3), np.float32),
-        outlines,
-        carriageways,
-        STRtree(carriageways),
-        STRtree([patch.outline for patch in city.land]),
-        normal_levels(city.ground, city.water),
-        place_trees(city.trees, city.ground, crowns, rng),
+        city=city,
+        style=style,
+        fabric=fabric,
+        owner=owner,
+        albedo=_joined([d.albedo for d in dressed]),
+        pattern=_joined([d.pattern for d in dressed]),
+        works=build_works(city, style, levels, rng.spawn(1)[0]),
+        outlines=outlines,
+        carriageways=carriageways,
+        trackbeds=trackbeds,
+        road_index=STRtree(carriageways),
+        land_index=STRtree([patch.outline for patch in city.land]),
+        rail_index=STRtree(trackbeds),
+        marks=mark_city(city, style),
+        water_levels=levels,
+        trees=place_trees(city.trees, city.ground, crowns, rng),
     )
+
+
+def _joined(arrays: list[Floats]) -> NDArray[np.float32]:
+    return np.concatenate([np.zeros((0, 3)), *arrays]).astype(np.float32)
+
+
+def _carriageway(edge: RoadEdge) -> shapely.Geometry:
+    return shapely.buffer(edge.line, edge.width / 2, quad_segs=4) if on_view(edge) else shapely.Polygon()
 
 
 def outline_of(building: Building) -> shapely.Geometry:
@@ -84,28 +107,3 @@ def outline_of(building: Building) -> shapely.Geometry:
     merged = shapely.union_all(shapely.set_precision(shadows, 1e-3))
     solid = shapely.buffer(shapely.buffer(merged, 0.01, join_style="mitre"), -0.01, join_style="mitre")
     return building.footprint if solid.is_empty else solid
-
-
-def pick(swatches: tuple[Swatch, ...], rng: np.random.Generator) -> Floats:
-    """A reflectance (3,) drawn from weighted swatches, with the spread in lightness that houses of one colour have."""
-    weights = np.array([s.weight for s in swatches])
-    swatch = swatches[int(rng.choice(len(swatches), p=weights / weights.sum()))]
-    return np.clip(reflectance(swatch.srgb) * rng.lognormal(0, 0.12) * rng.lognormal(0, 0.03, 3), 0.01, 0.85)
-
-
-def _dress(building: Building, style: Style, rng: np.random.Generator) -> tuple[Mesh, Floats]:
-    mesh, _ = concatenate([building.mesh, roof_clutter(rng, building, style)])
-    look = style.look
-    roof = pick(look.roofs_flat if building.roof == "flat" else look.roofs_pitched, rng)
-    wall = pick(look.walls, rng)
-    albedo = np.tile(wall, (len(mesh), 1))
-    on_roof = mesh.surface == Surface.ROOF
-    # planes of one roof weather apart: each direction it faces takes its own small factor
-    facing = np.round(np.arctan2(mesh.normals[:, 1], mesh.normals[:, 0]) / (np.pi / 8)).astype(int) % 16
-    albedo[on_roof] = roof * rng.lognormal(0, 0.05, 16)[facing[on_roof], None]
-    clutter = mesh.surface == Surface.CLUTTER
-    albedo[clutter] = 0.6 * roof + 0.4 * rng.uniform(0.08, 0.5)
-    shift = rng.uniform(0, 64, 2).astype(np.float32)  # so that no two roofs wear the same stains
-    uv = mesh.uv + shift
-    dressed = Mesh(mesh.vertices, mesh.triangles, mesh.surface, uv, {})
-    return dressed, albedo

@@ -9,8 +9,11 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from mage.generator.generate import generate
+from mage.generator.plan import make_plan
+from mage.generator.runners.local import run_portrait
 from mage.scenes.dataset.codec import decode_sample
 from mage.scenes.dataset.index import open_dataset
 from mage.scenes.dataset.png import encode_png
@@ -19,8 +22,6 @@ from mage.scenes.dataset.store import LocalStore
 from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.errors import DatasetError
 from mage.scenes.recipe import Recipe
-from mage.scenes.sources import read_city
-from mage.scenes.sources.complete import VIEW_MARGIN
 
 Picture = NDArray[np.uint8]
 COLUMNS = 5
@@ -34,15 +35,16 @@ def preview_recipe(recipe: Recipe, out: Path) -> None:
 
 
 def preview_city(recipe: Recipe, out: Path) -> None:
-    """Render the recipe's whole city before the disaster, as large as fits the recipe's size, into a PNG."""
-    assert recipe.city.file is not None
-    west, south, east, north = read_city(Path(recipe.city.file)).bounds
-    extent = max(east - west, north - south) + 2 * VIEW_MARGIN
-    gsd = float(np.clip(extent / recipe.output.size, 0.1, 5.0))
-    fitted = recipe.model_copy(update={"output": recipe.output.model_copy(update={"gsd": gsd})})
-    with tempfile.TemporaryDirectory(prefix="mage-") as folder:
-        generate(fitted, Path(folder) / "dataset", progress=True)
-        _publish(out, first_sample(Path(folder) / "dataset").images["pre"])
+    """Render the recipe's whole city before any disaster into a PNG, the recipe's size along its
+    longer side.
+    """
+    with tqdm(total=2, desc="building the city", unit="step", leave=False) as bar:
+
+        def hear(event: dict[str, Any]) -> None:
+            bar.set_description("rendering" if event["event"] == "ready" else "done")
+            bar.update()
+
+        run_portrait(make_plan(recipe), out, hear)
 
 
 def preview_dataset(root: Path, out: Path) -> None:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
 from mage.generator.colour import reflectance
+from mage.generator.works import Works
 from mage.scenes.city import Trees
-from mage.scenes.impact import Vehicles
+from mage.scenes.impact import BOATS, Vehicles
 from mage.scenes.mesh import Mesh, Surface, planar_uv
 from mage.scenes.terrain import Terrain
 
@@ -22,6 +23,10 @@ BROADLEAF, CONIFER = 6, 3  # prototypes of each; more would not be told apart fr
 # Car paints and how often they are seen: silver, white and black are about two thirds of all cars.
 CAR_COLOURS = reflectance(
     [(228, 229, 228), (168, 170, 170), (48, 49, 52), (96, 98, 100), (40, 58, 98), (128, 34, 34), (150, 140, 120)]
+)
+
+BOAT_COLOURS = reflectance(
+    [(232, 232, 228), (222, 224, 224), (206, 204, 196), (150, 116, 84), (76, 92, 112), (228, 226, 214), (190, 186, 176)]
 )
 
 
@@ -97,10 +102,20 @@ def _crown(rng: np.random.Generator, *, conifer: bool) -> Mesh:
 
 @cache
 def vehicle_prototypes() -> tuple[Mesh, ...]:
-    """A car and a van in metres, nose along +x; attribute ``shade`` is 1 on paint and near 0 on glass and tyres."""
+    """What :class:`mage.scenes.impact.Vehicles` counts as kinds, in metres, nose along +x; a boat's z = 0 is at the
+    water. Attribute ``shade`` is 1 on paint and near 0 on glass and tyres.
+    """
     car = _car(length=4.4, width=1.8, belt=0.95, top=1.45, cabin=(-1.55, 0.75))
     van = _car(length=5.4, width=2.0, belt=1.2, top=2.2, cabin=(-2.55, 1.6))
-    return car, van
+    return car, van, _truck(), _bus(), _motor_boat(), _barge()
+
+
+def _solid(parts: list[tuple[Floats, float]]) -> Mesh:
+    """One mesh of bodies of eight corners, each with its shade."""
+    vertices = np.concatenate([p for p, _ in parts])
+    faces = np.concatenate([_BOX_FACES + 8 * i for i in range(len(parts))]).astype(np.int32)
+    shade = np.repeat([s for _, s in parts], len(_BOX_FACES)).astype(np.float32)
+    return Mesh(vertices, faces, np.zeros(len(faces), np.uint8), planar_uv(vertices, faces), {"shade": shade})
 
 
 def _car(*, length: float, width: float, belt: float, top: float, cabin: tuple[float, float]) -> Mesh:
@@ -109,11 +124,54 @@ def _car(*, length: float, width: float, belt: float, top: float, cabin: tuple[f
     glass = _frustum((back, front), (back + 0.35, front - 0.55), side * 0.9, side * 0.74, belt, top - 0.04)
     roof = _frustum((back + 0.35, front - 0.55), (back + 0.4, front - 0.6), side * 0.74, side * 0.7, top - 0.04, top)
     wheels = _frustum((-half + 0.35, half - 0.35), (-half + 0.35, half - 0.35), side * 0.96, side * 0.96, 0.0, 0.3)
-    parts = [(body, 1.0), (glass, 0.06), (roof, 1.0), (wheels, 0.05)]
-    vertices = np.concatenate([p for p, _ in parts])
-    faces = np.concatenate([_BOX_FACES + 8 * i for i in range(len(parts))]).astype(np.int32)
-    shade = np.repeat([s for _, s in parts], len(_BOX_FACES)).astype(np.float32)
-    return Mesh(vertices, faces, np.zeros(len(faces), np.uint8), planar_uv(vertices, faces), {"shade": shade})
+    return _solid([(body, 1.0), (glass, 0.06), (roof, 1.0), (wheels, 0.05)])
+
+
+def _truck() -> Mesh:
+    """A rigid lorry of 8.6 m: a cab and a pale body behind a gap."""
+    wheels = _frustum((-3.9, 3.9), (-3.9, 3.9), 1.15, 1.15, 0.0, 0.9)
+    body = _frustum((-4.3, 2.1), (-4.3, 2.1), 1.25, 1.25, 0.95, 3.5)
+    cab = _frustum((2.5, 4.3), (2.5, 4.1), 1.2, 1.15, 0.85, 2.1)
+    glass = _frustum((2.5, 4.15), (2.6, 3.75), 1.15, 1.05, 2.1, 2.7)
+    roof = _frustum((2.6, 3.75), (2.7, 3.6), 1.05, 1.0, 2.7, 2.85)
+    return _solid([(wheels, 0.05), (body, 1.25), (cab, 1.0), (glass, 0.06), (roof, 1.0)])
+
+
+def _bus() -> Mesh:
+    """A city bus of 12 m with two hatches and a cooler on its roof."""
+    wheels = _frustum((-5.5, 5.5), (-5.5, 5.5), 1.2, 1.2, 0.0, 0.4)
+    body = _frustum((-6.0, 6.0), (-6.0, 5.9), 1.27, 1.27, 0.35, 1.3)
+    glass = _frustum((-6.0, 5.9), (-5.95, 5.75), 1.26, 1.22, 1.3, 2.6)
+    roof = _frustum((-5.95, 5.75), (-5.85, 5.6), 1.22, 1.15, 2.6, 3.0)
+    cooler = _frustum((-1.2, 0.9), (-1.1, 0.8), 0.8, 0.75, 2.98, 3.2)
+    hatches = [_frustum((x, x + 0.8), (x, x + 0.8), 0.4, 0.4, 2.98, 3.04) for x in (-4.0, 3.0)]
+    parts = [(wheels, 0.05), (body, 1.0), (glass, 0.06), (roof, 1.1), (cooler, 0.8)]
+    return _solid([*parts, *((h, 0.5) for h in hatches)])
+
+
+def _motor_boat() -> Mesh:
+    """A motor boat of 6.6 m: pale hull with a bow, dark cockpit, windscreen."""
+    hull = _hull(-3.3, 3.3, 1.15, 0.12, -0.35, 0.75)
+    cockpit = _frustum((-2.7, 0.3), (-2.7, 0.3), 0.85, 0.85, 0.5, 0.78)
+    cabin = _hull(0.4, 2.2, 0.85, 0.35, 0.7, 1.25)
+    return _solid([(hull, 1.0), (cockpit, 0.3), (cabin, 0.8)])
+
+
+def _barge() -> Mesh:
+    """A barge or house boat of 16 m: dark hull, long deckhouse."""
+    hull = _hull(-8.0, 8.0, 2.1, 0.5, -0.6, 0.7)
+    deck = _frustum((-7.4, 5.4), (-7.4, 5.4), 1.9, 1.9, 0.6, 0.8)
+    house = _frustum((-6.4, 2.6), (-6.3, 2.5), 1.55, 1.45, 0.7, 2.3)
+    return _solid([(hull, 0.35), (deck, 0.55), (house, 1.0)])
+
+
+def _hull(back: float, front: float, side: float, bow: float, z0: float, z1: float) -> Floats:
+    """A body of eight corners whose front is only ``bow`` metres wide on each side and whose foot is narrower."""
+
+    def ring(side: float, bow: float, front: float, z: float) -> list[tuple[float, float, float]]:
+        return [(back, -side, z), (front, -bow, z), (front, bow, z), (back, side, z)]
+
+    return np.array(ring(side * 0.7, bow * 0.5, front - 0.6, z0) + ring(side, bow, front, z1))
 
 
 _BOX_FACES = np.array(
@@ -178,14 +236,24 @@ def place_trees(trees: Trees, terrain: Terrain, tints: Floats, rng: np.random.Ge
     )
 
 
-def place_vehicles(vehicles: Vehicles, terrain: Terrain) -> Placements:
-    """Where every car stands, on its wheels."""
+def place_vehicles(
+    vehicles: Vehicles, terrain: Terrain, *, works: Works | None = None, levels: Floats | None = None
+) -> Placements:
+    """Where every vehicle stands: on its wheels on the ground or on a bridge's deck; boats float at the water's
+    ``levels`` on the terrain's vertices (NaN where dry).
+    """
     n = len(vehicles)
     foot = terrain.sample(vehicles.xy) if n else np.zeros(0)
-    return Placements(
-        np.column_stack([vehicles.xy, foot]),
-        vehicles.heading,
-        np.ones((n, 3)),
-        vehicles.kind.astype(np.int64),
+    boat = np.isin(vehicles.kind, BOATS)
+    if works is not None and n:
+        foot = np.where(boat, foot, np.maximum(foot, works.deck_heights(vehicles.xy)))
+    if levels is not None and boat.any():
+        foot[boat] = np.fmax(terrain.sample(vehicles.xy[boat], levels), foot[boat])
+    tint = np.where(
+        boat[:, None],
+        BOAT_COLOURS[vehicles.colour % len(BOAT_COLOURS)],
         CAR_COLOURS[vehicles.colour % len(CAR_COLOURS)],
+    )
+    return Placements(
+        np.column_stack([vehicles.xy, foot]), vehicles.heading, np.ones((n, 3)), vehicles.kind.astype(np.int64), tint
     )

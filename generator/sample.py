@@ -58,7 +58,11 @@ def draw_sample(job: ShardJob, index: int, place: Place, arrival: NDArray[np.flo
     grid = choose_tile(job, index, place, arrival, rng)
     impact = sample_flood(rng, city, recipe.hazard, grid, arrival=arrival)
     lights, dates = _draw_dates(recipe.light, city.latitude, rng)
-    vehicles = tuple(place_vehicles(park_vehicles(rng, city, place.style), city.ground) for _ in range(2))
+    vehicles = tuple(
+        place_vehicles(park_vehicles(rng, city, place.style), city.ground, works=place.works, levels=levels)
+        # where the flood covers the river, boats rise with it
+        for levels in (place.water_levels, np.fmax(place.water_levels, impact.levels))
+    )
     truth = Truth(place, grid)
     before, after = truth.before(vehicles[0]), truth.after(vehicles[1], impact)
     labels = {f"pre_{k}": v for k, v in before.items()} | {f"post_{k}": v for k, v in after.items()}
@@ -87,13 +91,16 @@ def draw_sample(job: ShardJob, index: int, place: Place, arrival: NDArray[np.flo
 def choose_tile(
     job: ShardJob, index: int, place: Place, arrival: NDArray[np.float64], rng: np.random.Generator
 ) -> Grid:
-    """The tile of a sample: around a building, taken in turn all over the city, within the city's bounds.
+    """The tile of a sample: around a building (a street, where there is none), taken in turn all over the city, within
+    the city's bounds.
 
     A place that no flood of the recipe's height reaches is passed over for another, up to eight times, and then the one
     with the most ground in reach is taken.
     """
     city, part = place.city, job.recipe.hazard
-    centres = np.array([b.footprint.centroid.coords[0] for b in city.buildings])
+    # a city of streets alone can be flooded too
+    subjects = [b.footprint for b in city.buildings] or [e.line for e in city.roads.edges]
+    centres = shapely.get_coordinates(shapely.centroid(subjects))
     centres = centres[np.argsort(_morton(centres, city.bounds), kind="stable")]
     highest = float(arrival.min()) + part.highest
     turn = (job.rng(TILE_STREAM).random() + index * GOLDEN) % 1.0

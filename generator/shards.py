@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 from mage.generator.blender.engine import Device, start_engine
 from mage.generator.blender.stage import Stage
 from mage.generator.build import build_place
-from mage.generator.ground import Raster, paint_ground, with_water
+from mage.generator.ground import Raster, deep_water, paint_ground, with_water
 from mage.generator.place import Place
 from mage.generator.plan import ShardJob
+from mage.generator.props import Placements
 from mage.generator.sample import Draft, draw_sample
 from mage.generator.sensors import expose, sample_radiometry
+from mage.generator.sky import Light
 from mage.scenes.dataset.schema import Sample, ShardRecord
 from mage.scenes.dataset.store import LocalStore, write_shard
 from mage.scenes.grid import Grid
 from mage.scenes.hazards.flood import arrival_levels
 from mage.scenes.terrain import depth_at
-
-RIVER, FLOOD = (0.135, 0.125, 0.07), (0.25, 0.215, 0.115)  # reflectances of Harvey's river before and flood after
 
 Seconds = dict[str, float]
 
@@ -84,19 +84,44 @@ def _photograph(
     job: ShardJob, draft: Draft, date: int, studio: Studio, dry: tuple[Grid, Raster], seconds: Seconds
 ) -> NDArray[np.uint8]:
     """One date's image; ``dry`` is the tile's ground without water, which both dates share, and its grid."""
-    place, (fine, ground) = studio.place, dry
-    levels, turbidity = place.water_levels, RIVER
-    if date == 1:
-        # where the flood covers the river, its level is the one to see
-        levels, turbidity = np.fmax(levels, draft.impact.levels), FLOOD
+    water = Water(studio.place.water_levels, draft.impact.levels if date == 1 else None)
     rng = job.rng(draft.index, 1 + date)
-    with _timed(seconds, "ground"):
-        depth = depth_at(place.city.ground, levels, fine.points().reshape(*fine.shape, 2))
-        painting = with_water(ground, fine, depth, turbidity)
-    with _timed(seconds, "render"):
-        reflected = studio.stage.photograph(draft.grid, draft.lights[date], painting, draft.vehicles[date], levels)
+    reflected = photograph(studio, draft.grid, dry, draft.lights[date], draft.vehicles[date], water, seconds)
     with _timed(seconds, "sensor"):
         return expose(reflected, sample_radiometry(rng), rng)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Water:
+    """Levels of permanent water and of a flood on the terrain's vertices, metres, NaN where dry."""
+
+    normal: NDArray[np.float64]
+    flood: NDArray[np.float64] | None = None
+
+    @property
+    def levels(self) -> NDArray[np.float64]:
+        """Of whatever water is seen: where a flood covers a river, its level."""
+        return self.normal if self.flood is None else np.fmax(self.normal, self.flood)
+
+
+def photograph(
+    studio: Studio,
+    grid: Grid,
+    dry: tuple[Grid, Raster],
+    light: Light,
+    vehicles: Placements,
+    water: Water,
+    seconds: Seconds,
+) -> NDArray[np.float32]:
+    """Reflectance factor of a tile, float32 (rows, columns, 3), before any sensor; see :meth:`Stage.photograph`."""
+    (fine, ground), terrain = dry, studio.place.city.ground
+    with _timed(seconds, "ground"):
+        points = fine.points().reshape(*fine.shape, 2)
+        flooded = None if water.flood is None else depth_at(terrain, water.flood, points) > 0
+        deep = deep_water(studio.place, fine, flooded)
+        painting = with_water(ground, fine, depth_at(terrain, water.levels, points), deep)
+    with _timed(seconds, "render"):
+        return studio.stage.photograph(grid, light, painting, vehicles, water.levels)
 
 
 class _timed:  # noqa: N801 - reads as a statement

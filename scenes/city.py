@@ -239,6 +239,8 @@ class City:
         buildings, roads, water, land, trees, terrain: what there is; ``terrain`` is None until it is read or inferred.
         railways, barriers, structures: what there is besides.
         drives_left: whether traffic keeps to the left.
+        spots: (n, 3) points of the ground that the source gives, on its roads and land: a terrain is inferred from them
+            and from the feet of buildings.
         sources: provenance of each part.
         inferred: names of the parts that no source held and that were made up (``terrain``, ``roads`` …).
         notes: what the reader repaired or left out, as name -> count.
@@ -260,6 +262,7 @@ class City:
     barriers: tuple[Barrier, ...] = ()
     structures: tuple[Structure, ...] = ()
     drives_left: bool = False
+    spots: Floats = field(default_factory=lambda: np.zeros((0, 3)))
     sources: tuple[Source, ...] = ()
     inferred: tuple[str, ...] = ()
     notes: Mapping[str, int] = field(default_factory=dict)

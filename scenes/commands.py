@@ -21,13 +21,19 @@ def register(app: typer.Typer) -> None:
 
 
 def info(
-    target: Annotated[Path, typer.Argument(help="The folder of a dataset, or a CityJSON or CityGML file.")],
+    target: Annotated[Path, typer.Argument(help="The folder of a dataset, or a city file.")],
+    bounds: Annotated[
+        str | None, typer.Option(metavar="W,S,E,N", help="Part of a city to read: degrees, or metres on its map.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a dataset or a city file holds."""
+    """Say what a dataset or a city file holds.
+
+    Cities are read from CityGML, CityJSON and OpenStreetMap, archives of them included.
+    """
     if not target.exists():
         raise MageError("no such file or folder", file=target, expected="a dataset's folder or a city file")
-    facts = _describe_folder(target) if target.is_dir() else _describe_city(target)
+    facts = _describe_folder(target) if target.is_dir() else _describe_city(target, parse_bounds(bounds))
     if as_json:
         typer.echo(json.dumps(facts, indent=1, ensure_ascii=False))
     else:
@@ -82,6 +88,21 @@ def _shown(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
+def parse_bounds(text: str | None) -> tuple[float, float, float, float] | None:
+    """``W,S,E,N`` of the command line as numbers.
+
+    Raises:
+        MageError: not four numbers.
+    """
+    if text is None:
+        return None
+    try:
+        west, south, east, north = (float(word) for word in text.split(","))
+    except ValueError:
+        raise MageError("bad bounds", expected="four numbers: west,south,east,north", found=text) from None
+    return west, south, east, north
+
+
 def _plural(count: int, name: str) -> str:
     return f"{count} {name.removesuffix('s') if count == 1 else name}"
 
@@ -92,10 +113,10 @@ def _describe_folder(target: Path) -> dict[str, Any]:
     return describe_dataset(target)
 
 
-def _describe_city(target: Path) -> dict[str, Any]:
+def _describe_city(target: Path, bounds: tuple[float, float, float, float] | None) -> dict[str, Any]:
     try:
         from mage.scenes.sources import read_city
         from mage.scenes.sources.describe import describe_city
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "shapely", "cities") from None
-    return describe_city(read_city(target))
+    return describe_city(read_city(target, bounds))

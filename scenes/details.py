@@ -22,6 +22,9 @@ class Details(BaseModel):
         dishes: satellite dishes per building.
         pitches: sports fields per square kilometre.
         boats: moored boats per hectare of water that is no pool.
+        metal: share of pitched roofs that are corrugated sheet metal; the others are tiled or shingled.
+        beds: share of houses with flower beds along a wall.
+        lots: share of large buildings (800 m² and more) without one that get a car park.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,3 +39,6 @@ class Details(BaseModel):
     dishes: _Count = 0.0
     pitches: _Count = 0.0
     boats: _Count = 0.0
+    metal: _Share = 0.0
+    beds: _Share = 0.25
+    lots: _Share = 0.4

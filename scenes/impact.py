@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -46,10 +47,15 @@ class Impact:
     truck: NDArray[np.bool_]
 
 
+CAR, VAN, TRUCK, BUS, BOAT, BARGE = range(6)
+BOATS = (BOAT, BARGE)
+SIZES = ((4.6, 1.9), (5.6, 2.1), (9.0, 2.6), (12.4, 2.7), (6.8, 2.4), (16.4, 4.4))  # metres each kind takes up
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Vehicles:
-    """Cars as arrays of n: position (n, 2), heading in radians from east, colour index into the asset's palette,
-    kind 0 car, 1 van.
+    """Vehicles as arrays of n: position (n, 2), heading in radians from east, colour index into the asset's palette,
+    kind 0 car, 1 van, 2 truck, 3 bus, 4 motor boat, 5 barge.
     """
 
     xy: Floats = field(default_factory=lambda: np.zeros((0, 2)))
@@ -59,3 +65,12 @@ class Vehicles:
 
     def __len__(self) -> int:
         return len(self.xy)
+
+
+def plans_of(xy: Floats, heading: Floats, kind: NDArray[np.uint8], margin: float = 0.0) -> NDArray[np.object_]:
+    """The vehicles' plans as polygons (n,), grown by ``margin`` metres on each side."""
+    half = np.array(SIZES)[kind] / 2 + margin
+    corners = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)]) * half[:, None]
+    c, s = np.cos(heading)[:, None], np.sin(heading)[:, None]
+    turned = np.stack([corners[..., 0] * c - corners[..., 1] * s, corners[..., 0] * s + corners[..., 1] * c], axis=-1)
+    return np.asarray(shapely.polygons(turned + xy[:, None]), dtype=object)

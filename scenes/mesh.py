@@ -20,6 +20,13 @@ class Surface(IntEnum):
     CLOSURE = 4
     CLUTTER = 5  # chimneys, skylights, plant on a roof; balconies and stairs
     OPENING = 6  # windows, in walls and in roofs
+    RUBBLE = 7  # masonry, concrete and dust
+    TIMBER = 8  # rafters and broken wood
+    DECKING = 9  # a roof's boards without their covering
+    TARPAULIN = 10
+    SLAB = 11  # a floor, or the ground plate of a house that has gone
+    CHAR = 12  # burnt, black
+    ASH = 13
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from mage.scenes.details import Details
 from mage.scenes.errors import RecipeError
+from mage.scenes.layouts import Layout, Suburban
 from mage.scenes.yamlio import parse_yaml, read_yaml
 
 GROUND = ("asphalt", "concrete", "paved", "grass", "bare")
@@ -153,11 +154,17 @@ class Traffic(_Part):
 class River(_Part):
     """The river that is made up where a city has none: width (m), water below its banks (m), and how far the ground
     of a procedural city rises per metre away from it.
+
+    Attributes:
+        share: of procedural cities that have a river.
+        aside: how far from the middle of a procedural city it passes, as shares of the city's extent.
     """
 
     width: Span
     below: Span
     rise: float = Field(ge=0, le=0.1)
+    share: Share = 1.0
+    aside: Annotated[tuple[Share, Share], AfterValidator(_ascending)] = (0.2, 0.3)
 
 
 class Style(_Part):
@@ -169,6 +176,8 @@ class Style(_Part):
         marked_from: carriageway width (m) from which a street has a marked centre line.
         courtyards: what a courtyard or garden is mostly covered with.
         paved_share: share of courtyards that are wholly paved.
+        drives_left: whether traffic keeps to the left.
+        layout: how a procedural city is laid out; see :mod:`mage.scenes.layouts`.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
@@ -176,8 +185,10 @@ class Style(_Part):
     longitude: float = Field(ge=-180, le=180)
     pavement: Length
     marked_from: Length
-    courtyards: Literal["grass", "paved"]
+    courtyards: Literal["grass", "paved", "bare"]
     paved_share: Share
+    drives_left: bool = False
+    layout: Layout = Suburban()
     streets: Streets
     houses: Houses
     planting: Planting

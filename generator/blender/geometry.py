@@ -11,9 +11,14 @@ from mage.scenes.mesh import Mesh
 
 
 def add_mesh(
-    name: str, mesh: Mesh, material: bpy.types.Material, colour: NDArray[np.float32] | None = None
+    name: str,
+    mesh: Mesh,
+    material: bpy.types.Material,
+    colour: NDArray[np.float32] | None = None,
+    **vectors: NDArray[np.float32],
 ) -> bpy.types.Mesh:
-    """A Blender mesh from arrays: triangles, the UV layer ``uv`` and a face attribute ``tint`` (m, 3) where given.
+    """A Blender mesh from arrays: triangles, the UV layer ``uv``, a face attribute ``tint`` (m, 3) where a colour is
+    given, and others (m, 3) by their names.
 
     A ``shade`` attribute of the mesh is carried over as a face attribute of that name.
     """
@@ -27,9 +32,9 @@ def add_mesh(
     data.polygons.foreach_set("loop_start", np.arange(0, 3 * m, 3, dtype=np.int32))
     layer = data.uv_layers.new(name="uv")
     layer.data.foreach_set("uv", mesh.uv.ravel())
-    if colour is not None:
-        tint = data.attributes.new("tint", "FLOAT_VECTOR", "FACE")
-        tint.data.foreach_set("vector", np.ascontiguousarray(colour, np.float32).ravel())
+    for key, values in (({} if colour is None else {"tint": colour}) | vectors).items():
+        attribute = data.attributes.new(key, "FLOAT_VECTOR", "FACE")
+        attribute.data.foreach_set("vector", np.ascontiguousarray(values, np.float32).ravel())
     if "shade" in mesh.attributes:
         shade = data.attributes.new("shade", "FLOAT", "FACE")
         shade.data.foreach_set("value", mesh.attributes["shade"])

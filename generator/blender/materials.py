@@ -12,6 +12,7 @@ from mage.generator.noise import fractal
 from mage.scenes.grid import Grid
 
 STAIN_SIDE, STAIN_PIXELS = 64.0, 512  # metres and pixels of the weathering texture, which repeats
+COVERING_SIDE, COVERING_PIXELS = 20.4, 512  # of the texture of tiles and sheets: 60 rows of tiles, 8.5 laps
 
 
 class _Nodes:
@@ -79,7 +80,47 @@ def fabric_material() -> bpy.types.Material:
     stains = nodes.new("ShaderNodeTexImage", image=float_image("stains", _stains()))
     nodes.join(scale, "Vector", stains, "Vector")
     tint = nodes.new("ShaderNodeAttribute", attribute_name="tint")
-    return nodes.diffuse(nodes.product((tint, "Vector"), (stains, "Color")))
+    return nodes.diffuse(nodes.product((tint, "Vector"), (stains, "Color"), _covering(nodes, uv)))
+
+
+def plain_material(name: str) -> bpy.types.Material:
+    """Each face's own reflectance and nothing else."""
+    nodes = _Nodes(name)
+    return nodes.diffuse((nodes.new("ShaderNodeAttribute", attribute_name="tint"), "Vector"))
+
+
+def _covering(nodes: _Nodes, uv: Any) -> tuple[Any, str]:
+    """A factor near 1: one plus the faces' strengths of tile rows, corrugation and rust times their patterns."""
+    scale = nodes.new("ShaderNodeVectorMath", operation="SCALE")
+    scale.inputs["Scale"].default_value = 1 / COVERING_SIDE
+    nodes.join(uv, "UV", scale, 0)
+    patterns = nodes.new("ShaderNodeTexImage", image=float_image("coverings", _coverings()))
+    nodes.join(scale, "Vector", patterns, "Vector")
+    strength = nodes.new("ShaderNodeAttribute", attribute_name="pattern")
+    dot = nodes.new("ShaderNodeVectorMath", operation="DOT_PRODUCT")
+    nodes.join(strength, "Vector", dot, 0)
+    nodes.join(patterns, "Color", dot, 1)
+    one = nodes.new("ShaderNodeMath", operation="ADD")
+    one.inputs[1].default_value = 1.0
+    nodes.join(dot, "Value", one, 0)
+    return one, "Value"
+
+
+def _coverings() -> NDArray[np.float32]:
+    """What three kinds of roofing add to 1: rows of tiles 0.34 m deep (red), sheets 0.9 m wide with ribs along the
+    slope and laps every 2.4 m (green), stains of rust (blue). Zero on average, so that colours stay what they are.
+    """
+    gsd = COVERING_SIDE / COVERING_PIXELS
+    grid = Grid(COVERING_PIXELS, COVERING_PIXELS, 0.0, COVERING_SIDE, gsd)
+    x, y = grid.centres()
+    rows = 0.13 * (2 * (y[:, None] / 0.34 % 1.0) - 1) + 0.05 * fractal(grid, (1.0, 0.3), seed=91)
+    ribs = 0.1 * np.sin(2 * np.pi * x[None, :] / 0.3) - 0.16 * (x[None, :] % 0.9 < 0.09)
+    sheet = fractal(Grid(32, 32, 0.0, 32.0, 1.0), (0.9,), seed=92)  # every sheet a little apart from the next
+    cells = sheet[(y / 2.4).astype(int) % 32][:, (x / 0.9).astype(int) % 32]
+    metal = ribs - 0.14 * (y[:, None] % 2.4 < 0.12) + 0.07 * cells
+    rust = -0.5 * np.clip(fractal(grid, (8.0, 2.5, 0.8), seed=93) - 0.6, 0, 1)
+    layers = [layer - layer.mean() for layer in (rows, metal, rust)]
+    return np.stack(layers, axis=-1).astype(np.float32)
 
 
 def _stains() -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from mage.generator.blender.geometry import add_mesh, add_object, add_placements
 from mage.generator.blender.light import set_light
 from mage.generator.blender.materials import (
     fabric_material,
+    plain_material,
     set_tile_picture,
     tile_material,
     tree_material,
@@ -37,14 +38,25 @@ class Stage:
         self._water = tile_material("water", waves=True)
         add_object("ground", add_mesh("ground", place.city.ground.mesh(), self._ground))
         if len(place.fabric):
-            add_object("fabric", add_mesh("fabric", place.fabric, fabric_material(), place.albedo))
+            fabric = add_mesh("fabric", place.fabric, fabric_material(), place.albedo, pattern=place.pattern)
+            add_object("fabric", fabric)
+        self._add_works()
         crown, paint = tree_material(), vehicle_material()
         self._trees = [_kept(add_mesh(f"tree{i}", m, crown)) for i, m in enumerate(tree_prototypes())]
         self._cars = [_kept(add_mesh(f"car{i}", m, paint)) for i, m in enumerate(vehicle_prototypes())]
         heights = [place.city.ground.heights.max()]
-        if len(place.fabric):
-            heights.append(place.fabric.vertices[:, 2].max())
+        heights += [mesh.vertices[:, 2].max() for mesh in (place.fabric, place.works.mesh) if len(mesh)]
         self._top = float(max(heights)) + 60.0  # above any tree
+
+    def _add_works(self) -> None:
+        """Decks wear the ground's picture, which holds their lanes and lines; all else is painted face by face."""
+        works = self.place.works
+        deck = np.arange(len(works.mesh)) < works.decks
+        if deck.any():
+            add_object("decks", add_mesh("decks", works.mesh.faces(deck), self._ground))
+        if not deck.all():
+            plain = plain_material("works")
+            add_object("works", add_mesh("works", works.mesh.faces(~deck), plain, works.albedo[~deck]))
 
     def photograph(
         self,

@@ -81,6 +81,27 @@ def run_local(
     return desk.records
 
 
+def run_portrait(plan: Plan, out: Path, hear: Callable[[Event], None]) -> None:
+    """Photograph a plan's whole city into a PNG, in a process of its own.
+
+    Raises:
+        MageError: what the process reported, as the same class; RenderError when it ended without a picture.
+    """
+    mail: queue.Queue[tuple[_Worker, Event | None]] = queue.Queue()
+    worker = _hire(plan, out.parent, os.cpu_count() or 1, mail)
+    try:
+        _send(worker, {"task": "portrait", "name": out.name, "first": 0, "count": 0})
+        while (event := mail.get()[1]) is not None:
+            if event["event"] == "error":
+                raise _reported(event)
+            hear(event)
+            if event["event"] == "portrait":
+                return
+        raise RenderError(f"{out.name}: the rendering process ended ({_last_words(worker)})")
+    finally:
+        _dismiss(worker)
+
+
 def _hire(plan: Plan, root: Path, threads: int, mail: queue.Queue[tuple[_Worker, Event | None]]) -> _Worker:
     complaints = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - lives as long as the worker
     process = subprocess.Popen(
@@ -122,39 +143,45 @@ def _send(worker: _Worker, message: dict[str, Any]) -> None:
 
 def _hand_out(worker: _Worker, desk: _Desk) -> None:
     worker.job = job = desk.waiting.pop(0)
-    _send(worker, {"name": job.name, "first": job.first, "count": job.count})
+    _send(worker, {"task": "shard", "name": job.name, "first": job.first, "count": job.count})
 
 
 def _take_in(worker: _Worker, event: Event, desk: _Desk, hear: Callable[[Event], None]) -> None:
     if event["event"] == "error":
-        kind = getattr(errors, event["kind"], MageError)
-        error = kind.__new__(kind)  # the message is whole already; the class's own __init__ would add to it
-        Exception.__init__(error, event["message"])
-        raise error
+        raise _reported(event)
     if event["event"] == "shard":
         desk.records.append(ShardRecord.model_validate(event["record"]))
         worker.job, worker.served = None, worker.served + 1
     hear(event)
 
 
+def _reported(event: Event) -> MageError:
+    kind = getattr(errors, event["kind"], MageError)
+    error: MageError = kind.__new__(kind)  # the message is whole already; the class's own __init__ would add to it
+    Exception.__init__(error, event["message"])
+    return error
+
+
 def _mourn(worker: _Worker, desk: _Desk) -> None:
     """A worker ended: its job goes back to the desk, unless it has now killed too many."""
-    code = worker.process.wait()
-    worker.complaints.seek(0)
-    last = [line for line in worker.complaints.read().splitlines() if line.strip()][-3:]
+    words = _last_words(worker)
     worker.complaints.close()
     job = worker.job
     if job is None:
         return
     desk.failures[job.name] = desk.failures.get(job.name, 0) + 1
     if desk.failures[job.name] >= TRIES:
-        reason = f"signal {-code}" if code < 0 else f"exit code {code}"
-        words = " | ".join(last) or "without a word"
-        raise RenderError(
-            f"{job.name}: the rendering process ended {TRIES} times ({reason}): {words}; "
-            "`mage doctor` checks what Blender needs"
-        )
+        raise RenderError(f"{job.name}: the rendering process ended {TRIES} times ({words})")
     desk.waiting.insert(0, job)
+
+
+def _last_words(worker: _Worker) -> str:
+    """How an ended process ended and what it said last."""
+    code = worker.process.wait()
+    worker.complaints.seek(0)
+    last = [line for line in worker.complaints.read().splitlines() if line.strip()][-3:]
+    reason = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return f"{reason}: {' | '.join(last) or 'without a word'}; `mage doctor` checks what Blender needs"
 
 
 def _dismiss(worker: _Worker) -> None:

@@ -11,6 +11,7 @@ import queue
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -43,7 +44,9 @@ def _serve(events: TextIO) -> None:
     setup = json.loads(next(orders))
     try:
         from mage.generator.plan import ShardJob
+        from mage.generator.portrait import portray
         from mage.generator.shards import open_studio, render_shard
+        from mage.scenes.dataset.png import encode_png
         from mage.scenes.dataset.store import LocalStore
         from mage.scenes.recipe import Recipe
     except ModuleNotFoundError as error:
@@ -60,11 +63,21 @@ def _serve(events: TextIO) -> None:
             facts = {"buildings": len(studio.place.city.buildings), "inferred": list(studio.place.city.inferred)}
             _tell(events, event="ready", device=str(studio.device), seconds=studio.seconds, sources=sources, city=facts)
 
+        if order["task"] == "portrait":
+            picture = encode_png(portray(job, studio))
+            store.publish(job.name, partial(_fill, picture))
+            _tell(events, event="portrait")
+            continue
+
         def heard(key: str, seconds: dict[str, float]) -> None:
             _tell(events, event="sample", key=key, seconds={k: round(v, 3) for k, v in seconds.items()})
 
         record = render_shard(job, store, studio, heard)
         _tell(events, event="shard", record=record.model_dump(mode="json"))
+
+
+def _fill(picture: bytes, path: Path) -> None:
+    path.write_bytes(picture)
 
 
 def _orders() -> Iterator[str]:

@@ -14,7 +14,11 @@ FORMAT = "mage-dataset/1"
 
 
 class LandClass(IntEnum):
-    """Values of the ``class`` raster: the top surface at a pixel's centre."""
+    """Values of the ``class`` raster: the top surface at a pixel's centre.
+
+    ``ROAD`` includes the decks of bridges, ``PAVED`` car parks, ``GRASS`` scrub, ``BARE`` sand, ``TREE`` hedges,
+    ``VEHICLE`` boats. ``STRUCTURE`` is what is built and is no building: walls, fences, street furniture, piers.
+    """
 
     NODATA = 0
     BUILDING = 1
@@ -27,6 +31,10 @@ class LandClass(IntEnum):
     FLOOD = 8
     VEHICLE = 9
     AGRICULTURE = 10
+    POOL = 11
+    RAIL = 12
+    PITCH = 13
+    STRUCTURE = 14
 
 
 CLASS_COLOURS: dict[LandClass, tuple[int, int, int]] = {
@@ -41,6 +49,10 @@ CLASS_COLOURS: dict[LandClass, tuple[int, int, int]] = {
     LandClass.FLOOD: (120, 180, 235),
     LandClass.VEHICLE: (245, 205, 60),
     LandClass.AGRICULTURE: (222, 214, 130),
+    LandClass.POOL: (70, 215, 215),
+    LandClass.RAIL: (96, 72, 88),
+    LandClass.PITCH: (110, 165, 60),
+    LandClass.STRUCTURE: (165, 110, 190),
 }
 
 DAMAGE_COLOURS: tuple[tuple[int, int, int], ...] = (

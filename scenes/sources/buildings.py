@@ -10,45 +10,83 @@ from shapely.geometry import MultiPolygon, Polygon
 
 from mage.scenes.city import Building
 from mage.scenes.mesh import Mesh, Surface, concatenate
-from mage.scenes.sources.attributes import occupancy_of, storeys_of, year_of
+from mage.scenes.sources.attributes import occupancy_of, roof_kind_of, storeys_of, year_of
 from mage.scenes.sources.crs import Frame
+from mage.scenes.sources.flatness import roof_of
+from mage.scenes.sources.outlines import raise_outlines
 from mage.scenes.sources.raw import Floats, Polygons, RawBuilding
 from mage.scenes.sources.surfaces import shell_mesh
 
+LEVEL = 0.01  # metres; a building whose points differ less in height is an outline
 SLIVER = 0.5  # square metres; smaller pieces of a footprint, and holes in it, are errors of digitising
-FLAT_SPREAD = 0.3  # metres; a roof that varies less in height is flat
-FLAT_SLOPE = np.cos(np.radians(5))  # the unit normal of a roof face under this slope rises by more than this
-FLAT_SHARE = 0.7  # of the roof's area; a roof of several levels is flat if that much of it is
 
 
 def build(raw: RawBuilding, frame: Frame, origin: tuple[float, float], notes: Counter[str]) -> Building | None:
-    """The building in local metres, or None (counted in ``notes``) where there is nothing to build."""
-    lod, shells = raw.finest()
-    mesh, _ = concatenate([shell_mesh(localised(shell, frame, origin), notes) for shell in shells])
-    if not len(mesh):
-        notes[_reason(raw, lod)] += 1
-        return None
+    """The building in local metres, or None (counted in ``notes``) where there is nothing to build.
+
+    Levels of detail 1 to 3 are built as they are and made watertight. Outlines (LoD0), and solids whose points all
+    lie at one height, are raised by what the attributes say. Installations join the mesh as clutter, and nothing is
+    measured on them.
+    """
+    lod, raw_shells = raw.finest()
+    shells = [localised(shell, frame, origin) for shell in raw_shells]
+    if shells and (lod == 0 or _is_level(shells)):
+        notes["solids without a height taken as outlines"] += lod > 0
+        return raise_outlines(raw, lod, lambda shell: localised(shell, frame, origin), notes)
+    mixed = {int(max(o.shells)) for o in raw.objects[1:] if o.shells and not o.installation} - {0}
+    notes["buildings with parts of different LoD"] += len(mixed) > 1
+    mesh = _solids(shells, notes)
     outline = footprint(mesh)
     if outline is None:
-        notes["buildings without a footprint left out"] += 1
+        notes["buildings without a footprint left out" if len(mesh) else _reason(raw, lod)] += 1
         return None
-    objects = [part.attributes for part in raw.objects]
+    return _measured(raw, lod, mesh, outline, _installations(raw, frame, origin, notes))
+
+
+def _is_level(shells: list[Polygons]) -> bool:
+    z = np.concatenate([shell.points[:, 2] for shell in shells])
+    return bool(len(z) and np.isfinite(z).all() and np.ptp(z) < LEVEL)
+
+
+def _solids(shells: list[Polygons], notes: Counter[str]) -> Mesh:
+    own: Counter[str] = Counter()
+    mesh, _ = concatenate([shell_mesh(shell, own) for shell in shells])
+    notes.update(own)
+    notes["buildings with missing walls rebuilt"] += own["missing walls rebuilt"] > 0
+    notes["buildings left open"] += own["shells left open"] + own["sheets without a volume left open"] > 0
+    return mesh
+
+
+def _installations(raw: RawBuilding, frame: Frame, origin: tuple[float, float], notes: Counter[str]) -> Mesh:
+    """Chimneys, balconies, stairs: clutter where no label says roof, wall or opening; left as open as they come."""
+    meshes = []
+    for shell in raw.installations():
+        plain = (shell.surface == Surface.OTHER) | (shell.surface == Surface.GROUND)
+        surface = np.where(plain, np.uint8(Surface.CLUTTER), shell.surface)
+        labelled = Polygons(shell.points, shell.sizes, shell.rings, surface)
+        meshes.append(shell_mesh(localised(labelled, frame, origin), notes, closing=False))
+    notes["installations built"] += len(meshes)
+    return concatenate(meshes)[0]
+
+
+def _measured(raw: RawBuilding, lod: int, mesh: Mesh, outline: Polygon | MultiPolygon, installations: Mesh) -> Building:
+    objects = [item.attributes for item in raw.objects]
     occupancy = occupancy_of(objects)
-    used = mesh.vertices[mesh.triangles]
-    ground, top = float(used[..., 2].min()), float(used[..., 2].max())
+    low, high = (float(corner[2]) for corner in mesh.bounds)
     roof, lowest = roof_of(mesh)
     return Building(
         id=raw.id,
         footprint=outline,
-        ground=ground,
-        height=top - ground,
-        eave=(top if lowest is None else lowest) - ground,
-        mesh=mesh,
+        ground=low,
+        height=high - low,
+        eave=(high if lowest is None else lowest) - low,
+        mesh=concatenate([mesh, installations])[0] if len(installations) else mesh,
         lod=lod,
+        parts=max(1, sum(not item.installation for item in raw.objects[1:])),
         storeys=storeys_of(objects),
         year=year_of(objects),
         occupancy=occupancy or "residential",
-        roof=roof,
+        roof=roof_kind_of(objects) if roof == "unknown" else roof,
         inferred=() if occupancy else ("occupancy",),
     )
 
@@ -93,15 +131,3 @@ def _doubled_area(triangles: Floats) -> Floats:
 
 def _without_pinholes(polygon: Polygon) -> Polygon:
     return Polygon(polygon.exterior, [ring for ring in polygon.interiors if Polygon(ring).area >= SLIVER])
-
-
-def roof_of(mesh: Mesh) -> tuple[str, float | None]:
-    """``flat``, ``pitched`` or ``unknown``, and the height of the lowest roof edge (None without a roof)."""
-    faces = mesh.surface == Surface.ROOF
-    if not faces.any():
-        return "unknown", None
-    z = mesh.vertices[mesh.triangles[faces]][..., 2]
-    areas = mesh.areas[faces]
-    level = areas[np.abs(mesh.normals[faces, 2]) > FLAT_SLOPE].sum()
-    flat = np.ptp(z) < FLAT_SPREAD or level > FLAT_SHARE * areas.sum()
-    return "flat" if flat else "pitched", float(z.min())

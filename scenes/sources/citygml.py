@@ -1,170 +1,122 @@
-"""Buildings of CityGML 1.0, 2.0 and 3.0, read element by element so that the file never stands in memory as a whole."""
+"""CityGML 1.0, 2.0 and 3.0, read in passing so that the file never stands in memory as a whole."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter, defaultdict
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, BinaryIO, cast
 
+import numpy as np
 from lxml import etree
 
-from mage.scenes.errors import CityError
-from mage.scenes.mesh import Surface
-from mage.scenes.sources.gml import Element, Geometries, Geometry, gml_id, local_name
-from mage.scenes.sources.raw import SEMANTICS, Polygons, RawBuilding, RawCity, RawObject
+from mage.scenes.sources.citygml_buildings import BuildingDraft
+from mage.scenes.sources.citygml_features import KINDS, FeatureDraft
+from mage.scenes.sources.citygml_nodes import CityObject, ObjectTarget
+from mage.scenes.sources.crs import horizontal, parse_crs
+from mage.scenes.sources.gml import Geometry
+from mage.scenes.sources.links import Links
+from mage.scenes.sources.raw import Floats, RawBuilding, RawCity, RawFeature
 
-VERSIONS = ("1.0", "2.0", "3.0")
-_NAMESPACE = re.compile(r"https?://www\.(?:opengis\.net|citygml\.org)/citygml/(?:profiles/base/)?([0-9./]+)$")
-_MEMBERS = frozenset({"cityObjectMember", "featureMember", "featureMembers"})
-_GEOMETRY = re.compile(r"lod([0-4])(Solid|MultiSurface|Geometry|FootPrint|RoofEdge)$")
-_PARTS = frozenset({"consistsOfBuildingPart", "buildingPart"})
-_BOUNDARIES = frozenset({"boundedBy", "boundary"})
-_BOUNDARY = "boundary"  # stands among the kinds of geometry for surfaces that say what they are
+BLOCK = 2**16  # bytes read at a time
+Within = Callable[[Sequence[str], Floats], bool]
+_METRES_A_DEGREE = 111_195.0  # along a meridian of a sphere of 6371 km
 
-
-class _Part:
-    """A building or building part whose links have not been followed yet."""
-
-    def __init__(self, element: Element, geometries: Geometries) -> None:
-        self.attributes: dict[str, object] = {}
-        self.geometry: dict[tuple[int, str], list[tuple[Surface, Geometry]]] = defaultdict(list)
-        self.parts: list[_Part] = []
-        for child in element:
-            self._take(child, geometries)
-
-    def _take(self, child: Element, geometries: Geometries) -> None:
-        name = local_name(child)
-        if name in _PARTS:
-            self.parts += [_Part(part, geometries) for part in child if local_name(part) == "BuildingPart"]
-        elif name in _BOUNDARIES:
-            for surface in child:
-                self._take_boundary(surface, geometries)
-        elif match := _GEOMETRY.match(name):
-            kind = "Solid" if match.group(2) == "Solid" else "MultiSurface"
-            self.geometry[int(match.group(1)), kind].append((Surface.OTHER, geometries.read(child)))
-        elif name == "outerBuildingInstallation":
-            geometries.notes["ignored BuildingInstallation"] += 1
-        elif len(child) == 0 and child.text:
-            self.attributes.setdefault(name, child.text.strip())
-
-    def _take_boundary(self, surface: Element, geometries: Geometries) -> None:
-        label = SEMANTICS.get(local_name(surface), Surface.OTHER)
-        for child in surface:
-            if match := _GEOMETRY.match(local_name(child)):
-                self.geometry[int(match.group(1)), _BOUNDARY].append((label, geometries.read(child)))
-
-    def finish(self, geometries: Geometries) -> Iterator[RawObject]:
-        """The part and all below it, with links followed."""
-        levels = sorted({lod for lod, _ in self.geometry})
-        shells = {float(lod): self._shells(lod, geometries) for lod in levels if lod in (1, 2)}
-        yield RawObject(
-            self.attributes,
-            {lod: found for lod, found in shells.items() if found},
-            frozenset(levels) - {1, 2},
-        )
-        for part in self.parts:
-            yield from part.finish(geometries)
-
-    def _shells(self, lod: int, geometries: Geometries) -> list[Polygons]:
-        """The surfaces with meaning if they make a building; what the solid adds to them; else the solid alone."""
-        boundary = self.geometry.get((lod, _BOUNDARY), [])
-        solid = self.geometry.get((lod, "Solid"), []) or self.geometry.get((lod, "MultiSurface"), [])
-        labels = {label for label, _ in boundary}
-        linked = any(geometries.links(geometry) for _, geometry in solid)
-        if linked:
-            return _collected([*boundary, *solid], geometries)
-        if solid and not {Surface.ROOF, Surface.WALL} <= labels:
-            return _collected(solid, geometries)
-        return _collected(boundary, geometries)
+KEPT = frozenset({"Building", *KINDS})
 
 
-def _collected(labelled: list[tuple[Surface, Geometry]], geometries: Geometries) -> list[Polygons]:
-    faces, surfaces = [], []
-    done: set[int] = set()  # what a solid links to has been met among the labelled surfaces
-    for label, root in labelled:
-        for polygon, turned in geometries.polygons(root, done):
-            faces.append([ring[::-1] for ring in polygon.rings] if turned else polygon.rings)
-            surfaces.append(label)
-    return [Polygons.of(faces, surfaces)] if faces else []
+def read_citygml(stream: BinaryIO, within: Within | None = None) -> RawCity:
+    """All city objects of a CityGML file, open in binary mode.
 
-
-def read_citygml(stream: BinaryIO) -> RawCity:
-    """The buildings of a CityGML file, open in binary mode.
+    Args:
+        stream: read once, from where it stands to its end.
+        within: asked for each city object, with the names of coordinate systems met so far and its points (n, 3) as
+            the file gives them (of implicit geometry, where it stands), whether it is to be kept; what is not leaves
+            nothing behind but a count.
 
     Raises:
-        CityError: no CityGML, a version that is not read, a DOCTYPE, links in a circle.
+        CityError: no CityGML, a version that is not read, a DOCTYPE, links in a circle, nesting beyond all measure.
         lxml.etree.XMLSyntaxError: broken XML.
     """
-    notes: Counter[str] = Counter()
-    geometries = Geometries(notes)
-    crs: dict[str, None] = {}
-    parsed: list[tuple[str, _Part]] = []
-    version = ""
-    for element in _elements(stream, notes):
-        if local_name(element) == "CityModel":
-            version = _version(element)
-            continue
-        crs |= dict.fromkeys(_srs_names(element))
-        if local_name(element) == "Building":
-            parsed.append((gml_id(element) or "", _Part(element, geometries)))
-    buildings = [RawBuilding(identifier, tuple(part.finish(geometries))) for identifier, part in parsed]
-    return RawCity(f"CityGML {version}", buildings, tuple(crs), notes=notes)
-
-
-def _srs_names(element: Element) -> Iterator[str]:
-    return (name for item in element.iter(etree.Element) if (name := item.get("srsName")))
-
-
-def _version(root: Element) -> str:
-    match = _NAMESPACE.match(etree.QName(root).namespace or "")
-    if match is None or match.group(1) not in VERSIONS:
-        found = match.group(1) if match else etree.QName(root).namespace or "a CityModel without a namespace"
-        raise CityError("this version of CityGML is not read", expected=" or ".join(VERSIONS), found=found)
-    return match.group(1)
-
-
-def _elements(stream: BinaryIO, notes: Counter[str]) -> Iterator[Element]:
-    """The root at its start, then every Building and every Envelope outside of one, each freed afterwards."""
-    depth, building_depth = 0, 0
-    parser = etree.iterparse(
-        stream, events=("start", "end"), resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
+    collector = _Collector(within)
+    target = ObjectTarget(KEPT, collector.take, collector.notes)
+    collector.crs = target.crs
+    parser = etree.XMLParser(
+        target=cast(Any, target), resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
     )
-    for event, element in parser:
-        if event == "start":
-            depth += 1
-            if depth == 1:
-                yield _checked(element)
-            elif not building_depth and _is_building(element):
-                building_depth = depth
-            continue
-        depth -= 1
-        if building_depth and depth + 1 > building_depth:
-            continue
-        if building_depth or local_name(element) == "Envelope":
-            yield element
-        elif depth == 2 and (parent := element.getparent()) is not None and local_name(parent) in _MEMBERS:
-            notes[f"ignored {local_name(element)}"] += 1
-        building_depth = 0
-        _free(element)
+    while block := stream.read(BLOCK):
+        parser.feed(block)
+    parser.close()
+    buildings, features = collector.finish()
+    return RawCity(f"CityGML {target.version}", buildings, tuple(target.crs), notes=+collector.notes, features=features)
 
 
-def _checked(root: Element) -> Element:
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise CityError("it holds a DOCTYPE, which could make a reader swell or fetch files", expected="none")
-    if local_name(root) != "CityModel":
-        raise CityError(
-            "not a city", expected="a CityGML CityModel", found=f"XML with the root {local_name(root)[:60]}"
-        )
-    return root
+@lru_cache(maxsize=256)
+def _degrees(crs: str) -> str | None:
+    """The order of the axes of a CRS in degrees; empty for one in metres or feet, None for one that is not known."""
+    known = parse_crs(crs)
+    if known is None:
+        return None
+    plane = horizontal(known)
+    if not plane.is_geographic:
+        return ""
+    return "north, east" if plane.axis_info[0].direction == "north" else "east, north"
 
 
-def _is_building(element: Element) -> bool:
-    return local_name(element) == "Building" and "/building/" in element.tag
+class _Collector:
+    """What has been read and kept so far, with links not yet followed."""
 
+    def __init__(self, within: Within | None) -> None:
+        self.notes: Counter[str] = Counter()
+        self.crs: dict[str, None] = {}
+        self._within = within
+        self._links = Links(self.notes)
+        self._buildings: list[BuildingDraft] = []
+        self._features: list[FeatureDraft] = []
 
-def _free(element: Element) -> None:
-    element.clear()
-    parent = element.getparent()
-    while parent is not None and element.getprevious() is not None:
-        del parent[0]
+    def take(self, found: CityObject) -> None:
+        """Keeps a city object or drops it."""
+        if not self._wanted(found.roots):
+            self.notes["outside the bounds"] += 1
+            return
+        if found.node.name == "Building":
+            self._buildings.append(BuildingDraft.of(found.node, found.notes, self._placing))
+        else:
+            self._features.append(FeatureDraft.of(found.node, found.notes, self._placing))
+        self.notes.update(found.notes)
+        for identifier, geometry in found.named:
+            self._links.add(identifier, geometry)
+
+    def _wanted(self, roots: Sequence[Geometry]) -> bool:
+        """Whether an object is to be kept; one that only links to others is, for nobody knows yet where it is."""
+        if self._within is None:
+            return True
+        points = [points for root in roots for points in root.own_points()]
+        if points:
+            together = points[0] if len(points) == 1 else np.concatenate(points)
+            finite = np.isfinite(together).all(axis=1)
+            together = together if finite.all() else together[finite]
+            if len(together):
+                return self._within(tuple(self.crs), together)
+        return any(root.linked for root in roots)
+
+    def _placing(self, reference: Floats) -> Floats:
+        """Implicit geometry is in metres from east to west and south to north, also where the file is in degrees."""
+        axes = next((found for name in self.crs if (found := _degrees(name)) is not None), "")
+        if not axes:
+            return np.eye(3)
+        latitude_first = axes == "north, east"
+        latitude = reference[0 if latitude_first else 1]
+        north, east = 1 / _METRES_A_DEGREE, 1 / (_METRES_A_DEGREE * max(np.cos(np.radians(latitude)), 1e-3))
+        rows = [[0, north, 0], [east, 0, 0]] if latitude_first else [[east, 0, 0], [0, north, 0]]
+        return np.array([*rows, [0, 0, 1.0]])
+
+    def finish(self) -> tuple[list[RawBuilding], list[RawFeature]]:
+        """All that was kept, links followed."""
+        buildings = [draft.finish(self._links) for draft in self._buildings]
+        features: list[RawFeature] = []
+        for draft in self._features:
+            found = list(draft.finish(self._links))
+            self.notes["features without geometry left out"] += not found
+            features += found
+        return buildings, features

@@ -9,31 +9,30 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from rasterio.features import rasterize
-from rasterio.transform import Affine
 from scipy.interpolate import RectBivariateSpline
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.spatial import cKDTree
 
 from mage.scenes.city import Building
-from mage.scenes.sources.relief import lattice
+from mage.scenes.sources.draping import DRAPED
+from mage.scenes.sources.relief import finest_step, lattice, raster_of
 from mage.scenes.terrain import Terrain
 
 Floats = NDArray[np.float64]
 
-STEP = 2.0  # metres between the vertices
+STEP = 2.0  # metres between the vertices; more where a city is so wide that they would be too many
 COARSE = 8.0  # metres between the vertices of the surface that is interpolated
 OUTLIER = 1.5  # metres from the median of its neighbours beyond which a foot is not trusted
 BURIED = 0.5  # metres that the ground may stand above a trusted foot
 APRON = 8.0  # metres over which the ground levels out from a foot to the surface around it
 
 
-def smooth_ground(buildings: Sequence[Building], bounds: tuple[float, float, float, float]) -> Terrain:
-    """A smooth surface through the buildings' ground heights, marked as inferred.
+def smooth_ground(xy: Floats, height: Floats, bounds: tuple[float, float, float, float]) -> Terrain:
+    """A smooth surface through heights (n,) that are known at points (n, 2), marked as inferred; n > 0.
 
     Every height is first replaced by the median of its eight nearest neighbours' where it differs by more than
     1.5 m: the lowest point of a building with a cellar or a ramp says little about the street.
     """
-    xy, height = feet(buildings)
     trusted, _ = trusted_heights(xy, height)
     coarse = lattice((bounds[0] - COARSE, bounds[1] - COARSE, bounds[2] + COARSE, bounds[3] + COARSE), COARSE)
     k = min(12, len(xy))
@@ -43,15 +42,22 @@ def smooth_ground(buildings: Sequence[Building], bounds: tuple[float, float, flo
     weight = 1 / (distance**2 + (6 + 0.5 * distance[:, :1]) ** 2)
     surface = ((trusted[nearest] * weight).sum(axis=1) / weight.sum(axis=1)).reshape(coarse.heights.shape)
     surface = gaussian_filter(surface, 12.0 / COARSE, mode="nearest")
-    fine = lattice(bounds, STEP)
+    fine = lattice(bounds, finest_step(bounds, STEP))
     x, y = fine.axes()
     cx, cy = coarse.axes()
     spline = RectBivariateSpline(cy[::-1], cx, surface[::-1], kx=min(3, len(cy) - 1), ky=min(3, len(cx) - 1))
     return replace(fine, heights=spline(y[::-1], x)[::-1].copy(), inferred=True)
 
 
+def grounded(buildings: Sequence[Building]) -> list[Building]:
+    """The buildings whose source says how high the ground at their foot lies."""
+    return [b for b in buildings if "ground" not in b.inferred and DRAPED not in b.inferred]
+
+
 def feet(buildings: Sequence[Building]) -> tuple[Floats, Floats]:
     """A point inside every footprint (n, 2) and its ground height (n,)."""
+    if not buildings:
+        return np.zeros((0, 2)), np.zeros(0)
     inside = shapely.point_on_surface([b.footprint for b in buildings])
     return shapely.get_coordinates(inside), np.array([b.ground for b in buildings], float)
 
@@ -98,12 +104,10 @@ def _burnt(terrain: Terrain, buildings: Sequence[Building], height: Floats, whic
     grown = shapely.buffer(
         [buildings[i].footprint for i in chosen], 1.5 * terrain.step, quad_segs=2, join_style="mitre"
     )
-    half = terrain.step / 2
-    transform = Affine(terrain.step, 0, terrain.west - half, 0, -terrain.step, terrain.north + half)
     rank = rasterize(
         [(shape, rank + 1) for rank, shape in enumerate(grown)],
         out_shape=out.shape,
-        transform=transform,
+        transform=raster_of(terrain),
         fill=0,
         dtype="int32",
     )

@@ -12,6 +12,8 @@ from shapely.geometry import Polygon
 from mage.scenes.city import Building, City, LandPatch, WaterBody
 from mage.scenes.style import Style
 
+YARD_EDGE, LEAST_GREEN = 8.0, 350.0  # metres of paving around the green of a paved yard; its least size, m²
+
 
 def infer_land(rng: np.random.Generator, city: City, style: Style, domain: Polygon) -> tuple[LandPatch, ...]:
     """Grass everywhere; courtyards and the ground between close buildings by style; terraces behind houses."""
@@ -20,6 +22,10 @@ def infer_land(rng: np.random.Generator, city: City, style: Style, domain: Polyg
     patches += _forecourts(rng, city, walls, style)
     for yard in _courtyards(walls):
         paved = rng.random() < style.paved_share or yard.area < 60
+        green = yard.buffer(-YARD_EDGE, quad_segs=3)
+        if paved and green.area > LEAST_GREEN:  # no one paves the middle of so large a yard
+            patches += [LandPatch(part, "grass", inferred=True) for part in shapely.get_parts(green)]
+            yard = yard.difference(green)
         patches.append(LandPatch(yard, "paved" if paved else style.courtyards, inferred=True))
     patches += _terraces(rng, city.buildings, style)
     return tuple(patches)

@@ -13,10 +13,14 @@ from shapely import STRtree
 from mage.scenes.city import City, Trees
 from mage.scenes.sources.relief import undulation
 from mage.scenes.style import Style
+from mage.scenes.ways import on_view, plan, trackbed
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Strings = NDArray[np.object_]
 
+# covers on which none is scattered; street trees may stand in their paving
+TREELESS = ("agriculture", "paved", "asphalt", "parking", "ballast", "pitch", "pool", "sand")
 GARDEN_REACH = 26.0  # metres around buildings that count as garden
 CROWDING = 0.5  # trunks stand at least this share of the two crown radii's sum apart
 _Z90 = 1.2816  # standard normal quantile of 90 %
@@ -25,7 +29,8 @@ _Z90 = 1.2816  # standard normal quantile of 90 %
 def plant_trees(rng: np.random.Generator, city: City, style: Style) -> Trees:
     """Trees for a city that has terrain, streets, water and land.
 
-    Trunks stay out of buildings (by a metre and more), carriageways, water and paved ground; crowns may overhang.
+    Trunks stay out of buildings (by a metre and more), carriageways, water, tracks, structures, sports fields and paved
+    ground; crowns may overhang, but not a pool.
     """
     lined, spread = _street_places(rng, city, style), _scattered_places(rng, city, style)
     xy = np.concatenate([lined, spread])
@@ -98,16 +103,17 @@ def _beside(line: shapely.LineString, way: Floats, offset: Floats) -> Floats:
 def _scattered_places(rng: np.random.Generator, city: City, style: Style) -> Floats:
     """Places all over the land, as dense as each kind of ground is planted, (n, 2)."""
     xy = _jittered(rng, city.ground.bounds, 0.9 * style.planting.radius[0] + 1.6)
+    places = shapely.points(xy)
     leafy = undulation(rng, city.ground, (120.0, 28.0), 1.0)
     mood = np.clip(0.5 + 0.7 * city.ground.sample(xy, leafy), 0, 1)  # 0 bare, 1 leafy quarters
     planting = style.planting
     share = planting.open * np.clip((mood - 0.5) * 5, 0.04, 1.6)
-    garden = _within(xy, [b.footprint for b in city.buildings], np.full(len(xy), GARDEN_REACH))
+    garden = _within(places, [b.footprint for b in city.buildings], np.full(len(xy), GARDEN_REACH))
     share[garden] = planting.garden * (0.1 + 1.4 * mood[garden])
-    woods = _within(xy, [w.outline for w in city.water], 12 + 55 * mood)
+    woods = _within(places, [w.outline for w in city.water], 12 + 55 * mood)
     share[woods] = planting.woods * np.where(garden[woods], 0.75, 1.0)
-    for cover, density in (("forest", planting.woods), ("agriculture", 0.0), ("paved", 0.0)):
-        share[_on(xy, [p.outline for p in city.land if p.cover == cover])] = density
+    share[_on(places, [p.outline for p in city.land if p.cover == "forest"])] = planting.woods
+    share[_on(places, [p.outline for p in city.land if p.cover in TREELESS])] = 0.0
     return xy[rng.random(len(xy)) < share]
 
 
@@ -135,21 +141,33 @@ def _quantile(tenths: tuple[float, float], z: Floats) -> Floats:
 
 def _free(city: City, xy: Floats, radius: Floats) -> Mask:
     """Where a trunk may stand, bool (n,)."""
-    carriageways = [shapely.buffer(e.line, e.width / 2, quad_segs=4) for e in city.roads.edges]
+    places = shapely.points(xy)
+    carriageways = [shapely.buffer(e.line, e.width / 2, quad_segs=4) for e in city.roads.edges if on_view(e)]
+    beds = [trackbed(r) for r in city.railways if not r.tunnel]
+    built = [b.line for b in city.barriers]
+    built += [plan(s) for s in city.structures]
     return ~(
-        _within(xy, [b.footprint for b in city.buildings], 1.0 + 0.2 * radius)
-        | _within(xy, carriageways, np.full(len(xy), 0.6))
-        | _within(xy, [w.outline for w in city.water], np.full(len(xy), 1.0))
+        _within(places, [b.footprint for b in city.buildings], 1.0 + 0.2 * radius)
+        | _within(places, carriageways, np.full(len(xy), 0.6))
+        | _within(places, [w.outline for w in city.water], np.full(len(xy), 1.0))
+        | _within(places, beds, 0.6 + 0.6 * radius)
+        | _within(places, built, np.full(len(xy), 0.5))
+        | _within(places, [p.outline for p in city.land if p.cover == "pool"], 0.6 + radius)
+        | _on(places, [p.outline for p in city.land if p.cover in ("pitch", "parking", "ballast")])
     )
 
 
-def _within(xy: Floats, shapes: list[shapely.Geometry], distance: NDArray[Any]) -> Mask:
-    """Which points (n, 2) lie within ``distance`` (n,) of any shape."""
-    near = np.zeros(len(xy), bool)
+def _within(places: Strings, shapes: list[shapely.Geometry], distance: NDArray[Any]) -> Mask:
+    """Which points (n,) lie within ``distance`` (n,) of any shape."""
+    near = np.zeros(len(places), bool)
     if shapes:
-        near[STRtree(shapes).query(shapely.points(xy), predicate="dwithin", distance=distance)[0]] = True
+        near[STRtree(shapes).query(places, predicate="dwithin", distance=distance)[0]] = True
     return near
 
 
-def _on(xy: Floats, shapes: list[shapely.Geometry]) -> Mask:
-    return _within(xy, shapes, np.zeros(len(xy)))
+def _on(places: Strings, shapes: list[shapely.Geometry]) -> Mask:
+    """Which points (n,) lie on any shape."""
+    on = np.zeros(len(places), bool)
+    if shapes:
+        on[STRtree(shapes).query(places, predicate="intersects")[0]] = True
+    return on

@@ -54,8 +54,9 @@ class RawObject:
 
     Attributes:
         attributes: as the source spells them; values are text or numbers.
-        shells: level of detail (1, 1.3, 2 …) -> its geometry.
-        unused: levels that are there and cannot be built (4).
+        shells: level of detail (0, 1, 1.3, 2, 3 …) -> its geometry; outlines at level 0, which are lists of one
+            footprint (labelled ground), one roof edge (roof), or both.
+        unused: levels that are there and cannot be built (4, which also stands for rooms).
         installation: a chimney, balcony, stair or dormer of its own, and no part of the building.
     """
 
@@ -73,18 +74,29 @@ class RawBuilding:
     objects: tuple[RawObject, ...]
 
     def finest(self) -> tuple[int, list[Polygons]]:
-        """The level of detail (1 or 2) and the shells to build, or (0, []).
+        """The level of detail (0 to 3) and the shells to build of the building and its parts, or (0, []).
 
-        A part that is coarser than the rest is still built; the building's own geometry is used only when it is as
-        fine as its parts, because a coarser one stands for all of them together.
+        A part that is coarser than the rest is still built, unless it is an outline among volumes; the building's own
+        geometry is used only when it is as fine as its parts, because a coarser one stands for all of them together.
         """
-        best = [max(o.shells, default=0.0) for o in self.objects]
-        lod = int(max(best, default=0.0))
+        own = [
+            (position, o, max(o.shells)) for position, o in enumerate(self.objects) if o.shells and not o.installation
+        ]
+        lod = int(max((level for _, _, level in own), default=0.0))
         shells: list[Polygons] = []
-        for position, (item, level) in enumerate(zip(self.objects, best, strict=True)):
-            if level and (position > 0 or int(level) == lod):
+        for position, item, level in own:
+            if int(level) == lod or (position > 0 and level >= 1):
                 shells.extend(item.shells[level])
         return lod, shells
+
+    def installations(self) -> list[Polygons]:
+        """Shells of the installations, each at its finest level that is no finer than the building's :meth:`finest`."""
+        lod, _ = self.finest()
+        found: list[Polygons] = []
+        for item in self.objects:
+            levels = [level for level in item.shells if int(level) <= lod] if item.installation else []
+            found.extend(item.shells[max(levels)] if levels else ())
+        return found
 
     @property
     def unused(self) -> frozenset[int]:

@@ -8,18 +8,35 @@ from dataclasses import replace
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from rasterio.features import rasterize
+from rasterio.transform import Affine
 from scipy.interpolate import RectBivariateSpline
+from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
 from mage.scenes.city import RoadGraph, WaterBody
 from mage.scenes.terrain import Terrain, extended_levels
+from mage.scenes.ways import on_bridge, on_view
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
+MOST_VERTICES = 4_000_000  # of a terrain: 2 m apart over 4 km, 6 m apart over 12 km
 BANK_SLOPE = 0.35  # rise over run on both sides of the shoreline
 DEEPEST = 2.5  # metres of water over a carved bed
 FREEBOARD = 0.3  # metres that carved banks stand above the water
 BANK_REACH = 6.0  # metres beyond the outline in which carving may change the ground
+BED_REACH = DEEPEST / BANK_SLOPE + 0.5  # metres from the shore within which a bed slopes down
+RIM = 0.05  # metres that surveyed ground beside water is made to stand above it at least
+SEAT = 1.5  # steps around a building within which surveyed ground is left as it is
+
+
+def finest_step(bounds: tuple[float, float, float, float], wanted: float) -> float:
+    """The step in metres nearest to ``wanted`` with which a lattice over (west, south, east, north) keeps within
+    :data:`MOST_VERTICES`.
+    """
+    west, south, east, north = bounds
+    return max(wanted, float(np.sqrt((east - west) * (north - south) / MOST_VERTICES)))
 
 
 def lattice(bounds: tuple[float, float, float, float], step: float) -> Terrain:
@@ -50,17 +67,33 @@ def undulation(rng: np.random.Generator, terrain: Terrain, wavelengths: Sequence
 
 
 def sink_streets(terrain: Terrain, roads: RoadGraph, depth: float) -> Terrain:
-    """The terrain with every carriageway ``depth`` metres lower, rising back over the 2 m beside it."""
-    if not roads.edges or depth <= 0:
+    """The terrain with every carriageway on the ground ``depth`` metres lower, rising back over the 2 m beside it."""
+    edges = [e for e in roads.edges if on_view(e) and not on_bridge(e)]
+    if not edges or depth <= 0:
         return terrain
-    samples, half = _along([e.line for e in roads.edges], np.array([e.width / 2 for e in roads.edges]), 1.0)
-    points = terrain.points()
-    reach = float(half.max()) + 2.0
-    distance, nearest = cKDTree(samples).query(points, k=1, distance_upper_bound=reach)
+    samples, half = _along([e.line for e in edges], np.array([e.width / 2 for e in edges]), 1.0)
+    widest = float(half.max()) + 2.0
+    near = within(terrain, [e.line.buffer(widest + 1.0, quad_segs=2) for e in edges])
+    distance, nearest = cKDTree(samples).query(terrain.points()[near.ravel()], distance_upper_bound=widest)
     close = np.isfinite(distance)
-    beside = np.zeros(len(points))
+    beside = np.zeros(len(distance))
     beside[close] = np.clip(1 - (distance[close] - half[nearest[close]]) / 2.0, 0, 1)
-    return replace(terrain, heights=terrain.heights - depth * beside.reshape(terrain.heights.shape))
+    heights = terrain.heights.copy()
+    heights[near] -= depth * beside
+    return replace(terrain, heights=heights)
+
+
+def within(terrain: Terrain, shapes: Sequence[shapely.Geometry]) -> Mask:
+    """Which vertices (rows, columns) lie in any of the polygons."""
+    if not shapes:
+        return np.zeros(terrain.heights.shape, bool)
+    return rasterize(shapes, out_shape=terrain.heights.shape, transform=raster_of(terrain), dtype="uint8") > 0
+
+
+def raster_of(terrain: Terrain) -> Affine:
+    """The transform of a raster whose pixel centres are the vertices."""
+    half = terrain.step / 2
+    return Affine(terrain.step, 0, terrain.west - half, 0, -terrain.step, terrain.north + half)
 
 
 def _along(lines: list[shapely.Geometry], values: Floats, spacing: float) -> tuple[Floats, Floats]:
@@ -72,25 +105,51 @@ def _along(lines: list[shapely.Geometry], values: Floats, spacing: float) -> tup
 def shore_distance(terrain: Terrain, outline: shapely.Geometry, reach: float) -> Floats:
     """Signed distance (rows, columns) of the vertices from an outline, metres: negative inside, positive outside.
 
-    Vertices outside by more than ``reach`` hold inf. The outline is sampled every 0.25 m, so that distances err by
-    0.13 m at most, and only right at the shore.
+    Vertices further than ``reach`` from the shore hold inf or -inf. The outline is sampled every 0.25 m, so that
+    distances err by 0.13 m at most, and only right at the shore.
     """
     signed = np.full(terrain.heights.shape, np.inf)
-    west, south, east, north = outline.bounds
-    x, y = terrain.axes()
-    columns = np.flatnonzero((x >= west - reach) & (x <= east + reach))
-    rows = np.flatnonzero((y >= south - reach) & (y <= north + reach))
-    if len(rows) == 0 or len(columns) == 0:
-        return signed
-    window = np.ix_(rows, columns)
-    gx, gy = np.meshgrid(x[columns], y[rows])
-    shapely.prepare(outline)
-    inside = shapely.contains_xy(outline, gx, gy)
-    shore = shapely.get_coordinates(shapely.segmentize(outline.boundary, 0.25))
-    distance, _ = cKDTree(shore).query(np.column_stack([gx.ravel(), gy.ravel()]))
-    distance = distance.reshape(gx.shape)
-    signed[window] = np.where(inside, -distance, np.where(distance <= reach, distance, np.inf))
+    window, part = _shore_window(terrain, outline, reach)
+    signed[window] = part
     return signed
+
+
+def _shore_window(terrain: Terrain, outline: shapely.Geometry, reach: float) -> tuple[tuple[slice, slice], Floats]:
+    """The rows and columns within reach of an outline, and the signed distances of their vertices."""
+    west, south, east, north = outline.bounds
+    rows, columns = _rows_and_columns(terrain, (west - reach, south - reach, east + reach, north + reach))
+    part = _part(terrain, rows, columns)
+    if part is None:
+        return (slice(0, 0), slice(0, 0)), np.zeros((0, 0))
+    inside = within(part, [outline])
+    signed = np.where(inside, -np.inf, np.inf)
+    # the distance between cells is off by less than a cell's diagonal
+    away = np.where(inside, distance_transform_edt(inside), distance_transform_edt(~inside)) * terrain.step
+    near = away <= reach + 2 * terrain.step if inside.any() else np.ones(inside.shape, bool)
+    shore = shapely.get_coordinates(shapely.segmentize(outline.boundary, 0.25))
+    distance, _ = cKDTree(shore).query(part.points()[near.ravel()])
+    distance = np.where(distance <= reach, distance, np.inf)
+    signed[near] = np.where(inside[near], -distance, distance)
+    return (rows, columns), signed
+
+
+def _rows_and_columns(terrain: Terrain, bounds: tuple[float, float, float, float]) -> tuple[slice, slice]:
+    """The vertices within bounds."""
+    west, south, east, north = bounds
+    x, y = terrain.axes()
+    rows, columns = np.flatnonzero((y >= south) & (y <= north)), np.flatnonzero((x >= west) & (x <= east))
+    if not len(rows) or not len(columns):
+        return slice(0, 0), slice(0, 0)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _part(terrain: Terrain, rows: slice, columns: slice) -> Terrain | None:
+    """That part of a terrain, or None where it holds no cell."""
+    heights = terrain.heights[rows, columns]
+    if min(heights.shape) < 2:
+        return None
+    west, north = terrain.west + columns.start * terrain.step, terrain.north - rows.start * terrain.step
+    return Terrain(heights, west, north, terrain.step, terrain.inferred)
 
 
 def carve(terrain: Terrain, water_bodies: Sequence[WaterBody]) -> Terrain:
@@ -104,14 +163,38 @@ def carve(terrain: Terrain, water_bodies: Sequence[WaterBody]) -> Terrain:
     heights = terrain.heights.copy()
     beds = np.full(heights.shape, np.inf)
     for body in water_bodies:
-        signed = shore_distance(terrain, body.outline, BANK_REACH)
-        bank = (signed >= 0) & np.isfinite(signed)
+        window, signed = _shore_window(terrain, body.outline, BED_REACH)
+        ground, floor = heights[window], beds[window]  # views: what is set here is set there
+        bank = (signed >= 0) & (signed <= BANK_REACH)
         lowest = body.level + np.minimum(FREEBOARD, BANK_SLOPE * signed[bank])
         highest = body.level + BANK_SLOPE * signed[bank]
-        heights[bank] = np.clip(heights[bank], lowest, np.maximum(lowest, highest))
+        ground[bank] = np.clip(ground[bank], lowest, np.maximum(lowest, highest))
         inside = signed < 0
-        beds[inside] = np.minimum(beds[inside], body.level + np.maximum(-DEEPEST, BANK_SLOPE * signed[inside]))
+        floor[inside] = np.minimum(floor[inside], body.level + np.maximum(-DEEPEST, BANK_SLOPE * signed[inside]))
     return replace(terrain, heights=np.where(np.isfinite(beds), beds, heights))
+
+
+def bed(terrain: Terrain, water_bodies: Sequence[WaterBody], kept: Sequence[shapely.Geometry]) -> Terrain:
+    """Surveyed terrain with a bed under its water, changed nowhere else but to keep the water in.
+
+    Beds slope and end as those of :func:`carve`, or lie where the survey has them if that is deeper. Ground that lies
+    within one step and a half outside and lower is raised to 5 cm above the level, so that the water has a rim. Within
+    as many steps of ``kept`` outlines, those of buildings, nothing changes.
+    """
+    heights, step = terrain.heights.copy(), terrain.step
+    raised = np.full(heights.shape, -np.inf)
+    for body in water_bodies:
+        window, signed = _shore_window(terrain, body.outline, max(BED_REACH, SEAT * step))
+        ground, high = heights[window], raised[window]  # views
+        rim = (signed >= 0) & (signed <= SEAT * step)
+        high[rim] = np.maximum(high[rim], body.level + RIM)
+        inside = signed < 0
+        floor = body.level + np.maximum(-DEEPEST, BANK_SLOPE * signed[inside])
+        ground[inside] = np.minimum(ground[inside], floor)
+    wet = within(terrain, [body.outline for body in water_bodies])
+    heights = np.where(wet, heights, np.maximum(heights, raised))
+    still = within(terrain, [shape.buffer(SEAT * step, quad_segs=2, join_style="mitre") for shape in kept])
+    return replace(terrain, heights=np.where(still, terrain.heights, heights))
 
 
 def normal_levels(terrain: Terrain, water_bodies: Sequence[WaterBody]) -> Floats:
@@ -120,15 +203,9 @@ def normal_levels(terrain: Terrain, water_bodies: Sequence[WaterBody]) -> Floats
     Carried one vertex over the shore by :func:`mage.scenes.terrain.extended_levels`: ready for
     :meth:`Terrain.water_mesh` and :func:`mage.scenes.terrain.depth_at`. Where bodies overlap the higher level holds.
     """
+    order = sorted(water_bodies, key=lambda body: body.level)
     levels = np.full(terrain.heights.shape, np.nan)
-    x, y = terrain.axes()
-    for body in water_bodies:
-        west, south, east, north = body.outline.bounds
-        columns = np.flatnonzero((x >= west) & (x <= east))
-        rows = np.flatnonzero((y >= south) & (y <= north))
-        window = np.ix_(rows, columns)
-        gx, gy = np.meshgrid(x[columns], y[rows])
-        shapely.prepare(body.outline)
-        inside = shapely.contains_xy(body.outline, gx, gy)
-        levels[window] = np.where(inside, np.fmax(levels[window], body.level), levels[window])
+    if order:
+        shapes = [(body.outline, float(body.level)) for body in order]  # the last one drawn holds
+        levels = rasterize(shapes, out_shape=levels.shape, transform=raster_of(terrain), fill=np.nan, dtype="float64")
     return extended_levels(terrain, levels)

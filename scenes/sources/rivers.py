@@ -65,7 +65,7 @@ def procedural_river(rng: np.random.Generator, style: Style, extent: float, marg
     axis[:, 1] -= np.median(axis[:, 1])
     axis[:, 0] -= 1.5 * reach
     # in a small city the river keeps to the edge, to leave room for houses
-    aside = rng.uniform(0.2, 0.3) * extent + max(0.0, 0.12 * (300 - extent))
+    aside = rng.uniform(*style.river.aside) * extent + max(0.0, 0.12 * (300 - extent))
     axis[:, 1] += aside * rng.choice([-1, 1])
     turn = rng.choice(4) * np.pi / 2 + rng.uniform(-0.2, 0.2)
     c, s = np.cos(turn), np.sin(turn)

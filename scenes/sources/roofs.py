@@ -10,7 +10,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry import Polygon
 
-from mage.scenes.mesh import Mesh, Surface, concatenate, planar_uv
+from mage.scenes.mesh import Mesh, Surface, planar_uv
 
 Floats = NDArray[np.float64]
 
@@ -64,6 +64,12 @@ def wing_mesh(wing: Wing, ground: float, base: float) -> Mesh:
 
     A gable's triangle is wall, a hip's is roof. Normals point outward.
     """
+    vertices, triangles, surface = _solid(wing, ground, base)
+    return Mesh(vertices, triangles, surface, planar_uv(vertices, triangles))
+
+
+def _solid(wing: Wing, ground: float, base: float) -> tuple[Floats, NDArray[np.int32], NDArray[np.uint8]]:
+    """Vertices, triangles and surfaces of :func:`wing_mesh`."""
     ring = wing.outline()
     bottom = np.column_stack([ring, np.full(4, base)])
     eaves = np.column_stack([ring, np.full(4, ground + wing.eave)])
@@ -76,8 +82,7 @@ def wing_mesh(wing: Wing, ground: float, base: float) -> Mesh:
     else:
         faces = faces + _FLAT
         kinds += [Surface.ROOF] * 2
-    vertices, triangles = np.concatenate(parts), np.array(faces, np.int32)
-    return Mesh(vertices, triangles, np.array(kinds, np.uint8), planar_uv(vertices, triangles))
+    return np.concatenate(parts), np.array(faces, np.int32), np.array(kinds, np.uint8)
 
 
 def _ridge(ring: Floats, wing: Wing, height: float) -> Floats:
@@ -89,10 +94,12 @@ def _ridge(ring: Floats, wing: Wing, height: float) -> Floats:
 
 def house_mesh(wings: Sequence[Wing], place: Floats, ground: float, base: float) -> Mesh:
     """All wings as one mesh in the city's frame; ``place`` (3, 2) holds the origin and the unit axes x and y."""
-    mesh, _ = concatenate([wing_mesh(wing, ground, base) for wing in wings])
-    xy = place[0] + mesh.vertices[:, :2] @ place[1:]
-    vertices = np.column_stack([xy, mesh.vertices[:, 2]])
-    return Mesh(vertices, mesh.triangles, mesh.surface, planar_uv(vertices, mesh.triangles))
+    solids = [_solid(wing, ground, base) for wing in wings]
+    starts = np.cumsum([0, *[len(v) for v, _, _ in solids[:-1]]])
+    local = np.concatenate([v for v, _, _ in solids])
+    triangles = np.concatenate([t + np.int32(s) for (_, t, _), s in zip(solids, starts, strict=True)])
+    vertices = np.column_stack([place[0] + local[:, :2] @ place[1:], local[:, 2]])
+    return Mesh(vertices, triangles, np.concatenate([k for _, _, k in solids]), planar_uv(vertices, triangles))
 
 
 def house_outline(wings: Sequence[Wing], place: Floats) -> Polygon:

@@ -49,7 +49,7 @@ def main() -> None:
 
     light = clear_light(sun_position(date(2023, 6, 14), 12.0, 50.0))
     fine = GRID.resampled(2)
-    painting = with_water(paint_ground(place, fine), fine, np.zeros(fine.shape), (0.2, 0.2, 0.1))
+    painting = with_water(paint_ground(place, fine), fine, np.zeros(fine.shape), np.array([0.2, 0.2, 0.1], np.float32))
     photo = Stage(place).photograph(GRID, light, painting, no_cars, place.water_levels)
     np.savez(sys.argv[1], seen=seen, owner=Truth(place, GRID).owner, photo=photo, albedo=place.albedo)
 

@@ -285,7 +285,7 @@ MUTATIONS = {
     "another ems98": (put("post_ems98", 5, house), "the record's ems98 + 1"),
     "another visible": (put("post_visible", 5, house), "the record's visible + 1"),
     "damage out of range": (put("post_damage", 5, house), "post_damage holds 5, above its largest value 4"),
-    "class out of range": (put("pre_class", 11, grass), "pre_class holds 11"),
+    "class out of range": (put("pre_class", max(LandClass) + 1, grass), f"pre_class holds {max(LandClass) + 1}"),
     "water out of range": (put("pre_water", 2, grass), "pre_water holds 2"),
     "unknown building": (put("pre_building", 900, grass), "pre_building holds numbers that the record does not: 900"),
     "unknown road": (put("post_road", 77, grass), "post_road holds numbers that the record does not: 77"),

@@ -163,18 +163,61 @@ def linked_solid(names: Iterable[str]) -> str:
     return f"<bldg:lod2Solid><gml:Solid>{shell}</gml:Solid></bldg:lod2Solid>"
 
 
+MODULES = {
+    "bldg": "building",
+    "brid": "bridge",
+    "con": "construction",
+    "dem": "relief",
+    "frn": "cityfurniture",
+    "gen": "generics",
+    "grp": "cityobjectgroup",
+    "luse": "landuse",
+    "tran": "transportation",
+    "tun": "tunnel",
+    "veg": "vegetation",
+    "wtr": "waterbody",
+}
+
+
+def city_model(
+    members: Iterable[str], *, version: str = "2.0", crs: str | None = "EPSG:28992", prolog: str = ""
+) -> str:
+    """A CityModel of city objects; the core's namespace is both the default one and ``core``."""
+    inside = "".join(f"<cityObjectMember>{member}</cityObjectMember>" for member in members)
+    envelope = f'<gml:boundedBy><gml:Envelope srsName="{crs}"/></gml:boundedBy>' if crs else ""
+    base, gml = "http://www.opengis.net/citygml", "http://www.opengis.net/gml" + ("/3.2" if version == "3.0" else "")
+    modules = " ".join(f'xmlns:{prefix}="{base}/{name}/{version}"' for prefix, name in MODULES.items())
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>{prolog}<CityModel xmlns="{base}/{version}"'
+        f' xmlns:core="{base}/{version}" xmlns:gml="{gml}" xmlns:xlink="http://www.w3.org/1999/xlink" {modules}>'
+        f"{envelope}{inside}</CityModel>"
+    )
+
+
 def citygml(
     buildings: dict[str, str], *, version: str = "2.0", crs: str | None = "EPSG:28992", prolog: str = ""
 ) -> str:
     """A CityModel of buildings, each given by the XML inside of it."""
-    inside = "".join(
-        f'<cityObjectMember><bldg:Building gml:id="{name}">{body}</bldg:Building></cityObjectMember>'
-        for name, body in buildings.items()
-    )
-    envelope = f'<gml:boundedBy><gml:Envelope srsName="{crs}"/></gml:boundedBy>' if crs else ""
-    gml = "http://www.opengis.net/gml" + ("/3.2" if version == "3.0" else "")
+    members = [f'<bldg:Building gml:id="{name}">{body}</bldg:Building>' for name, body in buildings.items()]
+    return city_model(members, version=version, crs=crs, prolog=prolog)
+
+
+def multi(faces: Iterable[Sequence[Sequence[Point]]], name: str = "") -> str:
+    """A gml:MultiSurface of polygons."""
+    identity = f' gml:id="{name}"' if name else ""
+    return f"<gml:MultiSurface{identity}>{members(polygon(rings) for rings in faces)}</gml:MultiSurface>"
+
+
+def implicit(geometry: str, place: Point, matrix: str = "") -> str:
+    """A core:ImplicitGeometry at a place."""
     return (
-        f'<?xml version="1.0" encoding="UTF-8"?>{prolog}<CityModel xmlns="http://www.opengis.net/citygml/{version}"'
-        f' xmlns:gml="{gml}" xmlns:bldg="http://www.opengis.net/citygml/building/{version}"'
-        f' xmlns:xlink="http://www.w3.org/1999/xlink">{envelope}{inside}</CityModel>'
+        f"<core:ImplicitGeometry>{f'<core:transformationMatrix>{matrix}</core:transformationMatrix>' if matrix else ''}"
+        f"{geometry}<core:referencePoint><gml:Point><gml:pos>{' '.join(map(str, place))}</gml:pos></gml:Point>"
+        "</core:referencePoint></core:ImplicitGeometry>"
     )
+
+
+def relative(geometry: str, link: str = "") -> str:
+    """The library object of an implicit geometry: geometry in metres, or a link to such."""
+    href = f' xlink:href="#{link}"' if link else ""
+    return f"<core:relativeGMLGeometry{href}>{geometry}</core:relativeGMLGeometry>"

@@ -156,10 +156,11 @@ class TestWhatIsBuilt:
         assert (house.year, house.storeys, house.occupancy) == (None, None, "residential")
         assert house.inferred == ("occupancy",)
 
-    def test_other_city_objects_are_counted(self, tmp_path: Path) -> None:
+    def test_other_city_objects_that_hold_nothing_are_counted(self, tmp_path: Path) -> None:
         document = cityjson({"a": BOX})
-        document["CityObjects"] |= {"r1": {"type": "Road"}, "r2": {"type": "Road"}, "t": {"type": "PlantCover"}}
-        assert read(tmp_path / "a.json", document).notes == {"ignored PlantCover": 1, "ignored Road": 2}
+        document["CityObjects"] |= {"r1": {"type": "Road"}, "r2": {"type": "Road"}, "g": {"type": "CityObjectGroup"}}
+        notes = read(tmp_path / "a.json", document).notes
+        assert notes == {"ignored CityObjectGroup": 1, "Road without geometry left out": 2}
 
     def test_a_licence_in_the_metadata_is_kept(self, tmp_path: Path) -> None:
         document = cityjson({"a": BOX})
@@ -187,13 +188,14 @@ class TestRepairs:
         assert city.notes["points without finite coordinates left out"] == 1
         assert cubic_metres(city.buildings[1]) == pytest.approx(480)
 
-    def test_buildings_with_a_footprint_only_are_left_out_and_counted(self, tmp_path: Path) -> None:
+    def test_a_building_with_a_footprint_only_is_raised_and_one_with_nothing_is_counted(self, tmp_path: Path) -> None:
         document = cityjson({"a": BOX})
         flat = cityjson_geometry(BOX[:1], document["vertices"], "0", "MultiSurface")
         document["CityObjects"] |= {"f": {"type": "Building", "geometry": [flat]}, "g": {"type": "Building"}}
         city = read(tmp_path / "a.json", document)
-        assert [b.id for b in city.buildings] == ["a"]
-        assert city.notes == {"buildings with LoD0 only left out": 1, "buildings without geometry left out": 1}
+        assert [(b.id, b.lod) for b in city.buildings] == [("a", 2), ("f", 0)]
+        assert city.buildings[1].footprint.area == pytest.approx(48)
+        assert city.notes["buildings without geometry left out"] == 1
 
     @pytest.mark.parametrize(("crs", "note"), [(None, "no"), ("Atlantis grid", "unknown")])
     def test_without_a_known_crs_coordinates_are_metres(self, tmp_path: Path, crs: str | None, note: str) -> None:
@@ -282,10 +284,10 @@ def _ground_area(item: dict[str, Any], document: dict[str, Any]) -> float:
     return total
 
 
-def test_a_document_without_buildings_says_what_it_holds(tmp_path: Path) -> None:
+def test_a_document_of_which_nothing_can_be_built_is_refused(tmp_path: Path) -> None:
     document = cityjson({})
     document["CityObjects"] = {"r": {"type": "Road"}}
-    with pytest.raises(CityError, match=r"no building in it; expected buildings; found Road \(1\)"):
+    with pytest.raises(CityError, match=r"nothing in it can be built"):
         read(tmp_path / "a.json", document)
 
 

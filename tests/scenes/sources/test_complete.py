@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from time import process_time
 
 import numpy as np
 import pytest
 import shapely
+from shapely.geometry import LineString
 from towns import bare_city, blocks, box_building, fingerprint, four_houses, one_row
 
-from mage.scenes.city import City, LandPatch, WaterBody
+from mage.scenes.city import City, LandPatch, RoadEdge, RoadGraph, Trees, Volume, WaterBody
 from mage.scenes.errors import CityError
-from mage.scenes.sources.complete import complete
+from mage.scenes.sources.complete import MAPPED, complete
+from mage.scenes.sources.draping import drape
 from mage.scenes.sources.ground import trusted_heights
 from mage.scenes.sources.network import component_labels
-from mage.scenes.sources.relief import normal_levels
+from mage.scenes.sources.pieces import MOST_CORNERS, pieces
+from mage.scenes.sources.relief import MOST_VERTICES, lattice, normal_levels, sink_streets
 from mage.scenes.sources.rivers import CLEARANCE
 from mage.scenes.style import load_style
-from mage.scenes.terrain import depth_at
+from mage.scenes.terrain import Terrain, depth_at
 
 TOWNS = pytest.mark.parametrize("town", [four_houses, one_row, blocks])
 STYLE = load_style("european")
@@ -31,7 +35,7 @@ def whole(town: Callable[[], City], seed: int = 1) -> City:
 @TOWNS
 def test_all_that_a_source_lacks_is_made_up_and_named(town: Callable[[], City]) -> None:
     city = whole(town)
-    assert city.inferred == ("terrain", "water", "roads", "land", "trees")
+    assert city.inferred[:5] == ("terrain", "water", "roads", "land", "trees")
     assert city.ground.inferred
     assert all(e.inferred for e in city.roads.edges)
     assert all(w.inferred for w in city.water)
@@ -124,15 +128,142 @@ def test_bounds_grow_by_sixty_metres_and_the_terrain_lies_under_them() -> None:
     assert north > city.bounds[3]
 
 
-def test_what_the_source_holds_stays() -> None:
+def test_what_the_source_holds_stays_and_the_rest_goes_beneath_and_beside_it() -> None:
     pond = WaterBody(shapely.box(-40, 5, -20, 25), 3.5, "lake")
     meadow = LandPatch(shapely.box(-50, -50, 0, 0), "grass")
-    given_parts = replace(blocks(), water=(pond,), land=(meadow,))
+    trees = Trees(np.array([(-45.0, -45.0)]), np.array([9.0]), np.array([3.0]), np.zeros(1, np.uint8))
+    given_parts = replace(blocks(), water=(pond,), land=(meadow,), trees=trees)
     city = complete(given_parts, STYLE, np.random.default_rng(0))
     assert city.water == (pond,)
-    assert city.land == (meadow,)
-    assert city.inferred == ("terrain", "roads", "trees")
+    own = [patch for patch in city.land if not patch.inferred]
+    assert own == [meadow]
+    assert all(patch.inferred for patch in city.land[: city.land.index(meadow)])
+    assert shapely.union_all([patch.outline for patch in city.land]).contains(shapely.box(*city.bounds))
+    assert {"terrain", "roads", "more land", "more trees"} <= set(city.inferred)
+    assert not {"water", "land", "trees"} & set(city.inferred)
     assert city.ground.sample(np.array([-30.0, 15.0])) < 3.0
+    assert np.array_equal(city.trees.xy[0], trees.xy[0])
+    assert (np.linalg.norm(city.trees.xy[1:] - trees.xy[0], axis=1) > MAPPED).all()
+
+
+def test_land_that_covers_all_of_the_view_gets_nothing_beneath_it() -> None:
+    country = LandPatch(shapely.box(-900, -900, 900, 900), "grass")
+    city = complete(replace(blocks(), land=(country,)), STYLE, np.random.default_rng(0))
+    assert [patch for patch in city.land if patch.outline.area > 90_000] == [country]
+    assert "more land" not in city.inferred
+
+
+def street(x: float) -> RoadEdge:
+    return RoadEdge(0, 1, LineString([(x, -70), (x, 200)]), 7.0)
+
+
+def test_no_river_is_dug_through_a_town_whose_streets_are_known() -> None:
+    roads = RoadGraph(np.array([(59.0, -70.0), (59, 200)]), (street(59.0),))
+    city = complete(replace(blocks(), roads=roads), STYLE, np.random.default_rng(1))
+    assert not city.water
+    assert city.roads == roads
+    assert "water" not in city.inferred
+    assert city.bounds == blocks().bounds
+
+
+def plain(bounds: tuple[float, float, float, float], step: float = 1.0) -> Terrain:
+    """Ground as somebody surveyed it: a slope with ripples."""
+    flat = lattice(bounds, step)
+    x, y = flat.axes()
+    return replace(flat, heights=3 + 0.02 * x[None, :] + 0.01 * y[:, None] + 0.2 * np.sin(x / 7)[None, :])
+
+
+def test_a_surveyed_terrain_stays_as_it_is_but_for_beds_under_water() -> None:
+    pond = WaterBody(shapely.box(-45, 60, -15, 90), 1.5, "lake")
+    bare = replace(blocks(), terrain=plain((-150, -150, 350, 350)), water=(pond,))
+    city = complete(bare, STYLE, np.random.default_rng(1))
+    assert "terrain" not in city.inferred
+    assert bare.terrain is not None
+    change = city.ground.heights - bare.terrain.heights
+    x, y = city.ground.points().T
+    away = shapely.distance(shapely.points(x, y), pond.outline).reshape(change.shape)
+    assert (change[away > 1.5] == 0).all()
+    assert (change[away == 0] <= 0).all()
+    levels = normal_levels(city.ground, city.water)
+    inside = shapely.get_coordinates(pond.outline.buffer(-1.5).boundary)
+    assert (depth_at(city.ground, levels, inside) > 0).all()
+    assert not (levels[away > 2.5] > 0).any()
+
+
+def test_water_beside_a_house_changes_no_surveyed_ground_under_it() -> None:
+    canal = WaterBody(shapely.box(-100, 24.8, 300, 31), 2.0, "canal")
+    bare = replace(blocks(), terrain=plain((-150, -150, 350, 350), 0.5), water=(canal,))
+    city = complete(bare, STYLE, np.random.default_rng(1))
+    assert bare.terrain is not None
+    for building in city.buildings:
+        west, south, east, north = building.footprint.bounds
+        x, y = np.meshgrid(np.linspace(west, east, 17), np.linspace(south, north, 17))
+        points = np.stack([x, y], axis=-1)
+        assert np.abs(city.ground.sample(points) - bare.terrain.sample(points)).max() < 1e-9
+    assert depth_at(city.ground, normal_levels(city.ground, city.water), np.array([200.0, 28.0])) > 0.2
+
+
+def afloat(city: City) -> City:
+    """The town as OpenStreetMap has it: no heights of the ground."""
+    lowered = [box_building(b.id, *b.footprint.bounds[:2], 8, 11, 0.0, 9.0) for b in city.buildings]
+    return replace(city, buildings=tuple(replace(b, inferred=("ground",)) for b in lowered))
+
+
+@pytest.mark.parametrize("surveyed", [True, False])
+def test_houses_without_a_ground_are_put_on_it(surveyed: bool) -> None:
+    bare = afloat(blocks())
+    if surveyed:
+        bare = replace(bare, terrain=plain((-150, -150, 350, 350)))
+    city = complete(bare, STYLE, np.random.default_rng(1))
+    for building in city.buildings:
+        around = city.ground.sample(shapely.get_coordinates(shapely.segmentize(building.footprint, 0.5)))
+        assert building.mesh.vertices[:, 2].min() < around.min()
+        assert around.min() - 1e-6 <= building.ground <= around.max()
+        assert building.ground + building.height > around.max() + 2
+        assert building.inferred == ("draped ground",)
+
+
+def test_houses_that_were_draped_before_they_had_a_height_still_stand_on_the_ground() -> None:
+    bare = replace(afloat(four_houses()), terrain=plain((-150, -150, 200, 200)))
+    silent = [replace(b, volumes=(Volume(b.footprint),), inferred=("ground", "height")) for b in bare.buildings]
+    early = drape(replace(bare, buildings=tuple(silent)), bare.ground)
+    for city in (complete(c, STYLE, np.random.default_rng(1)) for c in (early, replace(bare, buildings=tuple(silent)))):
+        for building in city.buildings:
+            around = city.ground.sample(shapely.get_coordinates(building.footprint))
+            assert around.min() - 1 < building.mesh.vertices[:, 2].min() < around.min()
+            assert building.mesh.vertices[:, 2].max() == pytest.approx(building.ground + building.height)
+            assert building.inferred == ("draped ground", "height")
+
+
+def test_large_outlines_are_cut_into_small_ones_that_cover_the_same() -> None:
+    rng = np.random.default_rng(0)
+    angle, radius = np.linspace(0, 2 * np.pi, 900), 100 + rng.uniform(-20, 20, 900)
+    coast = shapely.Polygon(
+        np.column_stack([np.cos(angle), np.sin(angle)]) * radius[:, None], [shapely.box(-9, -9, 9, 9).exterior.coords]
+    )
+    parts = list(pieces(shapely.MultiPolygon([coast, shapely.box(300, 0, 310, 10)])))
+    assert max(shapely.get_num_coordinates(parts)) <= MOST_CORNERS
+    assert sum(p.area for p in parts) == pytest.approx(coast.area + 100)
+    assert (
+        shapely.union_all(parts).symmetric_difference(shapely.union_all([coast, shapely.box(300, 0, 310, 10)])).area
+        < 1e-6
+    )
+
+
+def test_tunnels_and_bridges_are_not_sunk_into_the_ground() -> None:
+    edges = tuple(replace(street(59.0), **{kind: True}) for kind in ("bridge", "tunnel"))
+    roads = RoadGraph(np.array([(59.0, -70.0), (59, 200)]), edges)
+    flat = lattice((0, -80, 100, 210), 1.0)
+    assert (sink_streets(flat, roads, 0.2).heights == 0).all()
+
+
+def test_a_town_of_thousands_of_houses_is_completed_within_seconds_of_its_terrain_bound() -> None:
+    city = blocks(14, 14)  # 2352 houses, a kilometre wide
+    roads = RoadGraph(np.array([(59.0, -70.0), (59, 200)]), (street(59.0),))
+    started = process_time()
+    whole_city = complete(replace(city, roads=roads), STYLE, np.random.default_rng(0))
+    assert process_time() - started < 30
+    assert whole_city.ground.heights.size <= MOST_VERTICES
 
 
 def test_a_cellar_far_below_its_neighbours_does_not_pull_the_ground_down() -> None:

@@ -30,14 +30,14 @@ def test_the_facts_of_two_houses_are_exact(city: City) -> None:
     assert (facts["name"], facts["format"], facts["crs"]) == ("old-town-1", "CityJSON 2.0", "EPSG:28992")
     assert facts["extent_m"] == [X, Y, X + 52, Y + 28]
     assert facts["counts"]["buildings"] == 2
-    assert facts["counts"]["faces"] == 12 + 16
-    assert facts["counts"]["roof_faces"] == 2 + 4
-    assert facts["counts"]["ground_faces"] == 2 + 2
-    assert facts["counts"]["wall_faces"] == 8 + 10
+    assert facts["surfaces"] == {"ground": 2 + 2, "wall": 8 + 10, "roof": 2 + 4}
     assert (facts["lods"], facts["roofs"]) == ({"2": 2}, {"flat": 1, "pitched": 1})
     assert facts["height_m"] == {"min": 5, "median": 6, "max": 7}
     assert facts["footprint_m2"] == 48 + 96
-    assert facts["attributes"] == {"storeys": 0, "year": 2, "occupancy": 0}
+    assert facts["attributes"] == {"height": 2, "storeys": 0, "year": 2, "occupancy": 0, "colour": 0}
+    assert facts["inferred"] == {"occupancy": 2}
+    assert facts["crs_name"] == "Amersfoort / RD New"
+    assert facts["middle_deg"] == pytest.approx([4.4, 51.9], abs=0.5)
     assert facts["sources"][0]["name"] == "Old Town_1.city.json"
 
 
@@ -47,7 +47,8 @@ def test_roads_and_trees_of_a_completed_city_are_counted(city: City) -> None:
     trees = Trees(np.zeros((3, 2)), np.ones(3), np.ones(3), np.zeros(3, np.uint8))
     facts = describe_city(city.with_parts(roads=roads, trees=trees, inferred=("roads", "trees")))
     assert (facts["counts"]["road_edges"], facts["counts"]["road_km"], facts["counts"]["trees"]) == (1, 0.5, 3)
-    assert facts["inferred"] == ["roads", "trees"]
+    assert facts["roads_km"] == {"residential": 0.5}
+    assert facts["inferred"] == {"roads": "all", "trees": "all", "occupancy": 2}
 
 
 def test_the_facts_go_into_json_as_they_are(city: City) -> None:

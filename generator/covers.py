@@ -1,0 +1,107 @@
+"""What covers the ground at each pixel's centre, from vector outlines and noise anchored to the ground."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from rasterio.features import rasterize
+from rasterio.transform import Affine
+
+from mage.generator.noise import fractal
+from mage.generator.place import Place
+from mage.scenes.city import COVERS, RoadEdge
+from mage.scenes.dataset.schema import LandClass
+from mage.scenes.grid import Grid
+from mage.scenes.ways import WITH_PAVEMENT, on_bridge
+
+POOL_RIM = 0.6  # metres of paving around a swimming pool
+
+
+class Cover(IntEnum):
+    """What the ground is covered with: the values up to ``POOL`` are those of :data:`mage.scenes.city.COVERS`."""
+
+    GRASS = 0
+    BARE = 1
+    PAVED = 2
+    AGRICULTURE = 3
+    FOREST = 4
+    SCRUB = 5
+    SAND = 6
+    ASPHALT = 7
+    PARKING = 8
+    BALLAST = 9
+    PITCH = 10
+    POOL = 11
+    ROAD = 12
+
+
+FROM_NAME = {name: Cover[name.upper()] for name in COVERS}
+
+CLASS_OF_COVER = np.zeros(len(Cover), np.uint8)
+CLASS_OF_COVER[[Cover.GRASS, Cover.FOREST, Cover.SCRUB]] = LandClass.GRASS
+CLASS_OF_COVER[[Cover.BARE, Cover.SAND]] = LandClass.BARE
+CLASS_OF_COVER[[Cover.PAVED, Cover.PARKING]] = LandClass.PAVED
+CLASS_OF_COVER[Cover.AGRICULTURE] = LandClass.AGRICULTURE
+CLASS_OF_COVER[Cover.BALLAST] = LandClass.RAIL
+CLASS_OF_COVER[Cover.PITCH] = LandClass.PITCH
+CLASS_OF_COVER[Cover.POOL] = LandClass.POOL
+CLASS_OF_COVER[[Cover.ROAD, Cover.ASPHALT]] = LandClass.ROAD
+
+
+def burn(shapes: list[shapely.Geometry], values: list[int], grid: Grid, dtype: str) -> NDArray[Any]:
+    """Values of the shapes that hold each pixel's centre, 0 for none; later ones lie on top (GDAL's pixel-centre
+    rule).
+    """
+    pairs = [(s, v) for s, v in zip(shapes, values, strict=True) if not s.is_empty]
+    if not pairs:
+        return np.zeros(grid.shape, dtype)
+    return np.asarray(rasterize(pairs, out_shape=grid.shape, fill=0, transform=Affine(*grid.transform), dtype=dtype))
+
+
+def road_ids(place: Place, grid: Grid) -> NDArray[np.int32]:
+    """Index of the road edge at each pixel's centre plus 1, 0 for none; bridges lie on top, and where streets meet on
+    one level, the wider one. Tunnels are not seen.
+    """
+    near = place.road_index.query(shapely.box(*grid.bounds))
+    edges = place.city.roads.edges
+    order = sorted((int(i) for i in near), key=lambda i: (_level(edges[i]), edges[i].width, i))
+    return burn([place.carriageways[i] for i in order], [i + 1 for i in order], grid, "int32").astype(np.int32)
+
+
+def _level(edge: RoadEdge) -> int:
+    return max(edge.layer, 1) if on_bridge(edge) else 0
+
+
+def cover_of(place: Place, grid: Grid, roads: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """The :class:`Cover` of the ground at each pixel's centre, uint8 (rows, columns).
+
+    Patches of land lie in their order, but for pools, which have a paved rim and lie on top of all; streets with
+    their pavements and then tracks lie over other ground, carriageways over tracks, railway bridges over both.
+    """
+    view = shapely.box(*grid.bounds)
+    patches = [place.city.land[i] for i in sorted(place.land_index.query(view))]
+    solid = [p for p in patches if p.cover != "pool"]
+    cover = burn([p.outline for p in solid], [int(FROM_NAME[p.cover]) for p in solid], grid, "uint8").astype(np.uint8)
+    worn = fractal(grid, (31.0, 9.0, 3.0), seed=11)
+    cover[(cover == Cover.GRASS) & (worn > place.style.look.bare_above)] = Cover.BARE
+    pavement = place.style.pavement
+    near = [place.city.roads.edges[i] for i in sorted(place.road_index.query(view.buffer(10)))]
+    beside = [e.line.buffer(e.width / 2 + pavement, quad_segs=4) for e in near if e.kind in WITH_PAVEMENT]
+    _cover_with(cover, beside if pavement > 0 else [], Cover.PAVED, grid)
+    _cover_with(cover, [place.trackbeds[i] for i in place.rail_index.query(view)], Cover.BALLAST, grid)
+    pools = [p.outline for p in patches if p.cover == "pool"]
+    _cover_with(cover, [p.buffer(POOL_RIM, quad_segs=3) for p in pools], Cover.PAVED, grid)
+    _cover_with(cover, pools, Cover.POOL, grid)
+    cover[roads > 0] = Cover.ROAD
+    above = [place.trackbeds[i] for i in place.rail_index.query(view) if place.city.railways[i].bridge]
+    _cover_with(cover, above, Cover.BALLAST, grid)
+    return cover
+
+
+def _cover_with(cover: NDArray[np.uint8], shapes: list[shapely.Geometry], kind: Cover, grid: Grid) -> None:
+    if shapes:
+        cover[burn(shapes, [1] * len(shapes), grid, "uint8") > 0] = kind

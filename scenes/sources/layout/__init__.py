@@ -1,0 +1,1 @@
+"""Layouts of procedural cities: streets, blocks between them, parcels, and what is built on each."""
