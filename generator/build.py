@@ -11,10 +11,10 @@ from mage.scenes.city import City
 from mage.scenes.recipe import CityPart, Recipe
 from mage.scenes.sources import read_city
 from mage.scenes.sources.complete import complete
-from mage.scenes.sources.draping import drape
-from mage.scenes.sources.elevation import read_terrain
-from mage.scenes.sources.lifting import lift_roofs
-from mage.scenes.sources.procedural import build_city
+from mage.scenes.sources.ground.draping import drape
+from mage.scenes.sources.ground.elevation import read_terrain
+from mage.scenes.sources.ground.lifting import lift_roofs
+from mage.scenes.sources.procedural.build import build_city
 from mage.scenes.style import load_style
 
 CITY_STREAM, PAINT_STREAM = 2**32, 2**32 + 1  # apart from the samples' streams, which are their indices

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mage.generator.colour import reflectance
 from mage.scenes.city import Building, Colour
 from mage.scenes.mesh import Mesh, Surface, concatenate
-from mage.scenes.sources.clutter import Thing, roof_clutter
+from mage.scenes.sources.living.clutter import Thing, roof_clutter
 from mage.scenes.style import Style, Swatch
 
 Floats = NDArray[np.float64]

@@ -16,7 +16,7 @@ from mage.generator.props import Placements, place_trees
 from mage.generator.works import Works, build_works
 from mage.scenes.city import Building, City, RoadEdge
 from mage.scenes.mesh import Mesh, concatenate
-from mage.scenes.sources.relief import normal_levels
+from mage.scenes.sources.ground.relief import normal_levels
 from mage.scenes.style import Style
 from mage.scenes.ways import on_view, trackbed
 

@@ -13,7 +13,7 @@ from mage.scenes.bays import bays_of
 from mage.scenes.boats import moored
 from mage.scenes.city import City, RoadEdge
 from mage.scenes.impact import BUS, CAR, SIZES, TRUCK, VAN, Vehicles, plans_of
-from mage.scenes.sources.planting import settled
+from mage.scenes.sources.living.planting import settled
 from mage.scenes.style import Style
 from mage.scenes.ways import MAJOR, UNPAVED, WITH_PARKING, drivable, lanes_of, on_bridge, trackbed
 

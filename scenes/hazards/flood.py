@@ -23,7 +23,7 @@ from mage.scenes.hazards.vulnerability import flood_loss
 from mage.scenes.impact import Impact
 from mage.scenes.mesh import Surface
 from mage.scenes.recipe import FloodPart
-from mage.scenes.sources.relief import normal_levels
+from mage.scenes.sources.ground.relief import normal_levels
 from mage.scenes.terrain import Terrain, depth_at, extended_levels
 
 Floats = NDArray[np.float64]

@@ -13,17 +13,17 @@ from shapely.geometry import Polygon
 
 from mage.scenes.city import City, Trees, WaterBody
 from mage.scenes.errors import CityError
-from mage.scenes.sources.draping import drape, undraped
-from mage.scenes.sources.furnish import furnish
-from mage.scenes.sources.ground import STEP, feet, grounded, seated, smooth_ground, trusted_heights
-from mage.scenes.sources.heights import draw_heights
-from mage.scenes.sources.land import infer_land
-from mage.scenes.sources.levels import level_water
-from mage.scenes.sources.pieces import in_pieces
-from mage.scenes.sources.planting import plant_trees
-from mage.scenes.sources.relief import bed, carve, finest_step, lattice, shore_distance, sink_streets, undulation
-from mage.scenes.sources.rivers import side_river
-from mage.scenes.sources.streets import infer_streets
+from mage.scenes.sources.buildings.heights import draw_heights
+from mage.scenes.sources.ground.draping import drape, undraped
+from mage.scenes.sources.ground.inferred import STEP, feet, grounded, seated, smooth_ground, trusted_heights
+from mage.scenes.sources.ground.levels import level_water
+from mage.scenes.sources.ground.relief import bed, carve, finest_step, lattice, shore_distance, sink_streets, undulation
+from mage.scenes.sources.living.furnish import furnish
+from mage.scenes.sources.living.land import infer_land
+from mage.scenes.sources.living.pieces import in_pieces
+from mage.scenes.sources.living.planting import plant_trees
+from mage.scenes.sources.living.streets import infer_streets
+from mage.scenes.sources.procedural.rivers import side_river
 from mage.scenes.style import Style
 from mage.scenes.terrain import Terrain
 
@@ -44,7 +44,7 @@ def complete(city: City, style: Style, rng: np.random.Generator) -> City:
     What the source holds stays, part by part: its streets, its water, its land, beneath which the style's ground goes
     where it leaves some bare, its trees, beside which others are planted where it has none. Buildings without heights
     are given some, and those without a ground are put on the terrain, as is water without a level (see
-    :func:`mage.scenes.sources.draping.drape`).
+    :func:`mage.scenes.sources.ground.draping.drape`).
 
     A terrain of the source's keeps its heights but for beds under water. One that is made up runs through the feet of
     the buildings, is carved beside water, sunk under streets, and never lies below a building's own ground. A river

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from mage.scenes.errors import CityError
 from mage.scenes.sources.archives import HEAD, opened
-from mage.scenes.sources.citygml import read_citygml
-from mage.scenes.sources.cityjson import read_cityjson
+from mage.scenes.sources.citygml.read import read_citygml
+from mage.scenes.sources.cityjson.read import read_cityjson
 from mage.scenes.sources.raw import Floats, RawCity
 
 EXPECTED = "CityJSON 1.0 to 2.0, CityGML 1.0 to 3.0 or OpenStreetMap"

@@ -17,15 +17,15 @@ from mage.scenes.driving import drives_left
 from mage.scenes.errors import CityError
 from mage.scenes.sources.archives import HEAD
 from mage.scenes.sources.area import Area, Box, Keeper
-from mage.scenes.sources.buildings import build
+from mage.scenes.sources.buildings.build import build
+from mage.scenes.sources.buildings.surfaces import FARTHEST
 from mage.scenes.sources.crs import Frame, choose_frame
-from mage.scenes.sources.elevation import terrain_of_relief
+from mage.scenes.sources.features.things import Parts, city_parts
+from mage.scenes.sources.ground.elevation import terrain_of_relief
 from mage.scenes.sources.naming import city_name
 from mage.scenes.sources.osm import is_osm, read_osm
 from mage.scenes.sources.parse import EXPECTED, parse_city
 from mage.scenes.sources.raw import Floats, RawCity, printable
-from mage.scenes.sources.surfaces import FARTHEST
-from mage.scenes.sources.things import Parts, city_parts
 
 GROUND_KINDS = ("Road", "Railway", "TransportSquare", "LandUse", "PlantCover")
 SPOT_CELL, LEVEL, TERRAIN_MARGIN = 8.0, 0.05, 80.0  # metres

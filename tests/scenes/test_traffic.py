@@ -14,7 +14,7 @@ from mage.scenes.city import Barrier, Building, City, LandPatch, Railway, RoadEd
 from mage.scenes.details import Details
 from mage.scenes.impact import BARGE, BOAT, BUS, TRUCK, Vehicles, plans_of
 from mage.scenes.mesh import empty_mesh
-from mage.scenes.sources.procedural import build_city
+from mage.scenes.sources.procedural.build import build_city
 from mage.scenes.style import load_style
 from mage.scenes.traffic import park_vehicles
 from mage.scenes.ways import trackbed

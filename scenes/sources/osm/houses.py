@@ -12,7 +12,7 @@ from shapely import STRtree
 from shapely.geometry import MultiPolygon, Polygon
 
 from mage.scenes.city import Building, Volume
-from mage.scenes.sources.heights import raised, settled
+from mage.scenes.sources.buildings.heights import raised, settled
 from mage.scenes.sources.osm import tags as values
 from mage.scenes.sources.osm.elements import Element, Elements, Group, Tags
 from mage.scenes.sources.osm.volumes import ROOF_ONLY, canopy, inherited, roof_shape, volume_of

@@ -41,8 +41,8 @@ def read_osm(path: Path, *, bounds: Box | None = None) -> City:
     """The city that a file of OpenStreetMap's holds, in metres of the UTM zone of its middle.
 
     Buildings carry their ``volumes`` as tagged and a first mesh, whose missing heights and roofs are plain (see
-    :func:`mage.scenes.sources.heights.draw_heights`). There is no terrain, all heights count from the ground, and
-    the level of water is 0.
+    :func:`mage.scenes.sources.buildings.heights.draw_heights`). There is no terrain, all heights count from the ground,
+    and the level of water is 0.
 
     Args:
         path: ``.osm``, ``.osm.gz``, ``.osm.bz2``, ``.osm.pbf``, Overpass JSON or GeoJSON, whatever its name.

@@ -10,8 +10,8 @@ import shapely
 from shapely.geometry import Polygon
 
 from mage.scenes.city import Volume
-from mage.scenes.sources.colours import colour_of, material_colour
-from mage.scenes.sources.heights import span
+from mage.scenes.sources.buildings.colours import colour_of, material_colour
+from mage.scenes.sources.buildings.heights import span
 from mage.scenes.sources.osm import tags as values
 from mage.scenes.sources.osm.elements import Tags
 

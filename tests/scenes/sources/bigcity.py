@@ -121,7 +121,7 @@ def _peak() -> int:
 
 def main(path: Path) -> None:
     """Reads the file in a process of its own."""
-    from mage.scenes.sources.citygml import read_citygml
+    from mage.scenes.sources.citygml.read import read_citygml
 
     before, started = _peak(), time.process_time()
     with path.open("rb") as stream:

@@ -9,7 +9,7 @@ from typing import Any
 
 from cityfiles import X, Y
 
-from mage.scenes.sources.cityjson import Within, read_cityjson
+from mage.scenes.sources.cityjson.read import Within, read_cityjson
 from mage.scenes.sources.raw import RawCity, RawFeature
 
 Place = tuple[float, float, float]

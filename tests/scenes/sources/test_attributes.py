@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mage.scenes.sources.attributes import height_of, roof_kind_of, roof_shape_of
+from mage.scenes.sources.buildings.attributes import height_of, roof_kind_of, roof_shape_of
 
 
 class TestHeight:

@@ -10,11 +10,11 @@ from cityfiles import Face, box, gabled
 
 from mage.scenes.city import Building
 from mage.scenes.mesh import Surface
-from mage.scenes.sources.buildings import build
-from mage.scenes.sources.closing import is_closed
+from mage.scenes.sources.buildings.build import build
+from mage.scenes.sources.buildings.closing import is_closed
+from mage.scenes.sources.buildings.surfaces import volume
 from mage.scenes.sources.crs import Frame
 from mage.scenes.sources.raw import SEMANTICS, Polygons, RawBuilding, RawObject
-from mage.scenes.sources.surfaces import volume
 
 FRAME = Frame(None, np.asarray)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry import LineString, MultiPolygon, Point, Polygon
 
-from mage.scenes.sources.centrelines import Axis, centrelines
+from mage.scenes.sources.features.centrelines import Axis, centrelines
 
 
 def street(*points: tuple[float, float], width: float = 6.0) -> shapely.Geometry:

@@ -9,7 +9,7 @@ import pytest
 from cityfiles import X, Y, box, city_model, implicit, multi, polygon, relative, ring
 
 from mage.scenes.mesh import Surface
-from mage.scenes.sources.citygml import read_citygml
+from mage.scenes.sources.citygml.read import read_citygml
 from mage.scenes.sources.raw import RawCity, RawFeature
 
 SQUARE = [[(X, Y, 0), (X + 4, Y, 0), (X + 4, Y + 4, 0), (X, Y + 4, 0)]]

@@ -28,8 +28,9 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from mage.scenes.errors import CityError
-from mage.scenes.sources import citygml_nodes, gml, links
-from mage.scenes.sources.citygml import read_citygml
+from mage.scenes.sources.citygml import gml, links
+from mage.scenes.sources.citygml import nodes as citygml_nodes
+from mage.scenes.sources.citygml.read import read_citygml
 from mage.scenes.sources.raw import Polygons, RawCity
 
 BOX = box(X, Y, 10, 8, 0, 6)

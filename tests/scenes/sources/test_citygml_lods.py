@@ -24,9 +24,9 @@ from cityfiles import (
 )
 
 from mage.scenes.mesh import Surface
-from mage.scenes.sources.citygml import read_citygml
+from mage.scenes.sources.buildings.surfaces import shell_mesh, volume
+from mage.scenes.sources.citygml.read import read_citygml
 from mage.scenes.sources.raw import Polygons, RawBuilding, RawCity
-from mage.scenes.sources.surfaces import shell_mesh, volume
 
 BOX = box(X, Y, 10, 8, 0, 6)
 VERSIONS = ["1.0", "2.0", "3.0"]

@@ -14,7 +14,7 @@ import shapely
 from lxml import etree
 
 from mage.scenes.mesh import Surface
-from mage.scenes.sources.citygml import read_citygml
+from mage.scenes.sources.citygml.read import read_citygml
 from mage.scenes.sources.raw import Polygons, RawBuilding, RawCity
 
 HOUSES = [

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from cityfiles import X, Y, bounded, box, city_model, citygml, implicit, linked_solid, relative
 
-from mage.scenes.sources.citygml import read_citygml
+from mage.scenes.sources.citygml.read import read_citygml
 from mage.scenes.sources.raw import RawCity
 
 NEAR, FAR = box(X, Y, 8, 6, 0, 5), box(X + 1000, Y, 8, 6, 0, 5)

@@ -15,7 +15,7 @@ from mage.scenes.city import Building, City
 from mage.scenes.errors import CityError
 from mage.scenes.mesh import Surface
 from mage.scenes.sources import read_city
-from mage.scenes.sources.surfaces import volume
+from mage.scenes.sources.buildings.surfaces import volume
 
 BOX = box(X + 10, Y + 20, 8, 6, -1.25, 5)
 GABLED = gabled(X + 40, Y + 20, 12, 8, 0.5, 3, 7)

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mage.scenes.errors import CityError
+from mage.scenes.sources.features.things import Parts, city_parts
 from mage.scenes.sources.raw import RawCity
-from mage.scenes.sources.things import Parts, city_parts
 
 
 def whole() -> dict[str, Any]:

@@ -12,8 +12,8 @@ from cityobjects import Draft, read_text, rectangle
 
 from mage.scenes.errors import CityError
 from mage.scenes.mesh import Surface
-from mage.scenes.sources import cityjson_geometry
-from mage.scenes.sources.cityjson import read_cityjson
+from mage.scenes.sources.cityjson import geometry as cityjson_geometry
+from mage.scenes.sources.cityjson.read import read_cityjson
 from mage.scenes.sources.raw import Floats
 
 FEATURES = (

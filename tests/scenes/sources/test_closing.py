@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mage.scenes.mesh import Mesh, Surface, concatenate, empty_mesh, planar_uv
-from mage.scenes.sources.closing import is_closed
+from mage.scenes.sources.buildings.closing import is_closed
+from mage.scenes.sources.buildings.surfaces import shell_mesh, volume
 from mage.scenes.sources.raw import SEMANTICS, Polygons
-from mage.scenes.sources.surfaces import shell_mesh, volume
 
 CUBE = box(0, 0, 4, 4, 0, 4)
 HOUSE = gabled(0, 0, 12, 8, 0, 3, 7)

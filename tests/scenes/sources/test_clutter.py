@@ -12,8 +12,8 @@ from towns import box_building, is_closed, volume_of
 from mage.scenes.city import Building
 from mage.scenes.details import Details
 from mage.scenes.mesh import Mesh, Surface, empty_mesh
-from mage.scenes.sources.clutter import Thing, roof_clutter
-from mage.scenes.sources.roofs import house_mesh, house_outline, pitched_wing
+from mage.scenes.sources.living.clutter import Thing, roof_clutter
+from mage.scenes.sources.procedural.houses import house_mesh, house_outline, pitched_wing
 from mage.scenes.style import Style, load_style
 
 STYLE = load_style("european").model_copy(update={"details": Details()})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mage.scenes.sources.colours import colour_of, material_colour
+from mage.scenes.sources.buildings.colours import colour_of, material_colour
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,12 @@ from towns import bare_city, blocks, box_building, fingerprint, four_houses, one
 from mage.scenes.city import City, LandPatch, RoadEdge, RoadGraph, Trees, Volume, WaterBody
 from mage.scenes.errors import CityError
 from mage.scenes.sources.complete import MAPPED, complete
-from mage.scenes.sources.draping import drape
-from mage.scenes.sources.ground import trusted_heights
-from mage.scenes.sources.network import component_labels
-from mage.scenes.sources.pieces import MOST_CORNERS, pieces
-from mage.scenes.sources.relief import MOST_VERTICES, lattice, normal_levels, sink_streets
-from mage.scenes.sources.rivers import CLEARANCE
+from mage.scenes.sources.ground.draping import drape
+from mage.scenes.sources.ground.inferred import trusted_heights
+from mage.scenes.sources.ground.relief import MOST_VERTICES, lattice, normal_levels, sink_streets
+from mage.scenes.sources.living.pieces import MOST_CORNERS, pieces
+from mage.scenes.sources.procedural.network import component_labels
+from mage.scenes.sources.procedural.rivers import CLEARANCE
 from mage.scenes.style import load_style
 from mage.scenes.terrain import Terrain, depth_at
 
@@ -287,7 +287,7 @@ def test_outliers_among_heights_are_replaced_by_their_neighbours_median() -> Non
 
 
 def test_a_city_of_nothing_or_as_wide_as_a_country_is_refused() -> None:
-    with pytest.raises(CityError, match="at least one building"):
+    with pytest.raises(CityError, match="buildings or roads"):
         complete(replace(four_houses(), buildings=()), STYLE, np.random.default_rng(0))
     with pytest.raises(CityError, match="too wide"):
         complete(replace(four_houses(), bounds=(0, 0, 50_000, 10)), STYLE, np.random.default_rng(0))

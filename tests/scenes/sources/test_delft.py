@@ -16,9 +16,9 @@ from mage.scenes.grid import Grid
 from mage.scenes.mesh import concatenate
 from mage.scenes.sources import read_city
 from mage.scenes.sources.complete import complete
-from mage.scenes.sources.draping import drape
-from mage.scenes.sources.elevation import read_terrain
-from mage.scenes.sources.lifting import lift_roofs, roof_heights
+from mage.scenes.sources.ground.draping import drape
+from mage.scenes.sources.ground.elevation import read_terrain
+from mage.scenes.sources.ground.lifting import lift_roofs, roof_heights
 from mage.scenes.style import load_style
 
 SCENE, DTM, DSM = "cityjson/delft_scene_lod1.city.json", "dem/delft_ahn3_dtm_0.5m.tif", "dem/delft_ahn3_dsm_0.5m.tif"

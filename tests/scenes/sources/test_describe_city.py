@@ -12,7 +12,7 @@ from shapely.geometry import LineString
 
 from mage.scenes.city import City, RoadEdge, RoadGraph, Trees
 from mage.scenes.sources import read_city
-from mage.scenes.sources.attributes import occupancy_of, storeys_of, year_of
+from mage.scenes.sources.buildings.attributes import occupancy_of, storeys_of, year_of
 from mage.scenes.sources.describe import describe_city
 
 

@@ -17,10 +17,10 @@ from towns import bare_city, box_building, is_closed, volume_of
 
 from mage.scenes.city import Building, City, WaterBody
 from mage.scenes.mesh import Mesh, Surface, concatenate
-from mage.scenes.sources.draping import DOOR, PLINTH, drape
-from mage.scenes.sources.levels import FALL, level_water
-from mage.scenes.sources.lifting import lift_roofs, roof_heights
-from mage.scenes.sources.relief import lattice, undulation
+from mage.scenes.sources.ground.draping import DOOR, PLINTH, drape
+from mage.scenes.sources.ground.levels import FALL, level_water
+from mage.scenes.sources.ground.lifting import lift_roofs, roof_heights
+from mage.scenes.sources.ground.relief import lattice, undulation
 from mage.scenes.terrain import Terrain
 
 

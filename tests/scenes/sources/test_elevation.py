@@ -23,9 +23,9 @@ from towns import box_building
 from mage.scenes.city import City
 from mage.scenes.errors import CityError
 from mage.scenes.mesh import Mesh, Surface, planar_uv
-from mage.scenes.sources.elevation import read_terrain, terrain_of_relief
-from mage.scenes.sources.relief import MOST_VERTICES
-from mage.scenes.sources.voids import filled
+from mage.scenes.sources.ground.elevation import read_terrain, terrain_of_relief
+from mage.scenes.sources.ground.relief import MOST_VERTICES
+from mage.scenes.sources.ground.voids import filled
 from mage.scenes.terrain import Terrain
 
 

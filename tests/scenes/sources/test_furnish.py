@@ -12,8 +12,8 @@ from towns import bare_city, box_building, fingerprint
 
 from mage.scenes.bays import bays_of
 from mage.scenes.city import Barrier, City, LandPatch, RoadEdge, RoadGraph, Source, Trees, WaterBody
-from mage.scenes.sources.furnish import furnish
-from mage.scenes.sources.procedural import build_city
+from mage.scenes.sources.living.furnish import furnish
+from mage.scenes.sources.procedural.build import build_city
 from mage.scenes.style import Style, load_style
 from mage.scenes.terrain import Terrain
 from mage.scenes.ways import WITH_PAVEMENT

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mage.scenes.city import Building, City, Volume
-from mage.scenes.sources import heights
-from mage.scenes.sources.heights import draw_heights, raised, settled, span
+from mage.scenes.sources.buildings import heights as heights
+from mage.scenes.sources.buildings.heights import draw_heights, raised, settled, span
 from mage.scenes.style import load_style
 
 SUBURB, TOWN = load_style("suburb"), load_style("european")

@@ -7,8 +7,15 @@ import pytest
 import shapely
 from shapely.geometry import LineString
 
-from mage.scenes.sources.layout.lanes import blocks, grid_streets, noded, region, village_streets, winding_streets
-from mage.scenes.sources.network import component_labels
+from mage.scenes.sources.procedural.layout.lanes import (
+    blocks,
+    grid_streets,
+    noded,
+    region,
+    village_streets,
+    winding_streets,
+)
+from mage.scenes.sources.procedural.network import component_labels
 from mage.scenes.style import load_style
 
 GROUND = shapely.box(-200, -200, 200, 200)

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry import Polygon
 
-from mage.scenes.sources.layout.built import disjoint
-from mage.scenes.sources.layout.parcels import ACCESS, frontage, parcels, room, strip
-from mage.scenes.sources.layout.shapes import Body, prism
+from mage.scenes.sources.procedural.layout.built import disjoint
+from mage.scenes.sources.procedural.layout.parcels import ACCESS, frontage, parcels, room, strip
+from mage.scenes.sources.procedural.layout.shapes import Body, prism
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -11,9 +11,9 @@ from towns import fingerprint
 
 from mage.scenes.city import City
 from mage.scenes.mesh import Surface
-from mage.scenes.sources.network import component_labels
-from mage.scenes.sources.procedural import build_city
-from mage.scenes.sources.relief import normal_levels
+from mage.scenes.sources.ground.relief import normal_levels
+from mage.scenes.sources.procedural.build import build_city
+from mage.scenes.sources.procedural.network import component_labels
 from mage.scenes.style import load_style
 from mage.scenes.terrain import depth_at
 

@@ -11,8 +11,8 @@ from towns import fingerprint, volume_of
 
 from mage.scenes.city import COVERS, City
 from mage.scenes.mesh import Surface
-from mage.scenes.sources.network import component_labels
-from mage.scenes.sources.procedural import build_city
+from mage.scenes.sources.procedural.build import build_city
+from mage.scenes.sources.procedural.network import component_labels
 from mage.scenes.style import bundled_styles, load_style
 
 LAID_OUT = [name for name in bundled_styles() if load_style(name).layout.kind != "suburban"]

@@ -21,14 +21,14 @@ from lxml import etree
 
 from mage.scenes.city import City
 from mage.scenes.mesh import Surface
-from mage.scenes.sources.buildings import build
-from mage.scenes.sources.citygml import read_citygml
-from mage.scenes.sources.cityjson import read_cityjson
-from mage.scenes.sources.closing import is_closed
+from mage.scenes.sources.buildings.build import build
+from mage.scenes.sources.buildings.closing import is_closed
+from mage.scenes.sources.buildings.surfaces import volume
+from mage.scenes.sources.citygml.read import read_citygml
+from mage.scenes.sources.cityjson.read import read_cityjson
 from mage.scenes.sources.crs import Frame
 from mage.scenes.sources.raw import RawBuilding
 from mage.scenes.sources.read import read_city
-from mage.scenes.sources.surfaces import volume
 
 GML = "{http://www.opengis.net/gml}"
 Rings = list[np.ndarray]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shapely.geometry import LineString
 
 from mage.scenes.city import RoadEdge, RoadGraph, WaterBody
-from mage.scenes.sources.relief import carve, lattice, normal_levels, sink_streets, undulation
+from mage.scenes.sources.ground.relief import carve, lattice, normal_levels, sink_streets, undulation
 from mage.scenes.terrain import Terrain, depth_at
 
 

@@ -12,8 +12,8 @@ from plans import l_plan, octagon, plans, ring_plan, u_plan
 from shapely.geometry import Polygon, box
 
 from mage.scenes.errors import CityError
-from mage.scenes.sources.roof_shapes import PITCHES, roof_sheet, shape_named
-from mage.scenes.sources.roof_sheet import Sheet, cut, doubled_areas, fan_sheet, plan_sheet, raised, tidy
+from mage.scenes.sources.roofs.shapes import PITCHES, roof_sheet, shape_named
+from mage.scenes.sources.roofs.sheet import Sheet, cut, doubled_areas, fan_sheet, plan_sheet, raised, tidy
 
 
 @pytest.mark.parametrize("shape", sorted(PITCHES))

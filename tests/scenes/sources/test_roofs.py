@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from towns import is_closed, volume_of
 
 from mage.scenes.mesh import Surface
-from mage.scenes.sources.roofs import Wing, house_mesh, house_outline, pitched_wing, projecting_wing, wing_mesh
+from mage.scenes.sources.procedural.houses import (
+    Wing,
+    house_mesh,
+    house_outline,
+    pitched_wing,
+    projecting_wing,
+    wing_mesh,
+)
 
 HERE = np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)])
 lengths = st.floats(6, 30)

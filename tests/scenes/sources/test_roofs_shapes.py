@@ -11,7 +11,8 @@ from shapely.geometry import Polygon
 from towns import is_closed, volume_of
 
 from mage.scenes.mesh import Surface
-from mage.scenes.sources.layout.shapes import (
+from mage.scenes.sources.ground.relief import lattice
+from mage.scenes.sources.procedural.layout.shapes import (
     Body,
     gable,
     inset_ring,
@@ -24,7 +25,6 @@ from mage.scenes.sources.layout.shapes import (
     sweep_outline,
     swept,
 )
-from mage.scenes.sources.relief import lattice
 
 OUTER, INNER = np.array([(0.0, 0.0), (12.0, 0.0)]), np.array([(0.0, 8.0), (12.0, 8.0)])
 

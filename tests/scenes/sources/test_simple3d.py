@@ -18,8 +18,8 @@ from towns import volume_of
 from mage.scenes.city import Volume
 from mage.scenes.errors import CityError, MissingExtraError
 from mage.scenes.mesh import Surface
-from mage.scenes.sources.roof_shapes import PITCHES
-from mage.scenes.sources.simple3d import building_mesh, volume_mesh
+from mage.scenes.sources.roofs.shapes import PITCHES
+from mage.scenes.sources.roofs.simple3d import building_mesh, volume_mesh
 
 SHAPES = sorted(PITCHES)
 HOUSE = box(0, 0, 12, 8)  # eaves at 5 m and 3 m of roof hold 12 * 8 * 5 = 480 cubic metres of walls

@@ -13,8 +13,8 @@ from shapely import affinity
 from shapely.geometry import Polygon, box
 
 from mage.scenes.errors import CityError, MissingExtraError
-from mage.scenes.sources.gables import gabled
-from mage.scenes.sources.skeleton import Skeleton, straight_skeleton
+from mage.scenes.sources.roofs.gables import gabled
+from mage.scenes.sources.roofs.skeleton import Skeleton, straight_skeleton
 
 
 def pitches(skeleton: Skeleton) -> list[float]:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from mage.scenes.mesh import Mesh, Surface
-from mage.scenes.sources.closing import is_closed
-from mage.scenes.sources.planes import least_area, valid
+from mage.scenes.sources.buildings.closing import is_closed
+from mage.scenes.sources.buildings.planes import least_area, valid
+from mage.scenes.sources.buildings.surfaces import clean, shell_mesh, triangle_areas, triangulate, volume
 from mage.scenes.sources.raw import SEMANTICS, Polygons
-from mage.scenes.sources.surfaces import clean, shell_mesh, triangle_areas, triangulate, volume
 
 
 def shell(rings: list[np.ndarray | list[tuple[float, float, float]]]) -> Polygons:

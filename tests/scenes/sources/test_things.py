@@ -16,11 +16,11 @@ from shapely.geometry import Polygon
 
 from mage.scenes.city import COVERS
 from mage.scenes.mesh import Surface
-from mage.scenes.sources.citygml import read_citygml
-from mage.scenes.sources.cityjson import read_cityjson
-from mage.scenes.sources.network import component_labels
+from mage.scenes.sources.citygml.read import read_citygml
+from mage.scenes.sources.cityjson.read import read_cityjson
+from mage.scenes.sources.features.things import Parts, city_parts
+from mage.scenes.sources.procedural.network import component_labels
 from mage.scenes.sources.raw import Floats, Polygons, RawFeature
-from mage.scenes.sources.things import Parts, city_parts
 
 
 def polygons(*faces: Sequence[Place]) -> Polygons:

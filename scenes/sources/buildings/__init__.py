@@ -1,0 +1,1 @@
+"""Buildings of city files: repaired, closed, measured."""

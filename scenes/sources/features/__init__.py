@@ -1,0 +1,1 @@
+"""What is no building in a city file, made parts of a city."""

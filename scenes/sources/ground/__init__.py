@@ -1,0 +1,1 @@
+"""The ground under a city: read from rasters, or made up."""

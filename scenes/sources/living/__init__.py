@@ -1,0 +1,1 @@
+"""What a source lacks and a lived-in city has."""

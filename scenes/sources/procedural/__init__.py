@@ -1,0 +1,1 @@
+"""Cities out of nothing but a style and a seed."""

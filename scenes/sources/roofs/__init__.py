@@ -1,0 +1,1 @@
+"""Simple 3D Buildings: roofs over any plan."""
