@@ -1,9 +1,15 @@
-"""A city's name, from that of its file."""
+"""Names: a city's from that of its file, and buildings' that are all different."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+
+from mage.scenes.city import Building
+from mage.scenes.sources.raw import printable
 
 _ENDINGS = re.compile(r"(\.(city|gml|citygml|json|jsonl|geojson|geojsonl|xml|seq|osm|pbf|gz|bz2|xz|zip|tar|tgz))+$")
 
@@ -14,3 +20,19 @@ def city_name(path: Path) -> str:
     """
     stem = _ENDINGS.sub("", path.name.lower())
     return re.sub(r"[^a-z0-9]+", "-", stem).strip("-") or "city"
+
+
+def distinct(buildings: Sequence[Building], notes: Counter[str]) -> tuple[Building, ...]:
+    """The buildings under ids that can be printed, are not empty, and are all different."""
+    taken: set[str] = set()
+    found = []
+    for position, building in enumerate(buildings, start=1):
+        name = printable(building.id) or f"building-{position}"
+        notes["buildings without an id"] += not building.id
+        notes["building ids that were taken"] += name in taken
+        k = 2
+        while name in taken:
+            name, k = f"{building.id or 'building'}-{position}-{k}", k + 1
+        taken.add(name)
+        found.append(building if name == building.id else replace(building, id=name))
+    return tuple(found)

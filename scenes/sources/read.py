@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from mage.scenes.sources.buildings.surfaces import FARTHEST
 from mage.scenes.sources.crs import Frame, choose_frame
 from mage.scenes.sources.features.things import Parts, city_parts
 from mage.scenes.sources.ground.elevation import terrain_of_relief
-from mage.scenes.sources.naming import city_name
+from mage.scenes.sources.naming import city_name, distinct
 from mage.scenes.sources.osm import is_osm, read_osm
 from mage.scenes.sources.parse import EXPECTED, parse_city
 from mage.scenes.sources.raw import Floats, RawCity, printable
@@ -82,7 +82,7 @@ def _read(path: Path, within: Keeper | None) -> City:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     notes = Counter(raw.notes)
     frame, origin = _frame(raw, notes)
-    buildings = _distinct([b for item in raw.buildings if (b := build(item, frame, origin, notes))], notes)
+    buildings = distinct([b for item in raw.buildings if (b := build(item, frame, origin, notes))], notes)
     parts = city_parts(raw.features, frame.project, origin, notes)
     bounds = _extent(buildings, parts)
     if bounds is None:
@@ -96,7 +96,7 @@ def _read(path: Path, within: Keeper | None) -> City:
         latitude=latitude,
         longitude=longitude,
         bounds=bounds,
-        buildings=tuple(buildings),
+        buildings=buildings,
         roads=parts.roads,
         water=parts.water,
         land=parts.land,
@@ -179,7 +179,7 @@ def _grown(low: Floats, high: Floats, points: Floats) -> tuple[Floats, Floats]:
     return np.minimum(low, points.min(axis=0, initial=np.inf)), np.maximum(high, points.max(axis=0, initial=-np.inf))
 
 
-def _extent(buildings: list[Building], parts: Parts) -> Box | None:
+def _extent(buildings: Sequence[Building], parts: Parts) -> Box | None:
     """What may be photographed: around the buildings; without any, around roads, water and land."""
     shapes = [b.footprint for b in buildings]
     if not shapes:
@@ -203,22 +203,6 @@ def _within(city: City, area: Area) -> Box:
     asked = (west - x, south - y, east - x, north - y)
     low, high = np.maximum(city.bounds[:2], asked[:2]), np.minimum(city.bounds[2:], asked[2:])
     return city.bounds if (low >= high).any() else (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
-
-
-def _distinct(buildings: list[Building], notes: Counter[str]) -> list[Building]:
-    """The buildings with ids that are all different and not empty."""
-    taken: set[str] = set()
-    found = []
-    for position, building in enumerate(buildings, start=1):
-        name = printable(building.id) or f"building-{position}"
-        notes["buildings without an id"] += not building.id
-        notes["building ids that were taken"] += name in taken
-        k = 2
-        while name in taken:
-            name, k = f"{building.id or 'building'}-{position}-{k}", k + 1
-        taken.add(name)
-        found.append(building if name == building.id else replace(building, id=name))
-    return found
 
 
 def _nothing_built(raw: RawCity, notes: Counter[str]) -> CityError:

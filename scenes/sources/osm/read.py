@@ -12,10 +12,10 @@ import numpy as np
 import shapely
 from shapely.errors import GEOSException
 
-from mage.scenes.city import Building, City, Source
+from mage.scenes.city import City, Source
 from mage.scenes.errors import CityError
 from mage.scenes.sources.crs import Frame, choose_frame
-from mage.scenes.sources.naming import city_name
+from mage.scenes.sources.naming import city_name, distinct
 from mage.scenes.sources.osm.covers import read_covers
 from mage.scenes.sources.osm.elements import Box, Element, Elements, grown, is_house
 from mage.scenes.sources.osm.formats import osm_format
@@ -88,10 +88,13 @@ def _read(path: Path, bounds: Box | None) -> City:
     local = _local(elements, frame, origin, notes)
     asked = None if bounds is None else _outline(bounds, frame, origin)
     buildings = [b for b in read_houses(local, notes) if asked is None or asked.intersects(b.footprint)]
-    if not buildings:
-        raise CityError("no building in it can be built", expected="buildings", found=_shown(notes))
+    roads = read_streets(local.lines, notes)
+    shapes = [b.footprint for b in buildings] or [edge.line for edge in roads.edges]
+    if not shapes:
+        where = "the file" if bounds is None else "the bounds"
+        raise CityError(f"no building and no street lies within {where}", found=_shown(notes))
     box = elements.box if bounds is None else None
-    extent = _extent(buildings, asked, None if box is None else _outline(box, frame, origin))
+    extent = _extent(shapes, asked, None if box is None else _outline(box, frame, origin))
     land_frame = shapely.box(*grown(extent, REACH))
     return City(
         name=city_name(path),
@@ -100,8 +103,8 @@ def _read(path: Path, bounds: Box | None) -> City:
         latitude=middle[1],
         longitude=middle[0],
         bounds=extent,
-        buildings=_distinct(buildings, notes),
-        roads=read_streets(local.lines, notes),
+        buildings=distinct(buildings, notes),
+        roads=roads,
         water=(water := read_waters(local.lines, local.areas, land_frame, notes)),
         land=(*read_covers(local.areas, land_frame, notes), *read_strips(local.lines, notes)),
         trees=read_trees(local.points, local.lines, notes),
@@ -182,34 +185,19 @@ def _outline(box: Box, frame: Frame, origin: tuple[float, float]) -> shapely.Pol
     return shapely.transform(dense, lambda points: _projected(frame, points) - origin)
 
 
-def _extent(buildings: Sequence[Building], asked: shapely.Polygon | None, box: shapely.Polygon | None) -> Box:
-    """What may be photographed: the bounds that were asked for; else where the buildings are, and around them as far
+def _extent(shapes: Sequence[shapely.Geometry], asked: shapely.Polygon | None, box: shapely.Polygon | None) -> Box:
+    """What may be photographed: the bounds that were asked for; else where these shapes are, and around them as far
     as the file says that it goes.
     """
     if asked is not None:
         return tuple(asked.bounds)
-    found: Box = tuple(shapely.total_bounds([b.footprint for b in buildings]).tolist())
+    found: Box = tuple(shapely.total_bounds(shapes).tolist())
     if box is None or not np.isfinite(box.bounds).all():
         return found
     around = grown(found, FRINGE)
     west, south = max(around[0], box.bounds[0]), max(around[1], box.bounds[1])
     east, north = min(around[2], box.bounds[2]), min(around[3], box.bounds[3])
     return (west, south, east, north) if west < east and south < north else found
-
-
-def _distinct(buildings: Sequence[Building], notes: Counter[str]) -> tuple[Building, ...]:
-    """The buildings under ids that can be printed and are all different."""
-    taken: Counter[str] = Counter()
-    found = []
-    for building in buildings:
-        name = printable(building.id)
-        taken[name] += 1
-        if taken[name] > 1:
-            notes["building ids that were taken"] += 1
-            name = f"{name}#{taken[name]}"
-            taken[name] += 1
-        found.append(building if name == building.id else replace(building, id=name))
-    return tuple(found)
 
 
 def _shown(notes: Counter[str]) -> str:
