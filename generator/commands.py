@@ -9,9 +9,11 @@ import typer
 
 from mage.scenes.errors import MageError, MissingExtraError
 
-RecipeName = Annotated[str, typer.Argument(help="A bundled recipe (flood) or a .yaml file.")]
+RecipeName = Annotated[str, typer.Argument(help="A bundled recipe (flood, earthquake, wind, fire) or a .yaml file.")]
 CityFile = Annotated[Path | None, typer.Option("--city", help="A CityGML, CityJSON or OpenStreetMap file.")]
-Bounds = Annotated[str | None, typer.Option(metavar="W,S,E,N", help="Part of the city: degrees, or map metres.")]
+Bounds = Annotated[
+    str | None, typer.Option(metavar="W,S,E,N", help="Part of the city: degrees; or metres on its map (not OSM).")
+]
 Terrain = Annotated[list[Path] | None, typer.Option(help="Elevation model (GeoTIFF, .hgt) under the city; repeatable.")]
 Style = Annotated[str | None, typer.Option(help="A bundled style, or a .yaml file.")]
 Assignments = Annotated[
@@ -102,6 +104,8 @@ def preview(
         _generator()
         preview_recipe(read_recipe(target, {**_overrides(options, assignments), "count": 1}), out)
     elif path.exists():
+        if city is not None:
+            raise MageError("two cities", file=target, expected="one city file", found=f"--city {city}")
         _generator()
         options["city.file"] = target
         preview_city(read_recipe("flood", {**_overrides(options, assignments), "count": 1}), out)

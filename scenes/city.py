@@ -244,6 +244,8 @@ class City:
         sources: provenance of each part.
         inferred: names of the parts that no source held and that were made up (``terrain``, ``roads`` …).
         notes: what the reader repaired or left out, as name -> count.
+        facts: what the source holds before anything is judged: ``attributes`` of its buildings, and their ``surfaces``
+            by kind, as name -> count.
     """
 
     name: str
@@ -266,6 +268,7 @@ class City:
     sources: tuple[Source, ...] = ()
     inferred: tuple[str, ...] = ()
     notes: Mapping[str, int] = field(default_factory=dict)
+    facts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def ground(self) -> Terrain:

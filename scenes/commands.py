@@ -23,7 +23,10 @@ def register(app: typer.Typer) -> None:
 def info(
     target: Annotated[Path, typer.Argument(help="The folder of a dataset, or a city file.")],
     bounds: Annotated[
-        str | None, typer.Option(metavar="W,S,E,N", help="Part of a city to read: degrees, or metres on its map.")
+        str | None,
+        typer.Option(
+            metavar="W,S,E,N", help="Part of a city to read: degrees; or metres on its map (not OpenStreetMap)."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -33,6 +36,8 @@ def info(
     """
     if not target.exists():
         raise MageError("no such file or folder", file=target, expected="a dataset's folder or a city file")
+    if target.is_dir() and not any((target / name).exists() for name in ("dataset.json", "plan.json", "shards")):
+        raise MageError("no dataset in this folder", file=target, expected="dataset.json, or the path of a city file")
     facts = _describe_folder(target) if target.is_dir() else _describe_city(target, parse_bounds(bounds))
     if as_json:
         typer.echo(json.dumps(facts, indent=1, ensure_ascii=False))

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from mage.scenes.details import Details
 from mage.scenes.errors import RecipeError
 from mage.scenes.layouts import Layout, Suburban
-from mage.scenes.yamlio import parse_yaml, read_yaml
+from mage.scenes.yamlio import parse_yaml, read_yaml, reason_of
 
 GROUND = ("asphalt", "concrete", "paved", "grass", "bare")
 
@@ -228,5 +228,5 @@ def _validated(content: Any, name: str) -> Style:
     try:
         return Style.model_validate(content)
     except ValidationError as error:
-        mistakes = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
+        mistakes = "; ".join(f"{'.'.join(map(str, e['loc']))}: {reason_of(e)}" for e in error.errors(include_url=False))
         raise RecipeError(f"{error.error_count()} mistake(s): {mistakes}", file=name) from None

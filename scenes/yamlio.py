@@ -63,3 +63,12 @@ def read_yaml(file: Path) -> Any:
         reason = error.strerror if isinstance(error, OSError) else error
         raise RecipeError(f"cannot be read as text: {reason}", file=file) from None
     return parse_yaml(text, file)
+
+
+def reason_of(error: Any) -> str:
+    """One mistake that pydantic found (an item of ``ValidationError.errors()``), in a few plain words."""
+    if error["type"] == "extra_forbidden":
+        return "no such key"
+    found = error.get("input")
+    shown = "" if isinstance(found, dict) or error["type"] == "missing" else f", found {found!r:.80}"
+    return f"{error['msg'][0].lower()}{error['msg'][1:]}{shown}"

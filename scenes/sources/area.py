@@ -54,7 +54,11 @@ class Area:
             CityError: it is in metres.
         """
         if not self.in_degrees:
-            raise CityError("bounds in metres", expected="degrees: west, south, east, north", found=str(self.box))
+            raise CityError(
+                "bounds in metres",
+                expected="west, south, east, north in degrees: OpenStreetMap has no map of its own",
+                found=str(self.box),
+            )
         return self.box
 
     @property

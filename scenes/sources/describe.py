@@ -32,15 +32,17 @@ def describe_city(city: City) -> dict[str, Any]:
         "middle_deg": [round(city.longitude, 6), round(city.latitude, 6)] if city.crs else None,
         "drives": "left" if city.drives_left else "right",
         "counts": _counts(city),
-        "surfaces": _surfaces(city),
+        "surfaces": dict(city.facts.get("surfaces", {})),
+        "triangles": _triangles(city),
         "lods": _tally(str(b.lod) for b in city.buildings),
         "roofs": _tally(b.roof for b in city.buildings),
         "height_m": _spread([b.height for b in city.buildings]),
         "footprint_m2": round(sum(b.footprint.area for b in city.buildings), 1),
         "roads_km": _lengths((e.kind, e.line) for e in city.roads.edges),
-        "land_m2": _areas((p.cover, p.outline) for p in city.land),
-        "water_m2": _areas((w.kind, w.outline) for w in city.water),
-        "attributes": _attributes(city),
+        "land_m2": _areas(((p.cover, p.outline) for p in city.land), city),
+        "water_m2": _areas(((w.kind, w.outline) for w in city.water), city),
+        "attributes": dict(city.facts.get("attributes", {})),
+        "known": _known(city),
         "inferred": {**dict.fromkeys(city.inferred, "all"), **_tally(f for b in city.buildings for f in b.inferred)},
         "notes": dict(city.notes),
         "sources": [asdict(source) for source in city.sources],
@@ -63,16 +65,16 @@ def _counts(city: City) -> dict[str, int | float]:
     }
 
 
-def _surfaces(city: City) -> dict[str, int]:
-    """Faces (triangles) of the buildings, by what they are."""
+def _triangles(city: City) -> dict[str, int]:
+    """Triangles of the buildings as built, by what they are."""
     faces: Counter[int] = Counter()
     for building in city.buildings:
         faces.update(building.mesh.surface.tolist())
     return {kind.name.lower(): faces[kind] for kind in Surface if faces[kind]}
 
 
-def _attributes(city: City) -> dict[str, int]:
-    """How many buildings have each field from their source."""
+def _known(city: City) -> dict[str, int]:
+    """Of how many buildings the source tells each, by geometry or attribute."""
     return {
         "height": sum("height" not in b.inferred for b in city.buildings),
         "storeys": sum(b.storeys is not None for b in city.buildings),
@@ -94,11 +96,11 @@ def _lengths(lines: Iterable[tuple[str, shapely.Geometry]]) -> dict[str, float]:
     return {kind: round(length, 3) for kind, length in sorted(found.items())}
 
 
-def _areas(shapes: Iterable[tuple[str, shapely.Geometry]]) -> dict[str, float]:
-    """Square metres by kind; where patches overlap each counts."""
+def _areas(shapes: Iterable[tuple[str, shapely.Geometry]], city: City) -> dict[str, float]:
+    """Square metres within the city's bounds, by kind; where patches overlap each counts."""
     found: Counter[str] = Counter()
     for kind, shape in shapes:
-        found[kind] += shape.area
+        found[kind] += shapely.clip_by_rect(shape, *city.bounds).area
     return {kind: round(area, 1) for kind, area in sorted(found.items())}
 
 

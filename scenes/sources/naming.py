@@ -23,16 +23,28 @@ def city_name(path: Path) -> str:
 
 
 def distinct(buildings: Sequence[Building], notes: Counter[str]) -> tuple[Building, ...]:
-    """The buildings under ids that can be printed, are not empty, and are all different."""
-    taken: set[str] = set()
+    """The buildings under ids that can be printed, are not empty, and are all different.
+
+    One that comes twice with the same id and the same shape, as tiles that overlap hold it, is kept once.
+    """
+    taken: dict[str, Building] = {}
     found = []
     for position, building in enumerate(buildings, start=1):
         name = printable(building.id) or f"building-{position}"
         notes["buildings without an id"] += not building.id
+        if building.id and name in taken and _same(building, taken[name]):
+            notes["buildings given twice left out"] += 1
+            continue
         notes["building ids that were taken"] += name in taken
         k = 2
         while name in taken:
             name, k = f"{building.id or 'building'}-{position}-{k}", k + 1
-        taken.add(name)
+        taken[name] = building
         found.append(building if name == building.id else replace(building, id=name))
     return tuple(found)
+
+
+def _same(one: Building, other: Building) -> bool:
+    return (one.ground, one.height, len(one.mesh)) == (other.ground, other.height, len(other.mesh)) and bool(
+        one.footprint.equals(other.footprint)
+    )

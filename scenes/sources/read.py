@@ -15,6 +15,7 @@ from lxml import etree
 from mage.scenes.city import Building, City, Source
 from mage.scenes.driving import drives_left
 from mage.scenes.errors import CityError
+from mage.scenes.mesh import Surface
 from mage.scenes.sources.archives import HEAD
 from mage.scenes.sources.area import Area, Box, Keeper
 from mage.scenes.sources.buildings.build import build
@@ -29,6 +30,7 @@ from mage.scenes.sources.raw import Floats, RawCity, printable
 
 GROUND_KINDS = ("Road", "Railway", "TransportSquare", "LandUse", "PlantCover")
 SPOT_CELL, LEVEL, TERRAIN_MARGIN = 8.0, 0.05, 80.0  # metres
+MOST_NAMES = 200  # of attributes that are told
 LARGEST_FILE = 4 * 2**30  # bytes
 
 
@@ -107,6 +109,7 @@ def _read(path: Path, within: Keeper | None) -> City:
         terrain=relief,
         sources=(Source(printable(path.name), raw.format, raw.licence, sha256),),
         notes={name: count for name, count in sorted(notes.items()) if count},
+        facts={"attributes": _attributes(raw), "surfaces": _surfaces(raw)},
     )
 
 
@@ -150,6 +153,24 @@ def _points(raw: RawCity) -> Iterator[Floats]:
         yield from (shell.points for shells in feature.shells.values() for shell in shells)
         yield from feature.lines
         yield feature.points
+
+
+def _attributes(raw: RawCity) -> dict[str, int]:
+    """How many buildings have each attribute, themselves or in a part."""
+    found: Counter[str] = Counter()
+    for building in raw.buildings:
+        found.update({printable(str(name), 60) for part in building.objects for name in part.attributes})
+    return dict(sorted(found.most_common(MOST_NAMES)))
+
+
+def _surfaces(raw: RawCity) -> dict[str, int]:
+    """How many surfaces of each kind the buildings are delivered with, at the level of detail that is built."""
+    found: Counter[int] = Counter()
+    for building in raw.buildings:
+        for shell in (*building.finest()[1], *building.installations()):
+            found.update(shell.surface.tolist())
+    names = {kind: "unlabelled" if kind is Surface.OTHER else kind.name.lower() for kind in Surface}
+    return {names[kind]: found[kind] for kind in Surface if found[kind]}
 
 
 def _spots(raw: RawCity, frame: Frame, origin: tuple[float, float]) -> Floats:

@@ -137,6 +137,7 @@ class _Reader:
         properties = properties if isinstance(properties, dict) else {}
         key = _key(feature, properties) or f"feature/{number}"
         tags = _tags(properties)
+        self._notes["features without a geometry left out"] += not isinstance(feature.get("geometry"), dict)
         for kind, coordinates in _geometries(feature.get("geometry")):
             try:
                 self._take(key, tags, kind, coordinates)

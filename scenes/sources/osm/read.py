@@ -86,16 +86,19 @@ def _read(path: Path, bounds: Box | None) -> City:
     x, y = _projected(frame, np.array([middle]))[0].tolist()
     origin = (float(round(x)), float(round(y)))
     local = _local(elements, frame, origin, notes)
-    asked = None if bounds is None else _outline(bounds, frame, origin)
+    held = None if elements.box is None else _outline(elements.box, frame, origin)
+    asked = None if bounds is None else _asked(_outline(bounds, frame, origin), held, notes)
     buildings = [b for b in read_houses(local, notes) if asked is None or asked.intersects(b.footprint)]
     roads = read_streets(local.lines, notes)
     shapes = [b.footprint for b in buildings] or [edge.line for edge in roads.edges]
     if not shapes:
         where = "the file" if bounds is None else "the bounds"
         raise CityError(f"no building and no street lies within {where}", found=_shown(notes))
-    box = elements.box if bounds is None else None
-    extent = _extent(shapes, asked, None if box is None else _outline(box, frame, origin))
+    extent = _extent(shapes, asked, held)
     land_frame = shapely.box(*grown(extent, REACH))
+    if held is not None and land_frame.intersection(held).area > 0:
+        # a coastline is cut where the file ends: beyond, nobody knows on which side the sea is
+        land_frame = shapely.box(*land_frame.intersection(held).bounds)
     return City(
         name=city_name(path),
         crs=frame.crs,
@@ -114,6 +117,7 @@ def _read(path: Path, bounds: Box | None) -> City:
         sources=(_source(path, elements.format),),
         inferred=("water level",) if water else (),
         notes={name: count for name, count in sorted(notes.items()) if count},
+        facts={"attributes": _attributes(local.areas)},
     )
 
 
@@ -183,6 +187,20 @@ def _outline(box: Box, frame: Frame, origin: tuple[float, float]) -> shapely.Pol
     """A box of degrees in local metres, its edges bent as the projection wants."""
     dense = shapely.segmentize(shapely.box(*box), max(box[2] - box[0], box[3] - box[1]) / 16)
     return shapely.transform(dense, lambda points: _projected(frame, points) - origin)
+
+
+def _attributes(areas: Sequence[Element]) -> dict[str, int]:
+    """How many buildings and parts carry each tag that is read."""
+    found = Counter(key for area in areas if is_house(area.tags) for key in area.tags)
+    return dict(sorted(found.most_common(200)))
+
+
+def _asked(area: shapely.Polygon, held: shapely.Polygon | None, notes: Counter[str]) -> shapely.Polygon:
+    """The part of the area asked for that the file holds; all of it where the file does not say, or holds none."""
+    if held is None or held.contains(area) or held.intersection(area).area == 0:
+        return area
+    notes["bounds that reach beyond the file, cut to it"] += 1
+    return shapely.box(*held.intersection(area).bounds)
 
 
 def _extent(shapes: Sequence[shapely.Geometry], asked: shapely.Polygon | None, box: shapely.Polygon | None) -> Box:

@@ -83,8 +83,8 @@ def volume_of(outline: Polygon, tags: Tags, notes: Counter[str]) -> Volume:
         roof_levels=values.levels(tags.get("roof:levels")),
         orientation=o if (o := tags.get("roof:orientation", "")) in ("along", "across") else "",
         direction=values.direction(tags.get("roof:direction")),
-        roof_colour=_colour(tags, "roof") or material_colour(tags.get("roof:material"), "roofs"),
-        wall_colour=_colour(tags, "building") or material_colour(tags.get("building:material"), "walls"),
+        roof_colour=_colour(tags, "roof", notes) or material_colour(tags.get("roof:material"), "roofs"),
+        wall_colour=_colour(tags, "building", notes) or material_colour(tags.get("building:material"), "walls"),
     )
 
 
@@ -122,8 +122,11 @@ def _roof_height(outline: Polygon, tags: Tags, shape: str, stated: float | None)
     return float(np.tan(np.radians(angle)) * run)
 
 
-def _colour(tags: Tags, part: str) -> tuple[int, int, int] | None:
-    return colour_of(tags.get(f"{part}:colour") or tags.get(f"{part}:color"))
+def _colour(tags: Tags, part: str, notes: Counter[str]) -> tuple[int, int, int] | None:
+    stated = tags.get(f"{part}:colour") or tags.get(f"{part}:color")
+    colour = colour_of(stated)
+    notes["colours that are not known"] += stated is not None and colour is None
+    return colour
 
 
 def canopy(volume: Volume) -> list[Volume]:

@@ -30,11 +30,13 @@ def test_the_facts_of_two_houses_are_exact(city: City) -> None:
     assert (facts["name"], facts["format"], facts["crs"]) == ("old-town-1", "CityJSON 2.0", "EPSG:28992")
     assert facts["extent_m"] == [X, Y, X + 52, Y + 28]
     assert facts["counts"]["buildings"] == 2
-    assert facts["surfaces"] == {"ground": 2 + 2, "wall": 8 + 10, "roof": 2 + 4}
+    assert facts["triangles"] == {"ground": 2 + 2, "wall": 8 + 10, "roof": 2 + 4}
+    assert sum(facts["surfaces"].values()) == 6 + 7
+    assert facts["attributes"] == {"yearOfConstruction": 2}
     assert (facts["lods"], facts["roofs"]) == ({"2": 2}, {"flat": 1, "pitched": 1})
     assert facts["height_m"] == {"min": 5, "median": 6, "max": 7}
     assert facts["footprint_m2"] == 48 + 96
-    assert facts["attributes"] == {"height": 2, "storeys": 0, "year": 2, "occupancy": 0, "colour": 0}
+    assert facts["known"] == {"height": 2, "storeys": 0, "year": 2, "occupancy": 0, "colour": 0}
     assert facts["inferred"] == {"occupancy": 2}
     assert facts["crs_name"] == "Amersfoort / RD New"
     assert facts["middle_deg"] == pytest.approx([4.4, 51.9], abs=0.5)

@@ -30,7 +30,9 @@ def test_parcels_fill_their_block_without_overlap_and_all_have_access(seed: int,
     block = crooked(seed)
     lots = parcels(np.random.default_rng(seed), block, (area, 1.5 * area))
     assert sum(lot.outline.area for lot in lots) == pytest.approx(block.area, rel=1e-6)
-    assert shapely.union_all([lot.outline for lot in lots]).area == pytest.approx(block.area, rel=1e-4)
+    # on a grid: without one, GEOS may lose a part where cuts end on lines within a rounding error
+    together = shapely.union_all([lot.outline for lot in lots], grid_size=1e-6)
+    assert together.area == pytest.approx(block.area, rel=1e-4)
     assert all(lot.front > ACCESS for lot in lots)
 
 
