@@ -11,7 +11,8 @@ from mage.scenes.dataset.schema import DAMAGE_COLOURS, Sample
 Picture = NDArray[np.uint8]
 
 FLOOD_TINT = (40, 130, 230)
-DRY, HOUSES, RIVER = (245, 243, 238), (208, 203, 196), (188, 196, 200)  # what the depth panel shows beside depth
+DRY, HOUSES, RIVER = (245, 243, 238), (208, 203, 196), (188, 196, 200)  # what the last panels show beside their subject
+SCORCHED, DEBRIS, STREET, CLOSED = (52, 40, 36), (150, 106, 78), (226, 224, 220), (214, 60, 60)
 CENTIMETRES = 100.0
 
 
@@ -35,6 +36,20 @@ def depth_panel(sample: Sample, deepest: float) -> Picture:
     ground[sample.labels["post_building"] > 0] = HOUSES
     index = np.rint(np.clip(depth / deepest, 0, 1) * 255).astype(int)
     return np.where((depth > 0)[..., None], depth_ramp()[index], ground)
+
+
+def trace_panel(sample: Sample) -> Picture:
+    """Debris, burnt ground (the darker the worse) and closed streets, on a pale map of houses, streets and water."""
+    labels = sample.labels
+    ground = np.full((*labels["post_burn"].shape, 3), DRY, float)
+    ground[labels["post_road"] > 0] = STREET
+    ground[labels["post_water"] > 0] = RIVER
+    ground[labels["post_building"] > 0] = HOUSES
+    severity = labels["post_burn"][..., None] / 100
+    ground = ground * (1 - severity) + np.array(SCORCHED) * severity
+    ground[labels["post_blocked"] > 0] = CLOSED
+    ground[labels["post_debris"] > 0] = DEBRIS
+    return np.asarray(np.rint(ground), np.uint8)
 
 
 def depth_ramp() -> Picture:

@@ -83,9 +83,9 @@ def _coloured(name: str, raster: NDArray[Any]) -> Picture:
         colours = np.random.default_rng(3).integers(60, 256, (int(raster.max()) + 1, 3)).astype(np.uint8)
         colours[0] = 0
         return colours[raster]
-    largest = {"height": 2000, "depth": 300, "ems98": 6, "visible": 6}.get(field, 1)
+    largest = {"height": 2000, "depth": 300, "ems98": 6, "visible": 6, "burn": 100}.get(field, 1)
     scaled = np.clip(raster.astype(float) / largest * 255, 0, 255).astype(np.uint8)
-    ramp = cv2.COLORMAP_VIRIDIS if field in ("height", "depth", "ems98", "visible") else cv2.COLORMAP_BONE
+    ramp = cv2.COLORMAP_VIRIDIS if field in ("height", "depth", "ems98", "visible", "burn") else cv2.COLORMAP_BONE
     return np.asarray(cv2.applyColorMap(scaled, ramp)[..., ::-1])
 
 

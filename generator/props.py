@@ -19,6 +19,11 @@ from mage.scenes.terrain import Terrain
 Floats = NDArray[np.float64]
 
 BROADLEAF, CONIFER = 6, 3  # prototypes of each; more would not be told apart from above
+LEAFLESS = 4
+# where among the prototypes of trees each kind begins and ends: broadleaved and conifers; the same lying; bare ones
+STANDING = (0, BROADLEAF, BROADLEAF + CONIFER)
+FALLEN = (STANDING[-1], 2 * STANDING[-1])
+BARE = (FALLEN[-1], FALLEN[-1] + LEAFLESS)
 
 # Car paints and how often they are seen: silver, white and black are about two thirds of all cars.
 CAR_COLOURS = reflectance(
@@ -60,12 +65,14 @@ class Placements:
 
 @cache
 def tree_prototypes() -> tuple[Mesh, ...]:
-    """Closed hulls of unit height and unit crown radius: broadleaved ones first, then conifers.
+    """Closed hulls of unit height and unit crown radius: broadleaved ones first, then conifers; then the same lying
+    along +x, of unit length, half width and height; then bare ones, of trunk and branches.
 
     Crowns are lobed star-shaped bodies; attribute ``shade`` darkens the crevices between lobes and the undersides.
     """
     rng = np.random.default_rng(20)
-    return tuple(_crown(rng, conifer=i >= BROADLEAF) for i in range(BROADLEAF + CONIFER))
+    standing = tuple(_crown(rng, conifer=i >= BROADLEAF) for i in range(BROADLEAF + CONIFER))
+    return standing + tuple(_lying(tree) for tree in standing) + tuple(_bare(rng) for _ in range(LEAFLESS))
 
 
 def _crown(rng: np.random.Generator, *, conifer: bool) -> Mesh:
@@ -98,6 +105,45 @@ def _crown(rng: np.random.Generator, *, conifer: bool) -> Mesh:
         planar_uv(vertices, faces),
         {"shade": per_vertex[faces].mean(axis=1).astype(np.float32)},
     )
+
+
+def _lying(tree: Mesh) -> Mesh:
+    """A tree turned over: its foot at the origin, its top at x = 1, its crown from the ground to z = 1."""
+    x, y, z = tree.vertices.T
+    vertices = np.stack([z, y, (x.max() - x) / np.ptp(x)], axis=1)
+    return Mesh(vertices, tree.triangles, tree.surface, tree.uv, tree.attributes)
+
+
+def _bare(rng: np.random.Generator) -> Mesh:
+    """A trunk, and branches that rise from it to all sides and fork."""
+    bodies = [_limb(np.zeros(3), np.array([0.0, 0.0, 0.95]), 0.07, 0.02)]
+    for turn in (np.arange(11) + rng.uniform(0, 0.8, 11)) * 2.4:
+        foot, reach = rng.uniform(0.25, 0.8), rng.uniform(0.55, 1.0)
+        way = np.array([np.cos(turn), np.sin(turn), 0.0])
+        tip = reach * way + (0, 0, min(foot + 0.35, 1.0))
+        bodies.append(_limb(np.array([0, 0, foot]), tip, 0.045, 0.012))
+        for side in (-0.7, 0.7):
+            fork = np.array([np.cos(turn + side), np.sin(turn + side), 0.3]) * 0.4 * reach
+            bodies.append(_limb(0.55 * tip + (0, 0, 0.45 * foot), 0.55 * tip + (0, 0, 0.45 * foot) + fork, 0.025, 0.01))
+    vertices = np.concatenate([v for v, _ in bodies])
+    starts = np.cumsum([0] + [len(v) for v, _ in bodies[:-1]])
+    faces = np.concatenate([f + s for (_, f), s in zip(bodies, starts, strict=True)]).astype(np.int32)
+    vertices[:, :2] = np.clip(vertices[:, :2], -1, 1)
+    vertices[:, 2] = np.clip(vertices[:, 2] / vertices[:, 2].max(), 0, 1)
+    shade = rng.uniform(0.7, 1.3, len(faces)).astype(np.float32)
+    return Mesh(vertices, faces, np.zeros(len(faces), np.uint8), planar_uv(vertices, faces), {"shade": shade})
+
+
+def _limb(foot: Floats, tip: Floats, thick: float, thin: float) -> tuple[Floats, NDArray[np.int64]]:
+    """A tapering three-sided limb: vertices (6, 3) and outward faces."""
+    way = (tip - foot) / np.linalg.norm(tip - foot)
+    side = np.cross(way, (0.0, 0.0, 1.0) if abs(way[2]) < 0.9 else (1.0, 0.0, 0.0))
+    side /= np.linalg.norm(side)
+    up = np.cross(way, side)
+    angle = np.arange(3) * 2 * np.pi / 3
+    ring = np.cos(angle)[:, None] * side + np.sin(angle)[:, None] * up
+    _, faces = _prism(3, 1.0, 0.0, 1.0)
+    return np.concatenate([foot + thick * ring, tip + thin * ring]), faces
 
 
 @cache

@@ -16,10 +16,13 @@ import numpy as np
 import yaml
 
 from mage.generator.panels import (
+    CLOSED,
+    DEBRIS,
     DRY,
     FLOOD_TINT,
     HOUSES,
     RIVER,
+    SCORCHED,
     Picture,
     deepest_of,
     depth_panel,
@@ -27,6 +30,7 @@ from mage.generator.panels import (
     overlay,
     scale_of,
     shrunk,
+    trace_panel,
 )
 from mage.scenes.dataset.codec import decode_sample
 from mage.scenes.dataset.index import open_dataset
@@ -40,6 +44,12 @@ REPORT, PREVIEW = "report.html", "preview"
 SHOWN = 12  # samples
 SIDE = 256  # pixels of a picture
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 85]
+
+# over a sample's pictures, without and with a flood among the hazards
+_HEADS = {
+    False: ("before", "after", "damage over after", "debris, burn, closed streets"),
+    True: ("before", "after", "damage and flood over after", "flood depth"),
+}
 
 Colour = Sequence[int]
 
@@ -57,8 +67,9 @@ def write_report(root: Path, timings: dict[str, Any] | None) -> None:
     """
     manifest = open_dataset(root)
     samples = list(_chosen(root, manifest))
+    wet = "flood" in _kinds(manifest)
     deepest = scale_of([deepest_of(sample) for sample in samples])
-    panels = [_panels(sample, deepest) for sample in samples]
+    panels = [_panels(sample, deepest if wet else None) for sample in samples]
     store = LocalStore(root)
     for number, pictures in enumerate(panels):
         data = encode_png(np.concatenate(pictures, axis=1))
@@ -66,8 +77,9 @@ def write_report(root: Path, timings: dict[str, Any] | None) -> None:
     page = Template(files("mage.generator").joinpath(REPORT).read_text(encoding="utf-8"))
     inferred = sorted({part for sample in samples for part in sample.record.inferred})
     parts = _facts(manifest, timings, inferred) | {
-        "legends": _legends(deepest),
-        "samples": "\n".join(_sample(s, p) for s, p in zip(samples, panels, strict=True)),
+        "legends": _legends(deepest if wet else None),
+        "heads": "".join(f"<span>{name}</span>" for name in _HEADS[wet]),
+        "samples": "\n".join(_sample(s, p, wet=wet) for s, p in zip(samples, panels, strict=True)),
     }
     publish_text(store, REPORT, page.substitute(parts))
 
@@ -81,18 +93,29 @@ def _chosen(root: Path, manifest: DatasetRecord) -> Iterator[Sample]:
             yield decode_sample(partial(tar.read, key), file=f"{name}: {key}")
 
 
-def _panels(sample: Sample, deepest: float) -> list[Picture]:
-    pictures = [sample.images["pre"], sample.images["post"], overlay(sample), depth_panel(sample, deepest)]
+def _kinds(manifest: DatasetRecord) -> list[str]:
+    """The kinds of the recipe's hazards, in order."""
+    hazard = manifest.recipe.get("hazard", {})
+    parts = hazard if isinstance(hazard, list) else [hazard]
+    return [str(part.get("kind", "disaster")) for part in parts]
+
+
+def _panels(sample: Sample, deepest: float | None) -> list[Picture]:
+    """``deepest`` is the end of the depth scale, None where no flood was asked for."""
+    last = trace_panel(sample) if deepest is None else depth_panel(sample, deepest)
+    pictures = [sample.images["pre"], sample.images["post"], overlay(sample), last]
     return [shrunk(picture, SIDE) for picture in pictures]
 
 
 def _facts(manifest: DatasetRecord, timings: dict[str, Any] | None, inferred: list[str]) -> dict[str, str]:
     size, gsd = manifest.size, manifest.gsd
-    hazard = str(manifest.recipe.get("hazard", {}).get("kind", "disaster"))
+    kinds = _kinds(manifest)
+    named = ["storm" if kind == "wind" else kind for kind in kinds]
+    hazard = " and then ".join(("an " if name[0] in "aeiou" else "a ") + name for name in named)
     side = f"{size} px at {gsd:g} m ({size * gsd:,.0f} m a side)"
     return {
         "title": escape(f"{manifest.name}: {_count(manifest.samples, 'pair')} of images"),
-        "subtitle": escape(f"A {hazard}, seen before and after, every pixel labelled. {side}."),
+        "subtitle": escape(f"{hazard.capitalize()}, seen before and after, every pixel labelled. {side}."),
         "figures": _figures(manifest),
         "classes": _class_table(manifest),
         "grades": _grade_table(manifest),
@@ -116,21 +139,28 @@ def _facts(manifest: DatasetRecord, timings: dict[str, Any] | None, inferred: li
 def _figures(manifest: DatasetRecord) -> str:
     counts = manifest.counts
     pixels = counts["pixels"]["post_class"]
+    trace = "flood" if "flood" in _kinds(manifest) else "rubble"
     damaged = counts["buildings"] - counts["jds"][JDS_NAMES[0]]
     area = manifest.samples * (manifest.size * manifest.gsd) ** 2 / 1e6
     cards = {
         "pairs of images": f"{manifest.samples:,}",
         "buildings": f"{counts['buildings']:,}",
         "of the buildings damaged": _percent(damaged, counts["buildings"]),
-        "of what is seen after is flood": _percent(pixels.get("flood", 0), sum(pixels.values())),
+        f"of what is seen after is {trace}": _percent(pixels.get(trace, 0), sum(pixels.values())),
         "imaged (tiles may overlap)": f"{area:.2f} km²",
         "on disk": f"{sum(shard.bytes for shard in manifest.shards) / 1e6:,.1f} MB",
     }
     return "".join(f'<div class="figure"><b>{escape(v)}</b><span>{escape(k)}</span></div>' for k, v in cards.items())
 
 
-def _legends(deepest: float) -> str:
-    damage = zip((name.replace("-", " ") for name in JDS_NAMES), DAMAGE_COLOURS[1:], strict=True)
+def _legends(deepest: float | None) -> str:
+    damage = list(zip((name.replace("-", " ") for name in JDS_NAMES), DAMAGE_COLOURS[1:], strict=True))
+    if deepest is None:
+        traces = [("debris", DEBRIS), ("burnt", SCORCHED), ("street closed to cars", CLOSED), ("building", HOUSES)]
+        return (
+            f'<div class="legend"><span class="name">Damage</span>{_keys(damage)}</div>'
+            f'<div class="legend"><span class="name">Traces</span>{_keys([*traces, ("permanent water", RIVER)])}</div>'
+        )
     over = [*damage, ("flood water", FLOOD_TINT)]
     beside = [("dry ground", DRY), ("building", HOUSES), ("permanent water", RIVER)]
     ramp = np.repeat(depth_ramp()[None], 8, axis=0)
@@ -145,12 +175,11 @@ def _keys(entries: Iterable[tuple[str, Colour]]) -> str:
     return "".join(f'<span class="key">{_swatch(colour)}{escape(name)}</span>' for name, colour in entries)
 
 
-def _sample(sample: Sample, pictures: list[Picture]) -> str:
+def _sample(sample: Sample, pictures: list[Picture], *, wet: bool) -> str:
     record = sample.record
-    names = ("before", "after", "damage and flood over after", "flood depth")
     images = "".join(
         f'<img alt="{escape(f"{record.key}: {name}")}" src="{_data_uri(picture, ".png" if k == 3 else ".jpg")}">'
-        for k, (name, picture) in enumerate(zip(names, pictures, strict=True))
+        for k, (name, picture) in enumerate(zip(_HEADS[wet], pictures, strict=True))
     )
     grades = [building.jds for building in record.buildings]
     tally = "".join(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -14,7 +15,9 @@ from mage.generator.labels import Truth
 from mage.generator.place import Place
 from mage.generator.plan import ShardJob
 from mage.generator.props import Placements, place_vehicles
+from mage.generator.remains import buildings_around, dress_remains
 from mage.generator.sky import Light, clear_light, sun_position
+from mage.generator.struck import Struck, burnt_out, trees_after
 from mage.scenes.dataset.schema import (
     BuildingRecord,
     DateRecord,
@@ -24,12 +27,17 @@ from mage.scenes.dataset.schema import (
     SampleRecord,
 )
 from mage.scenes.grid import Grid
+from mage.scenes.hazards.chain import chained, combined, sample_strike, told
 from mage.scenes.hazards.flood import sample_flood
-from mage.scenes.impact import Impact
-from mage.scenes.recipe import LightPart
+from mage.scenes.impact import Impact, Shock
+from mage.scenes.modifiers import aftermath
+from mage.scenes.recipe import FloodPart, LightPart
+from mage.scenes.strike import Burn, Collapse, Strike
 from mage.scenes.traffic import park_vehicles
 
 SENSOR = "nadir-rgb"
+STRIKE_STREAM, AFTER_STREAM = 8, 7  # of a sample, beside those of its pictures' noise; strikes are counted on
+HARMED = 0.1  # share of a tile's buildings that shall have come to grade 2 or more
 TILE_STREAM, TILE_TRIES = 2**32 + 2, 8
 GOLDEN = 0.6180339887498949  # low-discrepancy step: any number of samples spreads evenly over the city
 
@@ -42,37 +50,44 @@ class Draft:
     index: int
     grid: Grid
     impact: Impact
+    struck: Struck | None
     lights: tuple[Light, Light]
     vehicles: tuple[Placements, Placements]
     labels: dict[str, NDArray[Any]]
     record: SampleRecord
 
 
-def draw_sample(job: ShardJob, index: int, place: Place, arrival: NDArray[np.float64]) -> Draft:
+def draw_sample(job: ShardJob, index: int, place: Place, arrival: NDArray[np.float64] | None) -> Draft:
     """Draw sample ``index`` of a recipe and compute its truth; a pure function of recipe, seed and index.
 
-    ``arrival`` are the city's :func:`mage.scenes.hazards.flood.arrival_levels`.
+    ``arrival`` are the city's :func:`mage.scenes.hazards.flood.arrival_levels`, None where the recipe has no flood.
     """
     rng = job.rng(index)
     recipe, city = job.recipe, place.city
-    grid = choose_tile(job, index, place, arrival, rng)
-    impact = sample_flood(rng, city, recipe.hazard, grid, arrival=arrival)
+    strikes = draw_strikes(job, index, place)
+    grid = choose_tile(job, index, place, arrival, rng, strikes)
+    truth = Truth(place, grid)
+    flood = [p for p in recipe.hazards if isinstance(p, FloodPart)]
+    water = sample_flood(rng, city, flood[0], grid, arrival=arrival) if flood else None
+    impact, struck = _struck(job, index, truth, strikes, water)
     lights, dates = _draw_dates(recipe.light, city.latitude, rng)
     vehicles = tuple(
         place_vehicles(park_vehicles(rng, city, place.style), city.ground, works=place.works, levels=levels)
         # where the flood covers the river, boats rise with it
         for levels in (place.water_levels, np.fmax(place.water_levels, impact.levels))
     )
-    truth = Truth(place, grid)
+    if struck is not None:
+        truth = truth.struck(struck)
+        vehicles = vehicles[0], burnt_out(vehicles[1], city.ground, struck.severity)
     before, after = truth.before(vehicles[0]), truth.after(vehicles[1], impact)
     labels = {f"pre_{k}": v for k, v in before.items()} | {f"post_{k}": v for k, v in after.items()}
-    key = f"{city.name}-{recipe.hazard.kind}-{index:06d}"
+    key = f"{city.name}-{recipe.disaster}-{index:06d}"
     record = SampleRecord(
         key=key,
         index=index,
         city=city.name,
-        event=f"{city.name}-{recipe.hazard.kind}-{recipe.seed}",
-        hazard=impact.hazard,
+        event=f"{city.name}-{recipe.disaster}-{recipe.seed}",
+        hazard=recipe.disaster,
         parameters={k: _tidy(v) for k, v in impact.parameters.items()},
         split="train",
         seed=recipe.seed,
@@ -85,37 +100,96 @@ def draw_sample(job: ShardJob, index: int, place: Place, arrival: NDArray[np.flo
         pixels={name: _pixels(labels[name]) for name in ("pre_class", "post_class", "post_damage")},
         inferred=list(city.inferred),
     )
-    return Draft(key, index, grid, impact, lights, (vehicles[0], vehicles[1]), labels, record)
+    return Draft(key, index, grid, impact, struck, lights, (vehicles[0], vehicles[1]), labels, record)
+
+
+def draw_strikes(job: ShardJob, index: int, place: Place) -> list[Strike]:
+    """What shaking, wind and fire do to the whole city in sample ``index``, in the recipe's order."""
+    return [
+        sample_strike(job.rng(index, STRIKE_STREAM + k), place.city, part)
+        for k, part in enumerate(job.recipe.hazards)
+        if not isinstance(part, FloodPart)
+    ]
+
+
+def _struck(
+    job: ShardJob, index: int, truth: Truth, strikes: list[Strike], water: Impact | None
+) -> tuple[Impact, Struck | None]:
+    """The impact on a tile, and what is left there; None where no more than water came."""
+    if not strikes:
+        assert water is not None
+        return told(water), None
+    place, strike = truth.place, chained(strikes)
+    seed = int(job.rng(index, AFTER_STREAM).integers(2**62))
+    which = buildings_around(place, truth.grid, truth.edges())
+    left = aftermath(place.city, strike, seed, which)
+    impact = combined(place.city, strikes, strike, left, water)
+    remains = dress_remains(place, left, seed)
+    return impact, Struck(remains, trees_after(place.trees, strike), strike.severity)
 
 
 def choose_tile(
-    job: ShardJob, index: int, place: Place, arrival: NDArray[np.float64], rng: np.random.Generator
+    job: ShardJob,
+    index: int,
+    place: Place,
+    arrival: NDArray[np.float64] | None,
+    rng: np.random.Generator,
+    strikes: Sequence[Strike] = (),
 ) -> Grid:
     """The tile of a sample: around a building (a street, where there is none), taken in turn all over the city, within
     the city's bounds.
 
-    A place that no flood of the recipe's height reaches is passed over for another, up to eight times, and then the one
-    with the most ground in reach is taken.
+    A place that the disaster does not reach is passed over for another, up to eight times, and then the one that it
+    reaches most is taken: no flood of the recipe's height comes there, or another hazard leaves less than a tenth of
+    the buildings at grade 2 or more.
     """
-    city, part = place.city, job.recipe.hazard
+    city = place.city
     # a city of streets alone can be flooded too
     subjects = [b.footprint for b in city.buildings] or [e.line for e in city.roads.edges]
     centres = shapely.get_coordinates(shapely.centroid(subjects))
-    centres = centres[np.argsort(_morton(centres, city.bounds), kind="stable")]
-    highest = float(arrival.min()) + part.highest
+    order = np.argsort(_morton(centres, city.bounds), kind="stable")
+    if arrival is not None:
+        # where no flood of the recipe's height comes there is nothing to photograph
+        low = city.ground.sample(centres[order], arrival) < float(arrival.min()) + _highest(job)
+        order = order[low] if low.any() else order
     turn = (job.rng(TILE_STREAM).random() + index * GOLDEN) % 1.0
     best, most = None, -1.0
     for _ in range(TILE_TRIES):
-        grid = _tile_around(centres[int(turn * len(centres))], job, place, rng)
-        coarse = Grid.covering(grid.bounds, 8.0).points()
-        reached = float((city.ground.sample(coarse, arrival) < highest).mean())
+        grid = _tile_around(centres[order[int(turn * len(order))]], job, place, rng)
+        reached = _reached(job, place, arrival, strikes, grid)
         if best is None or reached > most:
             best, most = grid, reached
-        if most >= part.share[0]:
+        if most >= 1.0:
             break
         turn = rng.random()
     assert best is not None
     return best
+
+
+def _highest(job: ShardJob) -> float:
+    """The most that a recipe's flood may rise above its source, metres."""
+    return max((part.highest for part in job.recipe.hazards if isinstance(part, FloodPart)), default=0.0)
+
+
+def _reached(
+    job: ShardJob, place: Place, arrival: NDArray[np.float64] | None, strikes: Sequence[Strike], grid: Grid
+) -> float:
+    """How much of what a tile shall have it has, from 1 on enough: ground that the recipe's flood can reach, and
+    buildings that each other hazard has harmed.
+    """
+    city, shares = place.city, [1.0]
+    for part in job.recipe.hazards:
+        if isinstance(part, FloodPart):
+            assert arrival is not None
+            low = (
+                city.ground.sample(Grid.covering(grid.bounds, 8.0).points(), arrival)
+                < float(arrival.min()) + part.highest
+            )
+            shares.append(float(low.mean()) / part.share[0] if part.share[0] else 1.0)
+    for strike in strikes:
+        inside = shapely.intersects(place.outlines, shapely.box(*grid.bounds))
+        shares.append(float((strike.ems98[inside] >= 2).mean()) / HARMED if inside.any() else 0.0)
+    return min(shares)
 
 
 def _tile_around(centre: NDArray[np.float64], job: ShardJob, place: Place, rng: np.random.Generator) -> Grid:
@@ -184,6 +258,8 @@ def _building(place: Place, impact: Impact, grid: Grid, index: int, number: int)
         polygons_map=[[_map_ring(r, place) for r in (p.exterior, *p.interiors)] for p in polygons],
         height=round(building.height, 3),
         occupancy=building.occupancy,
+        causes=list(impact.causes[index]),
+        **_harm(impact.shock, index),
         depth_max=round(float(impact.intensity[index]), 3),
         depth_at_image=round(float(impact.intensity[index]), 3),
         wet_share=round(float(impact.wet_share[index]), 4),
@@ -194,6 +270,20 @@ def _building(place: Place, impact: Impact, grid: Grid, index: int, number: int)
         loss=round(float(impact.loss[index]), 4),
         inferred=list(building.inferred),
     )
+
+
+def _harm(shock: Shock | None, index: int) -> dict[str, Any]:
+    """What a building's record says of shaking, wind and fire."""
+    if shock is None:
+        return {"collapse": "none", "burn": "none", "roof_lost": 0.0, "intensities": {}}
+    strike = shock.strike
+    felt = {name: float(values[index]) for name, values in shock.intensities.items()}
+    return {
+        "collapse": Collapse(int(strike.collapse[index])).name.lower(),
+        "burn": Burn(int(strike.burn[index])).name.lower(),
+        "roof_lost": round(float(shock.aftermath.roof_lost[index]), 4),
+        "intensities": {name: round(value, 4) if np.isfinite(value) else None for name, value in felt.items()},
+    }
 
 
 def _road(place: Place, impact: Impact, grid: Grid, index: int, number: int) -> RoadRecord:
@@ -207,8 +297,11 @@ def _road(place: Place, impact: Impact, grid: Grid, index: int, number: int) -> 
         width=round(edge.width, 3),
         kind=edge.kind,
         depth_max=round(float(impact.road_depth[index]), 3),
+        debris=0.0 if impact.shock is None else round(float(impact.shock.debris[index]), 3),
+        free_width=round(edge.width if impact.shock is None else float(impact.shock.free[index]), 3),
         car=bool(impact.car[index]),
         truck=bool(impact.truck[index]),
+        reason=impact.reasons[index],
         inferred=edge.inferred,
     )
 

@@ -18,8 +18,10 @@ from mage.generator.place import Place
 from mage.generator.plan import ShardJob
 from mage.generator.props import Placements
 from mage.generator.sample import Draft, draw_sample
+from mage.generator.scars import scarred
 from mage.generator.sensors import expose, sample_radiometry
 from mage.generator.sky import Light
+from mage.generator.struck import Struck
 from mage.scenes.dataset.schema import Sample, ShardRecord
 from mage.scenes.dataset.store import LocalStore, write_shard
 from mage.scenes.grid import Grid
@@ -35,7 +37,7 @@ class Studio:
 
     place: Place
     stage: Stage
-    arrival: NDArray[np.float64]
+    arrival: NDArray[np.float64] | None
     device: Device
     seconds: Seconds = field(default_factory=dict)
 
@@ -45,7 +47,8 @@ def open_studio(job: ShardJob, threads: int) -> Studio:
     seconds: Seconds = {}
     with _timed(seconds, "city"):
         place = build_place(job)
-        arrival = arrival_levels(place.city)
+        floods = any(part.kind == "flood" for part in job.recipe.hazards)
+        arrival = arrival_levels(place.city) if floods else None
     with _timed(seconds, "scene"):
         device = start_engine(job.recipe.render, threads)
         stage = Stage(place)
@@ -83,10 +86,16 @@ def render_sample(job: ShardJob, index: int, studio: Studio) -> tuple[Sample, Se
 def _photograph(
     job: ShardJob, draft: Draft, date: int, studio: Studio, dry: tuple[Grid, Raster], seconds: Seconds
 ) -> NDArray[np.uint8]:
-    """One date's image; ``dry`` is the tile's ground without water, which both dates share, and its grid."""
+    """One date's image; ``dry`` is the tile's ground without water, which both dates share but for scars, and its
+    grid.
+    """
     water = Water(studio.place.water_levels, draft.impact.levels if date == 1 else None)
+    struck = draft.struck if date == 1 else None
+    if date == 1 and draft.impact.shock is not None:
+        with _timed(seconds, "ground"):
+            dry = dry[0], scarred(studio.place, *dry, draft.impact.shock)
     rng = job.rng(draft.index, 1 + date)
-    reflected = photograph(studio, draft.grid, dry, draft.lights[date], draft.vehicles[date], water, seconds)
+    reflected = photograph(studio, draft.grid, dry, draft.lights[date], draft.vehicles[date], water, seconds, struck)
     with _timed(seconds, "sensor"):
         return expose(reflected, sample_radiometry(rng), rng)
 
@@ -112,6 +121,7 @@ def photograph(
     vehicles: Placements,
     water: Water,
     seconds: Seconds,
+    struck: Struck | None = None,
 ) -> NDArray[np.float32]:
     """Reflectance factor of a tile, float32 (rows, columns, 3), before any sensor; see :meth:`Stage.photograph`."""
     (fine, ground), terrain = dry, studio.place.city.ground
@@ -121,7 +131,7 @@ def photograph(
         deep = deep_water(studio.place, fine, flooded)
         painting = with_water(ground, fine, depth_at(terrain, water.levels, points), deep)
     with _timed(seconds, "render"):
-        return studio.stage.photograph(grid, light, painting, vehicles, water.levels)
+        return studio.stage.photograph(grid, light, painting, vehicles, water.levels, struck)
 
 
 class _timed:  # noqa: N801 - reads as a statement

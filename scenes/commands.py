@@ -37,7 +37,7 @@ def info(
     if not target.exists():
         raise MageError("no such file or folder", file=target, expected="a dataset's folder or a city file")
     if target.is_dir() and not any((target / name).exists() for name in ("dataset.json", "plan.json", "shards")):
-        raise MageError("no dataset in this folder", file=target, expected="dataset.json, or the path of a city file")
+        raise MageError("no dataset.json in this folder", file=target, expected="a dataset, or the path of a city file")
     facts = _describe_folder(target) if target.is_dir() else _describe_city(target, parse_bounds(bounds))
     if as_json:
         typer.echo(json.dumps(facts, indent=1, ensure_ascii=False))

@@ -63,6 +63,21 @@ def jds_of_structure(visible: Grades) -> Grades:
     return np.asarray([0, 0, 0, 1, 2, 3], np.uint8)[visible]
 
 
+def jds_of_fire(burn: NDArray[np.uint8], deck_lost: NDArray[np.float64]) -> Grades:
+    """Joint Damage Scale of buildings in a fire, uint8 (n,).
+
+    Args:
+        burn: (n,) 0 not burning, 1 burning, 2 burnt.
+        deck_lost: (n,) share of each roof that has burnt through.
+
+    xBD's guide takes a partly burnt structure for minor damage, one whose roof fails in part for major, one that is
+    burnt for destroyed.
+    """
+    grade = np.asarray([Jds.NO_DAMAGE, Jds.MINOR, Jds.DESTROYED], np.uint8)[burn]
+    grade[(burn == 1) & (deck_lost > 0)] = Jds.MAJOR
+    return grade
+
+
 def bright(visible: Grades) -> Grades:
     """BRIGHT's classes: 1 intact, 2 damaged, 3 destroyed."""
     return np.asarray([1, 1, 1, 2, 2, 3], np.uint8)[visible]

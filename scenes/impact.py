@@ -9,7 +9,31 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from mage.scenes.aftermath import Aftermath
+from mage.scenes.strike import Strike
+
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shock:
+    """What shaking, wind and fire did together, besides what :class:`Impact` says of every disaster.
+
+    Attributes:
+        strike: all of them combined: the worst grade and way of failing of each building, the state of each tree, the
+            burn severity of the ground.
+        intensities: by hazard, (b,): peak ground acceleration (g) of an ``earthquake``, highest gust (m/s) of
+            ``wind``, arrival (minutes, infinite where it never comes) of ``fire``.
+        aftermath: what the buildings look like.
+        debris: (e,) greatest width of each road edge under debris, m.
+        free: (e,) least width in one piece that debris leaves open, m.
+    """
+
+    strike: Strike
+    intensities: Mapping[str, Floats]
+    aftermath: Aftermath
+    debris: Floats
+    free: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,7 +41,7 @@ class Impact:
     """The truth about a struck city; arrays over buildings (b) and road edges (e) follow the city's order.
 
     Attributes:
-        hazard: its name (``flood``).
+        hazard: its name (``flood``), or those of a chain in order, joined by hyphens.
         parameters: what it was called with, JSON types only.
         intensity: (b,) highest water depth at the walls, m.
         p_grade: (b, 6) probability of each EMS-98 grade; rows sum to 1.
@@ -30,6 +54,10 @@ class Impact:
             NaN where dry.
         road_depth: (e,) deepest water on each edge, m.
         car, truck: bool (e,) whether an ordinary car or an emergency vehicle can pass.
+        causes: per building, the hazards that damaged it, in order.
+        reasons: per road edge, what keeps a car or a truck from it: ``water``, ``debris``, both with ``and`` between
+            them, or nothing.
+        shock: what else than water did; None for a flood alone.
     """
 
     hazard: str
@@ -45,6 +73,9 @@ class Impact:
     road_depth: Floats
     car: NDArray[np.bool_]
     truck: NDArray[np.bool_]
+    causes: tuple[tuple[str, ...], ...] = ()
+    reasons: tuple[str, ...] = ()
+    shock: Shock | None = None
 
 
 CAR, VAN, TRUCK, BUS, BOAT, BARGE = range(6)

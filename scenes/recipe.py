@@ -11,10 +11,21 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from mage.scenes.errors import RecipeError
-from mage.scenes.yamlio import parse_yaml, read_yaml
+from mage.scenes.hazards.part import EarthquakePart, FirePart, WindPart
+from mage.scenes.yamlio import parse_yaml, read_yaml, reason_of
 
 
 def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
@@ -54,6 +65,7 @@ Date = Annotated[str, BeforeValidator(_as_text), AfterValidator(_is_date)]
 
 
 STYLE_FILES = (".yaml", ".yml")
+LONGEST_CHAIN = 8
 
 
 class _Part(BaseModel):
@@ -70,6 +82,14 @@ class CityPart(_Part):
     terrain: tuple[str, ...] = Field((), description="elevation models (GeoTIFF, .hgt) that the city stands on")
     surface: str | None = Field(None, description="surface model (GeoTIFF) that roofs are lifted to")
     drives: Literal["left", "right"] | None = Field(None, description="side of the road; none goes by the country")
+
+    @model_validator(mode="after")
+    def _of_a_file(self) -> CityPart:
+        given = [name for name in ("bounds", "terrain", "surface") if getattr(self, name)]
+        if given and self.file is None:
+            raise ValueError(f"{' and '.join(given)} need a city file (--city)")
+        return self
+
     style: str | None = Field(
         None, description="a style in assets/styles, or a file; none chooses by where the city is"
     )
@@ -89,6 +109,46 @@ class FloodPart(_Part):
     region: Literal["europe", "asia", "africa", "north_america", "south_america", "oceania"] = Field(
         "europe", description="depth-damage table for the economic loss"
     )
+
+
+def _kind(value: Any) -> str:
+    """Which part of a hazard a value is meant to be; a flood where it does not say, and ``chain`` for a list."""
+    if isinstance(value, (list, tuple)):
+        return "chain"
+    kind = value.get("kind", "flood") if isinstance(value, Mapping) else getattr(value, "kind", "")
+    return str(kind)
+
+
+def _is_chain(parts: tuple[HazardPart, ...]) -> tuple[HazardPart, ...]:
+    if not 1 <= len(parts) <= LONGEST_CHAIN:
+        raise ValueError(f"a chain holds 1 to {LONGEST_CHAIN} hazards, found {len(parts)}")
+    if sum(part.kind == "flood" for part in parts) > 1:
+        raise ValueError("a chain holds one flood at most")
+    return parts
+
+
+_BY_KIND = Discriminator(
+    _kind,
+    custom_error_type="hazard_kind",
+    custom_error_message="no such kind of hazard, expected flood, earthquake, wind or fire",
+)
+HazardPart = FloodPart | EarthquakePart | WindPart | FirePart
+_OneHazard = Annotated[
+    Annotated[FloodPart, Tag("flood")]
+    | Annotated[EarthquakePart, Tag("earthquake")]
+    | Annotated[WindPart, Tag("wind")]
+    | Annotated[FirePart, Tag("fire")],
+    _BY_KIND,
+]
+_Chain = Annotated[tuple[_OneHazard, ...], AfterValidator(_is_chain)]
+Hazard = Annotated[
+    Annotated[FloodPart, Tag("flood")]
+    | Annotated[EarthquakePart, Tag("earthquake")]
+    | Annotated[WindPart, Tag("wind")]
+    | Annotated[FirePart, Tag("fire")]
+    | Annotated[_Chain, Tag("chain")],
+    _BY_KIND,
+]
 
 
 class LightPart(_Part):
@@ -124,16 +184,28 @@ class Recipe(_Part):
     seed: int = Field(0, ge=0, le=2**63 - 1)
     count: int = Field(4, ge=1, le=10_000_000)
     city: CityPart = CityPart()
-    hazard: FloodPart = FloodPart()
+    hazard: Hazard = FloodPart()
     light: LightPart = LightPart()
     output: OutputPart = OutputPart()
     render: RenderPart = RenderPart()
 
     @property
+    def hazards(self) -> tuple[HazardPart, ...]:
+        """The parts of all hazards, in the order in which they strike."""
+        return self.hazard if isinstance(self.hazard, tuple) else (self.hazard,)
+
+    @property
+    def disaster(self) -> str:
+        """The hazards' kinds in order: ``flood``, ``earthquake-fire`` ..."""
+        return "-".join(part.kind for part in self.hazards)
+
+    @property
     def files(self) -> tuple[str, ...]:
         """Paths of all files that decide what is rendered."""
         style = self.city.style or ""
-        named = (self.city.file, *self.city.terrain, self.city.surface, style if style.endswith(STYLE_FILES) else None)
+        maps = [part.shakemap for part in self.hazards if isinstance(part, EarthquakePart)]
+        own = style if style.endswith(STYLE_FILES) else None
+        named = (self.city.file, *self.city.terrain, self.city.surface, own, *maps)
         return tuple(dict.fromkeys(path for path in named if path))
 
     def hash(self, digests: Mapping[str, str]) -> str:
@@ -150,6 +222,9 @@ class Recipe(_Part):
         for key in ("file", "style", "surface"):
             city[key] = digests.get(city[key], city[key])
         city["terrain"] = [digests[path] for path in city["terrain"]]
+        for part in content["hazard"] if isinstance(content["hazard"], list) else [content["hazard"]]:
+            if part.get("shakemap") is not None:
+                part["shakemap"] = digests[part["shakemap"]]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:
@@ -165,6 +240,9 @@ def bundled_recipes() -> list[str]:
 def read_recipe(name_or_path: str, overrides: dict[str, Any] | None = None) -> Recipe:
     """A bundled recipe by its name, or one from a file, with dotted ``overrides`` such as ``{"output.size": 256}``.
 
+    The style that a bundled recipe names is that of its made-up city: with a city's file it gives way to the style of
+    where that city is.
+
     Raises:
         RecipeError: no such recipe, bad YAML, or any invalid key or value; every mistake is listed with its path.
     """
@@ -179,13 +257,16 @@ def read_recipe(name_or_path: str, overrides: dict[str, Any] | None = None) -> R
         )
     if not isinstance(content, dict):
         raise RecipeError("not a recipe", file=name_or_path, expected="a mapping of keys", found=type(content).__name__)
-    for path, value in (overrides or {}).items():
+    overrides = overrides or {}
+    if name_or_path in bundled_recipes() and overrides.get("city.file") is not None:
+        content.get("city", {}).pop("style", None)
+    for path, value in overrides.items():
         _set(content, path, value)
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
         mistakes = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {_reason(e)}" for e in error.errors(include_url=False)
+            f"{_path_of(e['loc']) or 'recipe'}: {reason_of(e)}" for e in error.errors(include_url=False)
         )
         raise RecipeError(f"{error.error_count()} mistake(s): {mistakes}", file=name_or_path) from None
 
@@ -208,9 +289,11 @@ def _set(content: dict[str, Any], path: str, value: Any) -> None:
     content[last] = value
 
 
-def _reason(error: Any) -> str:
-    if error["type"] == "extra_forbidden":
-        return "no such key"
-    found = error.get("input")
-    shown = "" if isinstance(found, dict) or error["type"] == "missing" else f", found {found!r}"
-    return f"{error['msg'][0].lower()}{error['msg'][1:]}{shown}"
+def _path_of(place: tuple[int | str, ...]) -> str:
+    """Where a mistake is, as keys joined by dots, without the kinds of hazards that pydantic puts among them."""
+    keys = list(place)
+    if keys[:1] == ["hazard"]:
+        del keys[1:2]
+        if len(keys) > 1 and isinstance(keys[1], int):
+            del keys[2:3]
+    return ".".join(map(str, keys))

@@ -132,7 +132,8 @@ def draw_labels(rng, building, road, water, depth, grades):
     pre = {f"pre_{name}": raster.copy() for name, raster in (shared | {"class": top}).items()}
     flood = {"damage": graded, "ems98": (building > 0) * 2, "visible": (building > 0) * 1}
     flood |= {"depth": depth, "flood": depth > 0, "blocked": blocked, "class": wet}
-    small = {"ems98", "visible", "flood", "blocked"}
+    flood |= {"debris": np.zeros(building.shape), "burn": np.zeros(building.shape)}
+    small = {"ems98", "visible", "flood", "blocked", "debris", "burn"}
     post = {f"post_{n}": r.astype(np.uint8) if n in small else r for n, r in (shared | flood).items()}
     return pre | post
 
@@ -192,6 +193,11 @@ def describe_house(number, grade, labels, west, north):
         polygons_map=[[[(west + float(x) * GSD, north - float(y) * GSD) for x, y in corners]]],
         height=6.0,
         occupancy="residential",
+        causes=["flood"] if grade else [],
+        collapse="none",
+        burn="none",
+        roof_lost=0.0,
+        intensities={},
         depth_max=float(grade),
         depth_at_image=float(grade),
         wet_share=grade / 3,
@@ -210,6 +216,7 @@ def describe_road(edge, labels):
     size = float(len(road))
     line = [(0.0, 15.0), (size, 15.0)] if edge == 1 else [(size / 2, 0.0), (size / 2, size)]
     deepest = float(depth[road == edge].max(initial=0)) / 100
+    car, truck = bool(cars_pass(road, depth)[edge - 1]), deepest <= 0.9
     return RoadRecord(
         id=edge,
         edge=edge - 1,
@@ -218,8 +225,11 @@ def describe_road(edge, labels):
         width=1.0,
         kind="residential",
         depth_max=deepest,
-        car=bool(cars_pass(road, depth)[edge - 1]),
-        truck=deepest <= 0.9,
+        debris=0.0,
+        free_width=1.0,
+        car=car,
+        truck=truck,
+        reason="" if car and truck else "water",
         inferred=True,
     )
 

@@ -22,9 +22,12 @@ from mage.generator.ground import Painting
 from mage.generator.place import Place
 from mage.generator.props import Placements, tree_prototypes, vehicle_prototypes
 from mage.generator.sky import Light
+from mage.generator.struck import Struck
 from mage.scenes.grid import Grid
+from mage.scenes.mesh import concatenate
 
 SHADOW_REACH = 60.0  # metres around a tile whose trees still throw shadows into it
+TALLEST_REACH = 300.0  # metres around a tile whose buildings do
 
 
 class Stage:
@@ -37,9 +40,11 @@ class Stage:
         self._ground = tile_material("ground")
         self._water = tile_material("water", waves=True)
         add_object("ground", add_mesh("ground", place.city.ground.mesh(), self._ground))
+        self._fabric: bpy.types.Object | None = None
+        self._facing = fabric_material()
         if len(place.fabric):
-            fabric = add_mesh("fabric", place.fabric, fabric_material(), place.albedo, pattern=place.pattern)
-            add_object("fabric", fabric)
+            fabric = add_mesh("fabric", place.fabric, self._facing, place.albedo, pattern=place.pattern)
+            self._fabric = add_object("fabric", fabric)
         self._add_works()
         crown, paint = tree_material(), vehicle_material()
         self._trees = [_kept(add_mesh(f"tree{i}", m, crown)) for i, m in enumerate(tree_prototypes())]
@@ -65,13 +70,17 @@ class Stage:
         painting: Painting,
         vehicles: Placements,
         levels: NDArray[np.float64],
+        struck: Struck | None = None,
     ) -> NDArray[np.float32]:
         """Reflectance factor of a tile, float32 (rows, columns, 3): 1 is a white plane in full light.
 
-        ``levels`` are those of all water on the terrain's vertices (NaN where dry).
+        ``levels`` are those of all water on the terrain's vertices (NaN where dry); ``struck`` what buildings and trees
+        have become, None while they are as they were.
         """
         set_tile_picture(self._ground, painting.grid, painting.ground)
-        passing = self._trees_near(grid) + self._cars_near(grid, vehicles)
+        trees = self.place.trees if struck is None else struck.trees
+        passing = self._trees_near(grid, trees) + self._cars_near(grid, vehicles)
+        passing += [] if struck is None else self._fabric_after(grid, struck)
         if np.isfinite(levels).any():
             set_tile_picture(self._water, painting.grid, painting.water)
             surface = self.place.city.ground.water_mesh(levels)
@@ -82,12 +91,27 @@ class Stage:
             radiance = render_array(*grid.shape)
         finally:
             bpy.data.batch_remove(passing)
+            if self._fabric is not None:
+                self._fabric.hide_render = False
             purge()
         return (radiance * (np.pi / light.horizontal)).astype(np.float32)
 
-    def _trees_near(self, grid: Grid) -> list[bpy.types.Object]:
+    def _fabric_after(self, grid: Grid, struck: Struck) -> list[bpy.types.Object]:
+        """The buildings after, in place of those before, which are hidden until the picture is taken."""
+        if self._fabric is not None:
+            self._fabric.hide_render = True
+        place, remains = self.place, struck.remains
+        kept, _ = struck.unchanged(place, grid.padded(int(np.ceil(TALLEST_REACH / grid.gsd))).bounds)
+        mesh, _ = concatenate([place.fabric.faces(kept), remains.mesh])
+        if not len(mesh):
+            return []
+        albedo = np.concatenate([place.albedo[kept], remains.albedo])
+        pattern = np.concatenate([place.pattern[kept], remains.pattern])
+        return [add_object("after", add_mesh("after", mesh, self._facing, albedo, pattern=pattern))]
+
+    def _trees_near(self, grid: Grid, trees: Placements) -> list[bpy.types.Object]:
         reach = grid.padded(int(np.ceil(SHADOW_REACH / grid.gsd))).bounds
-        return add_placements("tree", self.place.trees, self.place.trees.within(reach, tree_prototypes()), self._trees)
+        return add_placements("tree", trees, trees.within(reach, tree_prototypes()), self._trees)
 
     def _cars_near(self, grid: Grid, vehicles: Placements) -> list[bpy.types.Object]:
         return add_placements("car", vehicles, vehicles.within(grid.bounds, vehicle_prototypes()), self._cars)

@@ -36,10 +36,15 @@ def _ranges(sample: Sample) -> Iterator[str]:
 
 def _surfaces(labels: dict[str, Raster]) -> Iterator[str]:
     """A class on top implies the layer that it is the top of."""
-    implied = {LandClass.BUILDING: "building", LandClass.WATER: "water", LandClass.FLOOD: "flood"}
+    implied = {
+        LandClass.BUILDING: "building",
+        LandClass.WATER: "water",
+        LandClass.FLOOD: "flood",
+        LandClass.RUBBLE: "debris",
+    }
     for date in ("pre", "post"):
         for kind, layer in implied.items():
-            below = labels.get(f"{date}_{layer}", np.zeros((), np.uint8))  # there is no flood before
+            below = labels.get(f"{date}_{layer}", np.zeros((), np.uint8))  # there are no flood and no debris before
             wrong = (labels[f"{date}_class"] == kind) & (below == 0)
             yield from _where(wrong, f"{date}_class says {kind.name.lower()} where {date}_{layer} is 0")
 
@@ -59,6 +64,9 @@ def _buildings(sample: Sample) -> Iterator[str]:
         yield from _where(
             labels["pre_building"] != labels["post_building"], "a flood moved buildings: pre_building, post_building"
         )
+        yield from _where(labels["post_debris"] > 0, "post_debris lies where there was but a flood")
+    if "fire" not in sample.record.hazard.split("-"):
+        yield from _where(labels["post_burn"] > 0, "post_burn is above 0 where there was no fire")
     for field, value in (("damage", "jds"), ("ems98", "ems98"), ("visible", "visible")):
         raster, building = labels[f"post_{field}"], labels["post_building"]
         yield from _where((raster > 0) != (building > 0), f"post_{field} is not where post_building is")
@@ -70,6 +78,9 @@ def _buildings(sample: Sample) -> Iterator[str]:
 def _roads(sample: Sample) -> Iterator[str]:
     labels, roads = sample.labels, sample.record.roads
     yield from _known(labels, ("pre_road", "post_road"), [r.id for r in roads])
+    for road_record in roads:
+        if bool(road_record.reason) == (road_record.car and road_record.truck):
+            yield f"road {road_record.id} is closed without a reason, or open with one"
     blocked, road = labels["post_blocked"] > 0, labels["post_road"]
     yield from _where(blocked & (road == 0), "post_blocked is not on a road")
     stated = _lookup([r.id for r in roads], [int(not r.car) for r in roads]) > 0

@@ -18,6 +18,7 @@ class LandClass(IntEnum):
 
     ``ROAD`` includes the decks of bridges, ``PAVED`` car parks, ``GRASS`` scrub, ``BARE`` sand, ``TREE`` hedges,
     ``VEHICLE`` boats. ``STRUCTURE`` is what is built and is no building: walls, fences, street furniture, piers.
+    ``RUBBLE`` is debris outside the outline of the building that it comes from; what lies inside stays ``BUILDING``.
     """
 
     NODATA = 0
@@ -35,6 +36,7 @@ class LandClass(IntEnum):
     RAIL = 12
     PITCH = 13
     STRUCTURE = 14
+    RUBBLE = 15
 
 
 CLASS_COLOURS: dict[LandClass, tuple[int, int, int]] = {
@@ -53,6 +55,7 @@ CLASS_COLOURS: dict[LandClass, tuple[int, int, int]] = {
     LandClass.RAIL: (96, 72, 88),
     LandClass.PITCH: (110, 165, 60),
     LandClass.STRUCTURE: (165, 110, 190),
+    LandClass.RUBBLE: (132, 104, 92),
 }
 
 DAMAGE_COLOURS: tuple[tuple[int, int, int], ...] = (
@@ -81,18 +84,45 @@ BOTH, POST = ("pre", "post"), ("post",)
 LABEL_FIELDS: tuple[LabelField, ...] = (
     LabelField("class", "uint8", BOTH, "land cover of the top surface, see `classes`", largest=max(LandClass)),
     LabelField(
-        "building", "uint16", BOTH, "building number within the sample, 0 none; ignores vegetation, vehicles and water"
+        "building",
+        "uint16",
+        BOTH,
+        "number within the sample of the building that stands, or whose remains lie within its outline, 0 none; "
+        "ignores vegetation, vehicles, water and debris of others",
     ),
     LabelField("height", "uint16", BOTH, "top surface above bare ground, water not counted", "cm"),
     LabelField("water", "uint8", BOTH, "1 where permanent water is, ignoring vegetation and vehicles", largest=1),
     LabelField(
-        "road", "uint16", BOTH, "road edge number within the sample, 0 none; ignores vegetation, vehicles and water"
+        "road",
+        "uint16",
+        BOTH,
+        "road edge number within the sample, 0 none; ignores vegetation, vehicles, water and debris",
     ),
     LabelField(
-        "damage", "uint8", POST, "Joint Damage Scale plus 1, 0 background, on the pixels of `building`", largest=4
+        "damage",
+        "uint8",
+        POST,
+        "Joint Damage Scale plus 1, 0 background, on the pixels of `building` of this date",
+        largest=4,
     ),
-    LabelField("ems98", "uint8", POST, "EMS-98 physical grade plus 1, 0 background", largest=6),
-    LabelField("visible", "uint8", POST, "EMS-98 nadir-visible grade plus 1, 0 background", largest=6),
+    LabelField("ems98", "uint8", POST, "EMS-98 physical grade plus 1, 0 background, as `damage`", largest=6),
+    LabelField("visible", "uint8", POST, "EMS-98 nadir-visible grade plus 1, 0 background, as `damage`", largest=6),
+    LabelField(
+        "debris",
+        "uint8",
+        POST,
+        "1 where debris of any building is the top surface, within its outline or outside; ignores vegetation, "
+        "vehicles and water",
+        largest=1,
+    ),
+    LabelField(
+        "burn",
+        "uint8",
+        POST,
+        "burn severity of the ground, under vegetation, vehicles and debris; on buildings 100 burnt, 50 burning, 0",
+        "%",
+        largest=100,
+    ),
     LabelField(
         "depth", "uint16", POST, "flood water over the ground, 0 under buildings; ignores vegetation and vehicles", "cm"
     ),
@@ -154,8 +184,13 @@ Ring = list[tuple[float, float]]
 
 
 class BuildingRecord(Record):
-    """A building in a sample. ``id`` is its value in the ``building`` raster; polygons are lists of rings, the first
-    outer, per part.
+    """A building in a sample. ``id`` is its value in the ``building`` raster; polygons, of its outline before, are
+    lists of rings, the first outer, per part.
+
+    ``causes`` are the hazards that damaged it, in order; ``collapse`` how it failed and ``burn`` its state, in lower
+    case (``none`` where it did not); ``roof_lost`` the share of its roof's plan that is no roof at its old height any
+    more; ``intensities`` by hazard: peak ground acceleration (g) of an ``earthquake``, highest gust (m/s) of ``wind``,
+    arrival (minutes, None where it never came) of ``fire``. Water has ``depth_max``.
     """
 
     id: int = Field(ge=1)
@@ -164,6 +199,11 @@ class BuildingRecord(Record):
     polygons_map: list[list[Ring]]
     height: float
     occupancy: str
+    causes: list[str]
+    collapse: str
+    burn: str
+    roof_lost: float = Field(ge=0, le=1)
+    intensities: dict[str, float | None]
     depth_max: float
     depth_at_image: float
     wet_share: float
@@ -178,6 +218,10 @@ class BuildingRecord(Record):
 class RoadRecord(Record):
     """A road edge in a sample. ``id`` is its value in the ``road`` raster; lines in pixels (column, row) and map
     metres.
+
+    Over the whole edge, not the tile's part of it: ``debris`` is the greatest width (m) that lies under debris,
+    ``free_width`` the least (m) in one piece that it leaves open, ``car`` and ``truck`` whether each can pass, and
+    ``reason`` what keeps one of them from it: ``water``, ``debris``, ``water and debris``, or nothing.
     """
 
     id: int = Field(ge=1)
@@ -187,8 +231,11 @@ class RoadRecord(Record):
     width: float
     kind: str
     depth_max: float
+    debris: float = Field(ge=0)
+    free_width: float = Field(ge=0)
     car: bool
     truck: bool
+    reason: str
     inferred: bool
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 
 import bpy
 import numpy as np
@@ -18,13 +19,18 @@ from mage.generator.blender.geometry import add_mesh, add_object
 from mage.generator.blender.stage import Stage
 from mage.generator.ground import paint_ground, with_water
 from mage.generator.labels import Truth
-from mage.generator.place import prepare_place
+from mage.generator.place import Place, prepare_place
 from mage.generator.props import place_vehicles
+from mage.generator.remains import dress_remains
 from mage.generator.sky import clear_light, sun_position
+from mage.generator.struck import Struck
 from mage.scenes.grid import Grid
+from mage.scenes.hazards.chain import combined
 from mage.scenes.impact import Vehicles
 from mage.scenes.mesh import concatenate
+from mage.scenes.modifiers import aftermath
 from mage.scenes.recipe import RenderPart
+from mage.scenes.strike import Collapse, untouched
 from mage.scenes.style import load_style
 
 GRID = Grid.around(3.25, -1.75, 128, 0.5)
@@ -50,8 +56,38 @@ def main() -> None:
     light = clear_light(sun_position(date(2023, 6, 14), 12.0, 50.0))
     fine = GRID.resampled(2)
     painting = with_water(paint_ground(place, fine), fine, np.zeros(fine.shape), np.array([0.2, 0.2, 0.1], np.float32))
-    photo = Stage(place).photograph(GRID, light, painting, no_cars, place.water_levels)
-    np.savez(sys.argv[1], seen=seen, owner=Truth(place, GRID).owner, photo=photo, albedo=place.albedo)
+    stage = Stage(place)
+    photo = stage.photograph(GRID, light, painting, no_cars, place.water_levels)
+    struck, owner_after = _struck(place)
+    photo_after = stage.photograph(GRID, light, painting, no_cars, place.water_levels, struck)
+    photo_again = stage.photograph(GRID, light, painting, no_cars, place.water_levels)
+    start_engine(RenderPart(spp=1, denoise=False, device="cpu"), 2)
+    bpy.context.scene.cycles.filter_width = 0.01
+    np.savez(
+        sys.argv[1],
+        seen=seen,
+        owner=Truth(place, GRID).owner,
+        photo=photo,
+        albedo=place.albedo,
+        seen_after=_ids_by_blender(*struck.fabric(place)),
+        owner_after=owner_after,
+        photo_after=photo_after,
+        photo_again=photo_again,
+    )
+
+
+def _struck(place: Place) -> tuple[Struck, np.ndarray]:
+    """Every second box in a heap, and the owner of what stands or lies at each pixel centre by rays."""
+    n = len(place.city.buildings)
+    collapse = np.where(np.arange(n) % 2, Collapse.HEAP, Collapse.NONE).astype(np.uint8)
+    strike = replace(untouched(place.city, "earthquake"), collapse=collapse, ems98=collapse // 3)
+    left = aftermath(place.city, strike, 1)
+    struck = Struck(dress_remains(place, left, 1), place.trees, strike.severity)
+    impact = combined(place.city, [strike], strike, left)
+    truth = Truth(place, GRID).struck(struck)
+    numbers = np.concatenate([[-1], truth.buildings()])
+    after = truth.after(place_vehicles(Vehicles(), place.city.ground), impact)
+    return struck, numbers[after["building"]]
 
 
 def _ids_by_blender(fabric: object, owner: np.ndarray) -> np.ndarray:

@@ -33,6 +33,23 @@ def test_blender_sees_the_same_building_at_every_pixel_centre(oracle: dict[str, 
     assert differs.mean() <= 0.0002
 
 
+def test_blender_sees_the_same_remains_after(oracle: dict[str, np.ndarray]) -> None:
+    """Of heaps, too: all but the pixels at whose centre two small faces meet."""
+    assert (oracle["owner_after"] != oracle["owner"]).any()
+    assert (oracle["seen_after"] != oracle["owner_after"]).mean() <= 0.002
+
+
+def test_the_photograph_after_shows_what_is_left_and_the_next_one_the_place_as_it_was(
+    oracle: dict[str, np.ndarray],
+) -> None:
+    changed = np.abs(oracle["photo_after"] - oracle["photo"]).max(axis=-1) > 0.03
+    fallen = (oracle["owner"] >= 0) & (oracle["owner"] % 2 == 1)
+    standing = (oracle["owner"] >= 0) & (oracle["owner"] % 2 == 0) & (oracle["owner_after"] == oracle["owner"])
+    assert changed[fallen].mean() > 0.5
+    assert changed[standing].mean() < 0.5 * changed[fallen].mean()
+    assert (oracle["photo_again"] == oracle["photo"]).all()
+
+
 def test_the_photograph_lies_on_the_labels(oracle: dict[str, np.ndarray]) -> None:
     """Labels shifted by a pixel in any direction explain the picture less well than where they are."""
     luma, owner = oracle["photo"].mean(axis=-1), oracle["owner"]

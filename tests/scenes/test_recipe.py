@@ -150,11 +150,67 @@ def test_the_hash_counts_what_decides_the_pictures():
 @pytest.mark.parametrize("key", ["city.file", "city.surface", "city.style", "city.terrain"])
 def test_a_file_counts_by_its_content_and_not_by_its_name(key):
     def hashed(name, content):
-        recipe = read_recipe("flood", {key: [name] if key == "city.terrain" else name})
+        city = {"city.file": "city.gml"} if key in ("city.terrain", "city.surface") else {}
+        recipe = read_recipe("flood", {**city, key: [name] if key == "city.terrain" else name})
+        assert set(recipe.files) == {name, *city.values()}
+        return recipe.hash({"city.gml": "f00d", name: content})
+
+    assert hashed("a.yaml", "c0ffee") == hashed("elsewhere/b.yaml", "c0ffee") != hashed("a.yaml", "decaf")
+
+
+def test_a_shakemap_counts_by_its_content_too_alone_and_in_a_chain():
+    def hashed(name, content, chain):
+        part = {"kind": "earthquake", "shakemap": name}
+        recipe = read_recipe("flood", {"hazard": [part, {"kind": "fire"}] if chain else part})
         assert recipe.files == (name,)
         return recipe.hash({name: content})
 
-    assert hashed("a.yaml", "c0ffee") == hashed("elsewhere/b.yaml", "c0ffee") != hashed("a.yaml", "decaf")
+    for chain in (False, True):
+        assert hashed("a.xml", "c0ffee", chain) == hashed("b.xml", "c0ffee", chain) != hashed("a.xml", "decaf", chain)
+
+
+@pytest.mark.parametrize("name", bundled_recipes())
+def test_a_bundled_recipe_says_which_disasters_strike_in_which_order(name):
+    recipe = read_recipe(name)
+    assert recipe.disaster == recipe.name == name
+    assert [part.kind for part in recipe.hazards] == name.split("-")
+    assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
+
+
+def test_a_bundled_recipes_style_is_not_put_on_a_real_city_unless_asked_for():
+    assert read_recipe("earthquake").city.style == "mediterranean"
+    assert read_recipe("earthquake", {"city.file": "a.gml"}).city.style is None
+    assert read_recipe("earthquake", {"city.file": "a.gml", "city.style": "village"}).city.style == "village"
+
+
+def test_a_hazard_that_does_not_say_what_it_is_is_a_flood():
+    assert read_recipe("flood", {"hazard": [{"kind": "fire"}, {"share": [0.2, 0.3]}]}).disaster == "fire-flood"
+
+
+@pytest.mark.parametrize(
+    ("hazard", "words"),
+    [
+        ({"kind": "meteor"}, ["1 mistake", "hazard: no such kind of hazard"]),
+        (7, ["hazard: no such kind of hazard"]),
+        ([], ["hazard: ", "1 to 8 hazards, found 0"]),
+        ([{"kind": "flood"}, {}], ["one flood at most"]),
+        ([{"kind": "fire"}] * 9, ["1 to 8 hazards, found 9"]),
+        ({"kind": "fire", "wind": [9, 1]}, ["1 mistake", "hazard.wind: ", "found [9"]),
+        ([{"kind": "fire"}, {"kind": "wind", "spead": 3}], ["1 mistake", "hazard.1.spead: no such key"]),
+        ({"kind": "earthquake", "mode": "random"}, ["`shares` go with the mode"]),
+    ],
+)
+def test_mistakes_in_hazards_are_told_by_their_path(hazard, words):
+    with pytest.raises(RecipeError) as caught:
+        read_recipe("flood", {"hazard": hazard})
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["city.bounds", "city.terrain", "city.surface"])
+def test_what_belongs_to_a_city_file_is_refused_without_one(key):
+    value = {"city.bounds": [1, 2, 3, 4], "city.terrain": ["a.tif"], "city.surface": "a.tif"}[key]
+    with pytest.raises(RecipeError, match="need a city file"):
+        read_recipe("flood", {key: value})
 
 
 @pytest.mark.parametrize("box", [[5, 51, 4, 52], [4, 52, 5, 51], [4, 51, 4, 52], [4, 51, 5]])

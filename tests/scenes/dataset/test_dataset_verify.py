@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mage.scenes.dataset.index import MANIFEST, RECIPE, TABLE, finish_dataset
+from mage.scenes.dataset.invariants import label_problems
 from mage.scenes.dataset.schema import LandClass
 from mage.scenes.dataset.store import LocalStore, file_sha256, write_shard
 from mage.scenes.dataset.tar import TarIndex, write_tar
@@ -302,8 +304,23 @@ MUTATIONS = {
     "roof without building": (put("pre_class", 1, grass), "pre_class says building where pre_building is 0"),
     "river without water": (put("post_class", 7, grass), "post_class says water where post_water is 0"),
     "flood class on dry land": (put("post_class", 8, grass), "post_class says flood where post_flood is 0"),
+    "rubble without debris": (put("post_class", LandClass.RUBBLE, grass), "says rubble where post_debris is 0"),
+    "rubble before": (put("pre_class", LandClass.RUBBLE, grass), "pre_class says rubble where pre_debris is 0"),
+    "debris of a flood": (put("post_debris", 1, grass), "post_debris lies where there was but a flood"),
+    "burnt by a flood": (put("post_burn", 40, grass), "post_burn is above 0 where there was no fire"),
+    "burn out of range": (put("post_burn", 101, grass), "post_burn holds 101, above its largest value 100"),
     "flood class before": (put("pre_class", 8, grass), "pre_class says flood where pre_flood is 0"),
 }
+
+
+@pytest.mark.parametrize(("open_", "reason"), [(False, ""), (True, "debris")])
+def test_a_road_is_closed_for_a_reason_and_open_without_one(open_, reason):
+    sample = fake_sample(0, 64)
+    road = sample.record.roads[0].model_copy(update={"car": open_, "truck": open_, "reason": reason})
+    told = replace(sample, record=sample.record.model_copy(update={"roads": [road, *sample.record.roads[1:]]}))
+    rule = f"road {road.id} is closed without a reason, or open with one"
+    assert rule in label_problems(told)
+    assert rule not in label_problems(sample)
 
 
 def publish_mutant(root, change, recount=True):

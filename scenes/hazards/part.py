@@ -1,0 +1,150 @@
+"""The recipe's parts of hazards that strike buildings; here and not beside their verbs, so that a recipe is read where
+the libraries of cities are missing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+Mode = Literal["physical", "random", "decorrelated"]
+Mechanism = Literal["unspecified", "strike-slip", "normal", "reverse"]
+
+MAGNITUDES, DEPTHS, SOILS = (5.0, 8.0), (0.0, 30.0), (180.0, 1300.0)  # moment, km and m/s that attenuation holds for
+STRONGEST = 60.0  # m/s of wind that a fire is modelled in
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def ascending(pair: tuple[float, float]) -> tuple[float, float]:
+    """The range, if its ends are in order; a validator of pydantic.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if pair[0] > pair[1]:
+        raise ValueError(f"the first of a range must not exceed the second, found {list(pair)}")
+    return pair
+
+
+class GradedPart(BaseModel):
+    """How grades are drawn; see :func:`mage.scenes.hazards.fragility.prepared`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mode: Mode = Field("physical", description="grades by physics, at random by `shares`, or without neighbours' say")
+    shares: tuple[_Share, _Share, _Share, _Share, _Share, _Share] | None = Field(
+        None, description="of grades 0 to 5, for the mode `random`"
+    )
+
+    @model_validator(mode="after")
+    def _random_has_shares(self) -> GradedPart:
+        if (self.mode == "random") != (self.shares is not None):
+            raise ValueError("`shares` go with the mode `random`, and it with them")
+        if self.shares is not None and not math.isclose(sum(self.shares), 1, abs_tol=1e-6):
+            raise ValueError(f"shares must add up to 1, found {sum(self.shares):g}")
+        return self
+
+
+_Magnitude = Annotated[float, Field(ge=MAGNITUDES[0], le=MAGNITUDES[1])]
+_Epicentral = Annotated[float, Field(ge=0, le=190)]
+_Depth = Annotated[float, Field(ge=DEPTHS[0], le=DEPTHS[1])]
+_Soil = Annotated[float, Field(ge=SOILS[0], le=SOILS[1])]
+
+
+class EarthquakePart(GradedPart):
+    """An earthquake of a recipe: ranges are drawn from, evenly."""
+
+    kind: Literal["earthquake"] = "earthquake"
+    magnitude: Annotated[tuple[_Magnitude, _Magnitude], AfterValidator(ascending)] = Field(
+        (6.3, 7.6), description="moment magnitude"
+    )
+    distance: Annotated[tuple[_Epicentral, _Epicentral], AfterValidator(ascending)] = Field(
+        (5.0, 30.0), description="from the city's middle to the epicentre, km"
+    )
+    depth: Annotated[tuple[_Depth, _Depth], AfterValidator(ascending)] = Field(
+        (6.0, 18.0), description="of the hypocentre, km"
+    )
+    vs30: Annotated[tuple[_Soil, _Soil], AfterValidator(ascending)] = Field(
+        (250.0, 500.0), description="velocity of shear waves in the uppermost 30 m of the city's ground, m/s"
+    )
+    mechanism: Mechanism = Field("unspecified", description="of the rupture")
+    clustered: bool = Field(False, description="soils alike in clusters: residuals reach farther")
+    shakemap: str | None = Field(
+        None, description="ShakeMap grid.xml or GeoTIFF (g) that the city lies on, instead of all of the above"
+    )
+
+
+_Gust = Annotated[float, Field(ge=15, le=140)]
+_Kilometres = Annotated[float, Field(ge=0, le=500)]
+_Radius = Annotated[float, Field(ge=0.01, le=150)]
+_Forward = Annotated[float, Field(ge=0, le=14)]
+
+
+class WindPart(GradedPart):
+    """A storm of a recipe: ranges are drawn from, evenly. What is not given is that of the kind of storm."""
+
+    kind: Literal["wind"] = "wind"
+    storm: Literal["hurricane", "tornado"] = "hurricane"
+    speed: Annotated[tuple[_Gust, _Gust], AfterValidator(ascending)] | None = Field(
+        None,
+        description="m/s: of a hurricane the highest mean wind of a minute over land (18 to 28), of a tornado the "
+        "highest gust (60 to 95)",
+    )
+    radius: Annotated[tuple[_Radius, _Radius], AfterValidator(ascending)] | None = Field(
+        None, description="of the highest winds, km: 20 to 45 of a hurricane, 0.05 to 0.2 of a tornado"
+    )
+    distance: Annotated[tuple[_Kilometres, _Kilometres], AfterValidator(ascending)] | None = Field(
+        None, description="from the city's middle to the storm's, km: 15 to 50 of a hurricane, 0 to 0.2 of a tornado"
+    )
+    forward: Annotated[tuple[_Forward, _Forward], AfterValidator(ascending)] = Field(
+        (8.0, 14.0), description="speed of a tornado along its track, m/s"
+    )
+    days_after: int = Field(5, ge=0, le=365, description="days from the storm to the image: tarpaulins come in time")
+
+
+_Speed = Annotated[float, Field(ge=0, le=STRONGEST)]
+_Minutes = Annotated[float, Field(ge=0, le=10_000)]
+_Shares = Annotated[tuple[_Share, _Share], AfterValidator(ascending)]
+_Speeds = Annotated[tuple[_Speed, _Speed], AfterValidator(ascending)]
+_Spans = Annotated[tuple[_Minutes, _Minutes], AfterValidator(ascending)]
+
+
+class FirePart(BaseModel):
+    """A fire: its wind, how long it has burnt, where it starts and how much there is to burn."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["fire"] = "fire"
+    wind: _Speeds = Field((4.0, 16.0), description="metres per second, drawn per event; its direction is drawn too")
+    minutes: _Spans = Field((90.0, 360.0), description="from ignition to the image")
+    ignitions: int = Field(3, ge=1, le=10_000, description="places where it starts")
+    start: Literal["buildings", "upwind"] = Field(
+        "buildings", description="in buildings, or along the upwind border as a wildfire that comes in"
+    )
+    resistant: _Shares = Field((0.05, 0.3), description="share of buildings of masonry or concrete")
+    styles: Mapping[str, _Share] = Field(
+        {}, description="share that is resistant among buildings of a style, by its name"
+    )
+    spared: _Shares = Field((0.02, 0.15), description="share of buildings that do not catch fire from others")
+    cured: _Shares = Field((0.2, 0.6), description="share of grass and crops that is dry")
+    crowns: _Shares = Field((0.1, 0.4), description="share of trees that pass fire on")
+    brands: float = Field(0.5, ge=0, le=20, description="brands of a burning building that set fire, on average")
+
+
+_Count = Annotated[int, Field(ge=1, le=20_000)]
+
+
+class CampPart(BaseModel):
+    """A camp: how many tents, and how they stand."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["camp"] = "camp"
+    tents: Annotated[tuple[_Count, _Count], AfterValidator(ascending)] = Field(
+        (40, 250), description="how many, drawn per event; fewer where there is no room"
+    )
+    rows: float = Field(0.7, ge=0, le=1, description="share of camps in rows; the others stand in clusters")

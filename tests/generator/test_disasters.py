@@ -1,0 +1,93 @@
+"""Every bundled disaster from recipe to dataset, on a city of a few houses and tiny pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import TINY, mage, samples_of
+
+from mage.generator.build import build_place
+from mage.generator.labels import Truth
+from mage.generator.plan import ShardJob, make_plan
+from mage.generator.sample import draw_sample
+from mage.scenes.dataset.schema import Sample
+from mage.scenes.recipe import Recipe, read_recipe
+
+SEVERE = {
+    "earthquake": {"kind": "earthquake", "magnitude": [7.8, 8.0], "distance": [0, 1], "depth": [6, 6]},
+    "wind": {"kind": "wind", "storm": "tornado", "speed": [85, 95]},
+    "fire": {"kind": "fire", "minutes": [200, 200], "ignitions": 4},
+}
+CHAIN = [SEVERE["earthquake"], SEVERE["fire"], {"kind": "flood"}]
+
+
+def job_of(hazard: object, **more: object) -> ShardJob:
+    tiny = {"city.extent": 160, "output.size": 64, "output.gsd": 1.0, "render.spp": 1, "city.style": "mediterranean"}
+    recipe = read_recipe("flood", {**tiny, "hazard": hazard, "count": 2, **more})
+    return make_plan(Recipe.model_validate(recipe.model_dump())).jobs[0]
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    root = tmp_path_factory.mktemp("chain") / "dataset"
+    hazard = f"hazard={json.dumps(CHAIN)}"
+    mage("generate", "earthquake-fire", *TINY, "--set", hazard, "--count", "1", "--out", root)
+    assert mage("verify", root).returncode == 0
+    report = (root / "report.html").read_text()
+    assert "An earthquake and then a fire and then a flood" in report
+    return samples_of(root)[0]
+
+
+@pytest.mark.parametrize("name", ["earthquake", "wind", "fire"])
+def test_a_bundled_disaster_is_generated_whole(name: str, tmp_path: Path) -> None:
+    root = tmp_path / "dataset"
+    mage("generate", name, *TINY, "--count", "1", "--out", root)
+    assert mage("verify", root).returncode == 0
+    record = samples_of(root)[0].record
+    assert record.hazard == name
+    assert all(set(b.intensities) == {name} for b in record.buildings)
+    assert "flood" not in (root / "report.html").read_text().split("<h2>Recipe")[0].lower().replace("mage-dataset", "")
+
+
+@pytest.mark.parametrize("name", sorted(SEVERE))
+def test_a_disaster_has_the_same_labels_every_time_and_others_with_another_seed(name: str) -> None:
+    job = job_of(SEVERE[name])
+    place = build_place(job)
+    first, again, other = (draw_sample(job, i, place, None) for i in (0, 0, 1))
+    assert first.record == again.record
+    assert all((first.labels[k] == again.labels[k]).all() for k in first.labels)
+    assert any((first.labels[k] != other.labels[k]).any() for k in first.labels)
+
+
+@pytest.mark.parametrize("name", sorted(SEVERE))
+def test_damage_lies_on_buildings_and_what_was_before_is_what_a_flood_finds(name: str) -> None:
+    job = job_of(SEVERE[name])
+    place = build_place(job)
+    draft = draw_sample(job, 0, place, None)
+    assert ((draft.labels["post_damage"] > 0) == (draft.labels["post_building"] > 0)).all()
+    assert any(b.ems98 > 0 for b in draft.record.buildings)
+    # a flood of the same place takes its rasters before from the tile alone
+    plain = Truth(place, draft.grid).before(draft.vehicles[0])
+    assert all((draft.labels[f"pre_{name}"] == raster).all() for name, raster in plain.items())
+
+
+def test_a_chain_of_three_says_of_each_what_it_did(sample: Sample) -> None:
+    record = sample.record
+    assert record.hazard == "earthquake-fire-flood"
+    assert {"earthquake", "fire"} == set(record.buildings[0].intensities)
+    assert any("earthquake" in b.causes for b in record.buildings)
+    assert {key.split("_")[0] for key in record.parameters} == {"earthquake", "fire", "flood"}
+    assert (sample.labels["post_flood"] > 0).any()
+
+
+def test_closed_roads_have_their_reason_and_only_they(sample: Sample) -> None:
+    for road in sample.record.roads:
+        assert bool(road.reason) == (not (road.car and road.truck))
+        assert road.free_width <= road.width + 1e-6
+        if "debris" in road.reason:
+            assert road.debris > 0
+    closed = {r.id for r in sample.record.roads if not r.car}
+    assert set(np.unique(sample.labels["post_road"][sample.labels["post_blocked"] > 0])) <= closed
