@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from mage.generator.labels import Truth
 from mage.generator.place import Place
@@ -18,6 +19,7 @@ from mage.generator.props import Placements, place_vehicles
 from mage.generator.remains import buildings_around, dress_remains
 from mage.generator.sky import Light, clear_light, sun_position
 from mage.generator.struck import Struck, burnt_out, trees_after
+from mage.scenes.city import City
 from mage.scenes.dataset.schema import (
     BuildingRecord,
     DateRecord,
@@ -147,11 +149,9 @@ def choose_tile(
     # a city of streets alone can be flooded too
     subjects = [b.footprint for b in city.buildings] or [e.line for e in city.roads.edges]
     centres = shapely.get_coordinates(shapely.centroid(subjects))
-    order = np.argsort(_morton(centres, city.bounds), kind="stable")
     if arrival is not None:
-        # where no flood of the recipe's height comes there is nothing to photograph
-        low = city.ground.sample(centres[order], arrival) < float(arrival.min()) + _highest(job)
-        order = order[low] if low.any() else order
+        centres = _within_reach(city, centres, arrival, _highest(job))
+    order = np.argsort(_morton(centres, city.bounds), kind="stable")
     turn = (job.rng(TILE_STREAM).random() + index * GOLDEN) % 1.0
     best, most = None, -1.0
     for _ in range(TILE_TRIES):
@@ -164,6 +164,24 @@ def choose_tile(
         turn = rng.random()
     assert best is not None
     return best
+
+
+def _within_reach(
+    city: City, centres: NDArray[np.float64], arrival: NDArray[np.float64], highest: float
+) -> NDArray[np.float64]:
+    """The centres (n, 2) to which a flood of the recipe's height comes; where it comes to none, the places nearest to
+    one to which it does; all of them where it comes nowhere.
+    """
+    level = float(arrival.min()) + highest
+    low = city.ground.sample(centres, arrival) < level
+    if low.any():
+        return centres[low]
+    ground = Grid.covering(city.bounds, 8.0).points()
+    ground = ground[city.ground.sample(ground, arrival) < level]
+    if len(ground) == 0:
+        return centres
+    away, _ = cKDTree(centres).query(ground)
+    return ground[np.argsort(away, kind="stable")[: max(1, len(ground) // 10)]]
 
 
 def _highest(job: ShardJob) -> float:
