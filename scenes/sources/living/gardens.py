@@ -9,6 +9,7 @@ from shapely import STRtree
 from shapely.geometry import Polygon
 
 from mage.scenes.city import Building, City
+from mage.scenes.sources.living.land import long_wall
 from mage.scenes.sources.living.occupied import Occupied
 from mage.scenes.style import Style
 
@@ -85,16 +86,11 @@ def flower_beds(rng: np.random.Generator, city: City, style: Style, space: Occup
         chance, pick, depth, share = rng.random(4)
         if chance >= style.details.beds or not _is_house(building):
             continue
-        part = max(shapely.get_parts(building.footprint), key=lambda p: p.area)
-        ring = shapely.get_coordinates(part.exterior if part.exterior.is_ccw else part.exterior.reverse())
-        step = np.diff(ring, axis=0)
-        length = np.linalg.norm(step, axis=1)
-        long = np.flatnonzero(length > 3.0)
-        if len(long) == 0:
+        wall = long_wall(building, pick)
+        if wall is None:
             continue
-        i = long[int(pick * len(long))]
-        out = np.array([step[i, 1], -step[i, 0]]) / length[i]
-        start, end = ring[i] + 0.1 * out, ring[i] + step[i] * (0.4 + 0.5 * share) + 0.1 * out
+        corner, step, out = wall
+        start, end = corner + 0.1 * out, corner + step * (0.4 + 0.5 * share) + 0.1 * out
         strips.append(Polygon([start, start + out * (0.8 + depth), end + out * (0.8 + depth), end]))
     if not strips:
         return []

@@ -12,6 +12,8 @@ from shapely.geometry import Polygon
 from mage.scenes.city import Building, City, LandPatch, WaterBody
 from mage.scenes.style import Style
 
+Floats = NDArray[np.float64]
+
 YARD_EDGE, LEAST_GREEN = 8.0, 350.0  # metres of paving around the green of a paved yard; its least size, m²
 
 
@@ -86,16 +88,26 @@ def _terraces(rng: np.random.Generator, buildings: Sequence[Building], style: St
         chance, pick, depth, share = rng.random(4)
         if chance >= style.houses.patio:
             continue
-        part = max(shapely.get_parts(building.footprint), key=lambda p: p.area)
-        ring = shapely.get_coordinates(part.exterior if part.exterior.is_ccw else part.exterior.reverse())
-        step = np.diff(ring, axis=0)
-        length = np.linalg.norm(step, axis=1)
-        long = np.flatnonzero(length > 3.0)
-        if len(long) == 0:
+        wall = long_wall(building, pick)
+        if wall is None:
             continue
-        i = long[int(pick * len(long))]
-        along = step[i] / length[i]
-        out = np.array([along[1], -along[0]]) * (2.0 + 4.0 * depth)
-        start, end = ring[i], ring[i] + step[i] * (0.5 + 0.5 * share)
+        start, step, outward = wall
+        out = outward * (2.0 + 4.0 * depth)
+        end = start + step * (0.5 + 0.5 * share)
         patches.append(LandPatch(Polygon([start, start + out, end + out, end]), "paved", inferred=True))
     return patches
+
+
+def long_wall(building: Building, pick: float) -> tuple[Floats, Floats, Floats] | None:
+    """One of a building's walls of over 3 m, chosen by ``pick`` (0-1): its start, the way along it and the unit vector
+    out of it, each (2,); None where there is none.
+    """
+    part = max(shapely.get_parts(building.footprint), key=lambda p: p.area)
+    ring = shapely.get_coordinates(part.exterior if part.exterior.is_ccw else part.exterior.reverse())
+    step = np.diff(ring, axis=0)
+    length = np.linalg.norm(step, axis=1)
+    long = np.flatnonzero(length > 3.0)
+    if len(long) == 0:
+        return None
+    i = long[int(pick * len(long))]
+    return ring[i], step[i], np.array([step[i, 1], -step[i, 0]]) / length[i]

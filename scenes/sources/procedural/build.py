@@ -13,6 +13,7 @@ from mage.scenes.city import City, LandPatch, RoadGraph, Source, Trees, WaterBod
 from mage.scenes.errors import CityError
 from mage.scenes.sources.ground.inferred import seated
 from mage.scenes.sources.ground.relief import carve, lattice, shore_distance, sink_streets, undulation
+from mage.scenes.sources.living.furnish import furnish
 from mage.scenes.sources.living.planting import plant_trees
 from mage.scenes.sources.procedural.layout.country import orchard_trees
 from mage.scenes.sources.procedural.layout.shapes import seat
@@ -45,7 +46,8 @@ def build_city(style: Style, extent: float, rng: np.random.Generator) -> City:
         city = (_drawn if style.layout.kind == "suburban" else _laid_out)(style, extent, attempt)
         view = shapely.box(*city.bounds)
         if sum(view.contains(b.footprint.centroid) for b in city.buildings) >= LEAST:
-            return city
+            # nothing is inferred in a city that is made up as a whole
+            return replace(furnish(city, style, attempt.spawn(1)[0]), inferred=())
     raise CityError(
         "no room for houses", file=style.name, expected=f"{LEAST} houses in view", found=f"fewer within {extent:g} m"
     )
