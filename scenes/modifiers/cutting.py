@@ -131,7 +131,9 @@ def tipped(mesh: Mesh, at: Floats, towards: float, angle: float) -> Mesh:
 
 
 def rough(rng: np.random.Generator, mesh: Mesh, pieces: int, drop: float, tilt: float, foot: float) -> Mesh:
-    """The mesh broken by vertical planes into so many pieces, each sunk by up to ``drop`` m and tilted a little."""
+    """The mesh broken by vertical planes into so many pieces, each sunk by up to ``drop`` m and tilted a little; none
+    reaches higher than it did.
+    """
     parts = [mesh]
     for _ in range(pieces - 1):
         largest = max(range(len(parts)), key=lambda k: float(parts[k].areas.sum()))
@@ -145,7 +147,8 @@ def rough(rng: np.random.Generator, mesh: Mesh, pieces: int, drop: float, tilt: 
         corners = part.vertices[part.triangles].reshape(-1, 3)
         middle = np.array([*corners[:, :2].mean(axis=0), corners[:, 2].min()])
         leaning = tipped(part, middle, rng.uniform(-np.pi, np.pi), abs(rng.normal(0, tilt)))
-        placed.append(moved(leaning, leaning.vertices - np.array([0, 0, drop * rng.random()])))
+        lifted = float(leaning.vertices[leaning.triangles][..., 2].max() - corners[:, 2].max())
+        placed.append(moved(leaning, leaning.vertices - np.array([0, 0, max(drop * rng.random(), lifted)])))
     return concatenate(placed)[0]
 
 
