@@ -80,7 +80,9 @@ def _plans(outline: Polygon, notes: Counter[str], most: int) -> list[Polygon]:
         raise CityError("an outline that is nowhere", found=f"{len(corners)} corners, not all of them on Earth")
     if not outline.is_valid:
         notes["outlines that cross themselves taken apart"] += 1
-    snapped = shapely.set_precision(shapely.make_valid(outline), GRID)
+    # numbers next to nothing would make GEOS divide by zero when it lays them on the grid
+    rounded = shapely.transform(outline, lambda xy: np.round(xy, 9))
+    snapped = shapely.set_precision(shapely.make_valid(rounded), GRID)
     parts = shapely.get_parts(shapely.set_precision(snapped, 0)).tolist()  # 0: what follows is not bound to the grid
     pieces = [part for part in parts if part.geom_type == "Polygon" and part.area >= SMALLEST]
     simple = [_simple(piece, notes, most) for piece in pieces]

@@ -53,8 +53,7 @@ _winged = st.builds(
     st.floats(3, 6.5),
 )
 _convex = st.lists(st.tuples(st.floats(-15, 15), st.floats(-15, 15)), min_size=5, max_size=12).map(
-    # to the millimetre: maps hold no corners that lie closer together
-    lambda points: shapely.MultiPoint(np.round(points, 3)).convex_hull
+    lambda points: shapely.MultiPoint(points).convex_hull
 )
 _compact = _convex.filter(
     lambda hull: hull.geom_type == "Polygon" and hull.area > 0.05 * hull.length**2 and hull.area > 20

@@ -263,3 +263,11 @@ def test_without_the_skeleton_a_hipped_roof_is_one_error_and_a_rectangle_still_h
     with pytest.raises(MissingExtraError, match="roofs"):
         volume_mesh(Volume(HOUSE, 0.0, 8.0, roof="hipped"))
     assert open_edges(volume_mesh(Volume(HOUSE, 0.0, 8.0, roof="gabled"))) == 0
+
+
+def test_numbers_next_to_nothing_in_an_outline_are_nothing() -> None:
+    """GEOS warned of a division by zero where it laid such corners on its grid."""
+    plan = Polygon([(0.0, -6.0), (-2.0, -1.0), (-1.1e-170, -2.3e-279), (0.0, 0.0), (5.0, 0.0)])
+    mesh = volume_mesh(Volume(plan, 0.0, 1.0, roof="cone"))
+    assert open_edges(mesh) == 0
+    assert mesh.bounds[1][2] == pytest.approx(1.0)
