@@ -18,8 +18,8 @@ from mage.scenes.terrain import Terrain
 Bounds = tuple[float, float, float, float]
 
 LYING = 0.5  # of its crown's width that a felled tree's crown stands up
-# 8-bit sRGB as seen in imagery: twigs without leaves, needles and leaves killed by heat, charred wood
 GUTTED = 0.6  # severity of the ground from which on a vehicle has burnt out
+# 8-bit sRGB as seen in imagery: burnt sheet metal, twigs without leaves, leaves killed by heat, charred wood
 RUST = (104, 92, 84)
 TWIGS, SCORCHED, CHARRED = (86, 78, 62), (108, 88, 62), (40, 37, 34)
 

@@ -94,6 +94,8 @@ class Building:
             count from the ground, wherever that is.
         volumes: what the mesh was raised from, where the source gives numbers and no faces.
         roof_colour, wall_colour: as the source states them.
+        attributes: all that the source says of it (address, function, generic attributes, tags), in its own spelling;
+            the building's own go before those of its parts.
     """
 
     id: str
@@ -113,6 +115,7 @@ class Building:
     volumes: tuple[Volume, ...] = ()
     roof_colour: Colour | None = None
     wall_colour: Colour | None = None
+    attributes: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -244,8 +247,7 @@ class City:
         sources: provenance of each part.
         inferred: names of the parts that no source held and that were made up (``terrain``, ``roads`` …).
         notes: what the reader repaired or left out, as name -> count.
-        facts: what the source holds before anything is judged: ``attributes`` of its buildings, and their ``surfaces``
-            by kind, as name -> count.
+        surfaces: of the buildings as the source delivers them, as kind -> count; none where it gives no faces.
     """
 
     name: str
@@ -268,7 +270,7 @@ class City:
     sources: tuple[Source, ...] = ()
     inferred: tuple[str, ...] = ()
     notes: Mapping[str, int] = field(default_factory=dict)
-    facts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    surfaces: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def ground(self) -> Terrain:

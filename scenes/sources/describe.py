@@ -13,6 +13,9 @@ from pyproj import CRS
 
 from mage.scenes.city import City
 from mage.scenes.mesh import Surface
+from mage.scenes.sources.raw import printable
+
+MOST_NAMES = 200  # of attributes that are told
 
 
 def describe_city(city: City) -> dict[str, Any]:
@@ -32,7 +35,7 @@ def describe_city(city: City) -> dict[str, Any]:
         "middle_deg": [round(city.longitude, 6), round(city.latitude, 6)] if city.crs else None,
         "drives": "left" if city.drives_left else "right",
         "counts": _counts(city),
-        "surfaces": dict(city.facts.get("surfaces", {})),
+        "surfaces": dict(city.surfaces),
         "triangles": _triangles(city),
         "lods": _tally(str(b.lod) for b in city.buildings),
         "roofs": _tally(b.roof for b in city.buildings),
@@ -41,7 +44,7 @@ def describe_city(city: City) -> dict[str, Any]:
         "roads_km": _lengths((e.kind, e.line) for e in city.roads.edges),
         "land_m2": _areas(((p.cover, p.outline) for p in city.land), city),
         "water_m2": _areas(((w.kind, w.outline) for w in city.water), city),
-        "attributes": dict(city.facts.get("attributes", {})),
+        "attributes": _attributes(city),
         "known": _known(city),
         "inferred": {**dict.fromkeys(city.inferred, "all"), **_tally(f for b in city.buildings for f in b.inferred)},
         "notes": dict(city.notes),
@@ -71,6 +74,12 @@ def _triangles(city: City) -> dict[str, int]:
     for building in city.buildings:
         faces.update(building.mesh.surface.tolist())
     return {kind.name.lower(): faces[kind] for kind in Surface if faces[kind]}
+
+
+def _attributes(city: City) -> dict[str, int]:
+    """How many buildings have each attribute of the source's; of very many the commonest."""
+    found = Counter(printable(str(name), 60) for b in city.buildings for name in b.attributes)
+    return dict(sorted(found.most_common(MOST_NAMES)))
 
 
 def _known(city: City) -> dict[str, int]:

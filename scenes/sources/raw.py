@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -97,6 +97,11 @@ class RawBuilding:
             levels = [level for level in item.shells if int(level) <= lod] if item.installation else []
             found.extend(item.shells[max(levels)] if levels else ())
         return found
+
+    @property
+    def attributes(self) -> dict[str, object]:
+        """What the source says of the building; of its parts where it does not say it of the whole."""
+        return dict(ChainMap(*(dict(item.attributes) for item in self.objects if not item.installation)))
 
     @property
     def unused(self) -> frozenset[int]:

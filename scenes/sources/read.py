@@ -30,7 +30,6 @@ from mage.scenes.sources.raw import Floats, RawCity, printable
 
 GROUND_KINDS = ("Road", "Railway", "TransportSquare", "LandUse", "PlantCover")
 SPOT_CELL, LEVEL, TERRAIN_MARGIN = 8.0, 0.05, 80.0  # metres
-MOST_NAMES = 200  # of attributes that are told
 LARGEST_FILE = 4 * 2**30  # bytes
 
 
@@ -109,7 +108,7 @@ def _read(path: Path, within: Keeper | None) -> City:
         terrain=relief,
         sources=(Source(printable(path.name), raw.format, raw.licence, sha256),),
         notes={name: count for name, count in sorted(notes.items()) if count},
-        facts={"attributes": _attributes(raw), "surfaces": _surfaces(raw)},
+        surfaces=_surfaces(raw),
     )
 
 
@@ -153,14 +152,6 @@ def _points(raw: RawCity) -> Iterator[Floats]:
         yield from (shell.points for shells in feature.shells.values() for shell in shells)
         yield from feature.lines
         yield feature.points
-
-
-def _attributes(raw: RawCity) -> dict[str, int]:
-    """How many buildings have each attribute, themselves or in a part."""
-    found: Counter[str] = Counter()
-    for building in raw.buildings:
-        found.update({printable(str(name), 60) for part in building.objects for name in part.attributes})
-    return dict(sorted(found.most_common(MOST_NAMES)))
 
 
 def _surfaces(raw: RawCity) -> dict[str, int]:

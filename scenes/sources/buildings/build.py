@@ -88,6 +88,7 @@ def _measured(raw: RawBuilding, lod: int, mesh: Mesh, outline: Polygon | MultiPo
         occupancy=occupancy or "residential",
         roof=roof_kind_of(objects) if roof == "unknown" else roof,
         inferred=() if occupancy else ("occupancy",),
+        attributes=raw.attributes,
     )
 
 

@@ -60,6 +60,7 @@ def raise_outlines(raw: RawBuilding, lod: int, localise: Localise, notes: Counte
         roof=found.roof if stated == "unknown" else stated,
         inferred=("ground", *(("height",) if unknown else ()), *(() if occupancy else ("occupancy",))),
         volumes=tuple(volumes),
+        attributes=raw.attributes,
     )
 
 

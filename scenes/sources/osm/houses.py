@@ -153,6 +153,7 @@ def _built(house: _House, notes: Counter[str]) -> Building | None:
         volumes=tuple(volumes),
         roof_colour=main.roof_colour,
         wall_colour=main.wall_colour,
+        attributes=dict(house.tags),
     )
 
 

@@ -117,7 +117,6 @@ def _read(path: Path, bounds: Box | None) -> City:
         sources=(_source(path, elements.format),),
         inferred=("water level",) if water else (),
         notes={name: count for name, count in sorted(notes.items()) if count},
-        facts={"attributes": _attributes(local.areas)},
     )
 
 
@@ -187,12 +186,6 @@ def _outline(box: Box, frame: Frame, origin: tuple[float, float]) -> shapely.Pol
     """A box of degrees in local metres, its edges bent as the projection wants."""
     dense = shapely.segmentize(shapely.box(*box), max(box[2] - box[0], box[3] - box[1]) / 16)
     return shapely.transform(dense, lambda points: _projected(frame, points) - origin)
-
-
-def _attributes(areas: Sequence[Element]) -> dict[str, int]:
-    """How many buildings and parts carry each tag that is read."""
-    found = Counter(key for area in areas if is_house(area.tags) for key in area.tags)
-    return dict(sorted(found.most_common(200)))
 
 
 def _asked(area: shapely.Polygon, held: shapely.Polygon | None, notes: Counter[str]) -> shapely.Polygon:

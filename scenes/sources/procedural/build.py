@@ -65,21 +65,29 @@ def _drawn(style: Style, extent: float, rng: np.random.Generator) -> City:
     green = shapely.union_all([p.outline for p in quarters])
     allowed = domain.buffer(-2).difference(outline.buffer(HOUSES_OFF)).difference(green)
     buildings, paved = settle(house_rng, style, terrain, roads, allowed)
-    city = City(
+    city = replace(
+        _blank(style, half),
+        buildings=buildings,
+        roads=roads,
+        water=(river,),
+        land=(LandPatch(domain, "grass"), *quarters, *_shore(land_rng, outline), *paved),
+        terrain=terrain,
+    )
+    return replace(city, trees=plant_trees(tree_rng, city, style))
+
+
+def _blank(style: Style, half: float) -> City:
+    """A city of nothing where the style is at home, ``half`` metres to each side of its middle."""
+    return City(
         name=style.name,
         crs=None,
         origin=(0.0, 0.0),
         latitude=style.latitude,
         longitude=style.longitude,
         bounds=(-half, -half, half, half),
-        buildings=buildings,
-        roads=roads,
-        water=(river,),
-        land=(LandPatch(domain, "grass"), *quarters, *_shore(land_rng, outline), *paved),
-        terrain=terrain,
+        drives_left=style.drives_left,
         sources=(Source("procedural", f"MAGE {style.name}", "Apache-2.0"),),
     )
-    return replace(city, trees=plant_trees(tree_rng, city, style))
 
 
 def _laid_out(style: Style, extent: float, rng: np.random.Generator) -> City:
@@ -95,21 +103,14 @@ def _laid_out(style: Style, extent: float, rng: np.random.Generator) -> City:
     terrain = carve(sink_streets(_relief(ground_rng, style, domain, water), roads, style.streets.sunk), water)
     buildings = seat(town.bodies, terrain)
     shores = [bar for w in water for bar in _shore(land_rng, w.outline)]
-    city = City(
-        name=style.name,
-        crs=None,
-        origin=(0.0, 0.0),
-        latitude=style.latitude,
-        longitude=style.longitude,
-        bounds=(-half, -half, half, half),
+    city = replace(
+        _blank(style, half),
         buildings=buildings,
         roads=roads,
         water=water,
         land=(LandPatch(domain, "grass"), *town.land, *shores),
         terrain=seated(terrain, buildings) if buildings else terrain,
         railways=tuple(town.railways),
-        drives_left=style.drives_left,
-        sources=(Source("procedural", f"MAGE {style.name}", "Apache-2.0"),),
     )
     return replace(city, trees=_with_orchards(tree_rng, plant_trees(tree_rng, city, style), town.orchards))
 

@@ -101,6 +101,13 @@ def test_a_map_cut_beyond_its_edge_keeps_the_sea_where_it_is(shared_data: Path) 
 
 
 def test_attributes_and_surfaces_are_told_as_the_source_has_them(town: Path) -> None:
-    facts = read_city(town).facts
-    assert sum(facts["surfaces"].values()) == 12
-    assert facts["attributes"] == {}
+    city = read_city(town)
+    assert sum(city.surfaces.values()) == 12
+    assert all(b.attributes == {} for b in city.buildings)
+
+
+def test_a_building_keeps_what_its_source_says_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "town.city.json"
+    said = {"yearOfConstruction": 1900, "function": "church", "heritage": True}
+    path.write_text(json.dumps(cityjson({"near": NEAR}, attributes=said)))
+    assert read_city(path).buildings[0].attributes == said
