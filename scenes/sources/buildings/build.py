@@ -17,6 +17,7 @@ from mage.scenes.sources.buildings.surfaces import shell_mesh
 from mage.scenes.sources.crs import Frame
 from mage.scenes.sources.raw import Floats, Polygons, RawBuilding
 
+GRID = 1e-6  # metres
 LEVEL = 0.01  # metres; a building whose points differ less in height is an outline
 SLIVER = 0.5  # square metres; smaller pieces of a footprint, and holes in it, are errors of digitising
 
@@ -118,7 +119,8 @@ def footprint(mesh: Mesh) -> Polygon | MultiPolygon | None:
 def _union(triangles: Floats) -> Polygon | MultiPolygon | None:
     """The union of flat triangles (m, 3, 2) without slivers, valid; None if nothing is left."""
     pieces = shapely.polygons(triangles[_doubled_area(triangles) > 1e-6])
-    merged = shapely.make_valid(shapely.union_all(pieces))
+    # on a grid: without one, GEOS may lose a piece where edges lie within a rounding error of each other
+    merged = shapely.make_valid(shapely.union_all(pieces, grid_size=GRID))
     parts = [_without_pinholes(p) for p in shapely.get_parts(merged) if p.geom_type == "Polygon" and p.area >= SLIVER]
     if not parts:
         return None
