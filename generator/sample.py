@@ -33,7 +33,8 @@ from mage.scenes.hazards.chain import chained, combined, sample_strike, told
 from mage.scenes.hazards.flood import sample_flood
 from mage.scenes.impact import Impact, Shock
 from mage.scenes.modifiers import aftermath
-from mage.scenes.recipe import FloodPart, LightPart
+from mage.scenes.parts import FloodPart
+from mage.scenes.recipe import LightPart
 from mage.scenes.strike import Burn, Collapse, Strike
 from mage.scenes.traffic import park_vehicles
 

@@ -24,14 +24,8 @@ from pydantic import (
 )
 
 from mage.scenes.errors import RecipeError
-from mage.scenes.hazards.part import EarthquakePart, FirePart, WindPart
+from mage.scenes.parts import EarthquakePart, FirePart, FloodPart, WindPart, ascending
 from mage.scenes.yamlio import parse_yaml, read_yaml, reason_of
-
-
-def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
-    if pair[0] > pair[1]:
-        raise ValueError(f"the first of a range must not exceed the second, found {list(pair)}")
-    return pair
 
 
 def _has_inside(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
@@ -56,10 +50,8 @@ def _is_date(text: str) -> str:
 
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Hour = Annotated[float, Field(ge=0, le=24)]
-_Stage = Annotated[float, Field(ge=0, le=30)]
-Shares = Annotated[tuple[_Share, _Share], AfterValidator(_ascending)]
-Hours = Annotated[tuple[_Hour, _Hour], AfterValidator(_ascending)]
-Stages = Annotated[tuple[_Stage, _Stage], AfterValidator(_ascending)]
+Shares = Annotated[tuple[_Share, _Share], AfterValidator(ascending)]
+Hours = Annotated[tuple[_Hour, _Hour], AfterValidator(ascending)]
 Bounds = Annotated[tuple[float, float, float, float], AfterValidator(_has_inside)]
 Date = Annotated[str, BeforeValidator(_as_text), AfterValidator(_is_date)]
 
@@ -94,21 +86,6 @@ class CityPart(_Part):
         None, description="a style in assets/styles, or a file; none chooses by where the city is"
     )
     extent: float = Field(640.0, ge=100, le=5000, description="side of the procedural city in metres")
-
-
-class FloodPart(_Part):
-    """A flood: how high, or how far."""
-
-    kind: Literal["flood"] = "flood"
-    share: Shares = Field((0.15, 0.7), description="least share of a tile's open ground to flood, drawn per sample")
-    rise: Stages = Field((0.0, 0.6), description="metres that the water stands above that least level, drawn too")
-    stage: Stages | None = Field(
-        None, description="metres above the water's normal level, drawn instead of `share` and `rise`"
-    )
-    highest: float = Field(4.0, gt=0, le=30, description="no stage exceeds this, metres")
-    region: Literal["europe", "asia", "africa", "north_america", "south_america", "oceania"] = Field(
-        "europe", description="depth-damage table for the economic loss"
-    )
 
 
 def _kind(value: Any) -> str:

@@ -16,7 +16,7 @@ from mage.scenes.city import City
 from mage.scenes.errors import HazardError
 from mage.scenes.hazards.camp_layout import GUYS, clusters, rows
 from mage.scenes.hazards.open_ground import CLEAR, OpenGround
-from mage.scenes.hazards.part import CampPart
+from mage.scenes.parts import CampPart
 
 Floats = NDArray[np.float64]
 Bytes = NDArray[np.uint8]

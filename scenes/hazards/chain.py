@@ -13,10 +13,10 @@ from mage.scenes.city import City
 from mage.scenes.grades import jds_of_fire, jds_of_structure
 from mage.scenes.hazards.earthquake import sample_earthquake
 from mage.scenes.hazards.fire import sample_fire
-from mage.scenes.hazards.part import EarthquakePart, FirePart, WindPart
 from mage.scenes.hazards.wind import sample_wind
 from mage.scenes.impact import Impact, Shock
 from mage.scenes.modifiers import road_debris
+from mage.scenes.parts import EarthquakePart, FirePart, WindPart
 from mage.scenes.strike import Burn, Collapse, Stand, Strike
 
 Floats = NDArray[np.float64]

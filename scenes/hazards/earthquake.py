@@ -22,10 +22,10 @@ from mage.scenes.hazards.fragility import (
     prepared,
     tables,
 )
-from mage.scenes.hazards.part import EarthquakePart, Mode
 from mage.scenes.hazards.shakemap import read_shakemap
 from mage.scenes.hazards.shaking import Event, shaken
 from mage.scenes.hazards.structures import Structures, building_places, draw_structures
+from mage.scenes.parts import EarthquakePart, Mode
 from mage.scenes.strike import Collapse, Strike, untouched
 
 Floats = NDArray[np.float64]

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from mage.scenes.city import City
 from mage.scenes.errors import HazardError
 from mage.scenes.hazards.fuel import PATCHES, Dryness, draw_fuel
-from mage.scenes.hazards.part import STRONGEST, FirePart
 from mage.scenes.hazards.spread import LICK, Arrival, Wind, spread
+from mage.scenes.parts import STRONGEST, FirePart
 from mage.scenes.sources.ground.relief import undulation, within
 from mage.scenes.strike import Burn, Stand, Strike, untouched
 

@@ -22,7 +22,7 @@ from mage.scenes.grid import Grid
 from mage.scenes.hazards.vulnerability import flood_loss
 from mage.scenes.impact import Impact
 from mage.scenes.mesh import Surface
-from mage.scenes.recipe import FloodPart
+from mage.scenes.parts import FloodPart
 from mage.scenes.sources.ground.relief import normal_levels
 from mage.scenes.terrain import Terrain, depth_at, extended_levels
 

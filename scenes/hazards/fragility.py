@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from mage.scenes.errors import HazardError
-from mage.scenes.hazards.part import Mode
+from mage.scenes.parts import Mode
 from mage.scenes.yamlio import parse_yaml
 
 Floats = NDArray[np.float64]

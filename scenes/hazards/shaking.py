@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from mage.scenes.errors import HazardError
-from mage.scenes.hazards.part import DEPTHS, MAGNITUDES, SOILS, Mechanism
+from mage.scenes.parts import DEPTHS, MAGNITUDES, SOILS, Mechanism
 
 Floats = NDArray[np.float64]
 Bounds = tuple[float, float, float, float]

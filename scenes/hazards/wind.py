@@ -13,9 +13,9 @@ from mage.scenes.city import City
 from mage.scenes.errors import HazardError
 from mage.scenes.hazards.fragility import Bytes, drawn_grades, prepared, shares_of, tables
 from mage.scenes.hazards.gusts import Gusts, hurricane, tornado
-from mage.scenes.hazards.part import Mode, WindPart
 from mage.scenes.hazards.resistance import GRADE_STATES, STATES, lognormal, lost, resistance_of
 from mage.scenes.hazards.structures import Structures, building_places, draw_structures
+from mage.scenes.parts import Mode, WindPart
 from mage.scenes.strike import Collapse, Stand, Strike, untouched
 
 Floats = NDArray[np.float64]

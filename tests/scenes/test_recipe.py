@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from mage.scenes.errors import RecipeError
-from mage.scenes.recipe import FloodPart, LightPart, Recipe, bundled_recipes, parse_assignment, read_recipe
+from mage.scenes.parts import FloodPart
+from mage.scenes.recipe import LightPart, Recipe, bundled_recipes, parse_assignment, read_recipe
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from mage.scenes.city import LandPatch, Trees
 from mage.scenes.errors import HazardError
 from mage.scenes.hazards.camp import COLOURS, LATRINE, TANK, TRACK, camp, sample_camp
-from mage.scenes.hazards.part import CampPart
+from mage.scenes.parts import CampPart
 from mage.scenes.sources.procedural.build import build_city
 from mage.scenes.style import load_style
 from mage.scenes.ways import on_view

@@ -16,9 +16,9 @@ from mage.scenes.city import RoadEdge, RoadGraph
 from mage.scenes.hazards.chain import chained, combined, sample_strike, told
 from mage.scenes.hazards.earthquake import sample_earthquake
 from mage.scenes.hazards.flood import flood
-from mage.scenes.hazards.part import EarthquakePart, FirePart, WindPart
 from mage.scenes.mesh import empty_mesh
 from mage.scenes.modifiers import aftermath
+from mage.scenes.parts import EarthquakePart, FirePart, WindPart
 from mage.scenes.strike import Burn, Collapse, Stand, untouched
 
 CITY = box_city(9, trees=30)

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from mage.scenes.grid import Grid
 from mage.scenes.hazards.flood import arrival_levels, level_for_share, sample_flood
-from mage.scenes.recipe import FloodPart
+from mage.scenes.parts import FloodPart
 
 TILE = Grid.around(60.0, 50.0, 120, 0.5)  # 60 m about a place east of the river
 

@@ -1,5 +1,5 @@
-"""The recipe's parts of hazards that strike buildings; here and not beside their verbs, so that a recipe is read where
-the libraries of cities are missing.
+"""The recipe's parts of hazards; here and not beside their verbs, so that a recipe is read where the libraries of
+cities are missing.
 """
 
 from __future__ import annotations
@@ -28,6 +28,28 @@ def ascending(pair: tuple[float, float]) -> tuple[float, float]:
     if pair[0] > pair[1]:
         raise ValueError(f"the first of a range must not exceed the second, found {list(pair)}")
     return pair
+
+
+_Shares = Annotated[tuple[_Share, _Share], AfterValidator(ascending)]
+_Stage = Annotated[float, Field(ge=0, le=30)]
+_Stages = Annotated[tuple[_Stage, _Stage], AfterValidator(ascending)]
+
+
+class FloodPart(BaseModel):
+    """A flood: how high, or how far."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["flood"] = "flood"
+    share: _Shares = Field((0.15, 0.7), description="least share of a tile's open ground to flood, drawn per sample")
+    rise: _Stages = Field((0.0, 0.6), description="metres that the water stands above that least level, drawn too")
+    stage: _Stages | None = Field(
+        None, description="metres above the water's normal level, drawn instead of `share` and `rise`"
+    )
+    highest: float = Field(4.0, gt=0, le=30, description="no stage exceeds this, metres")
+    region: Literal["europe", "asia", "africa", "north_america", "south_america", "oceania"] = Field(
+        "europe", description="depth-damage table for the economic loss"
+    )
 
 
 class GradedPart(BaseModel):
