@@ -130,7 +130,6 @@ class WindPart(GradedPart):
 
 _Speed = Annotated[float, Field(ge=0, le=STRONGEST)]
 _Minutes = Annotated[float, Field(ge=0, le=10_000)]
-_Shares = Annotated[tuple[_Share, _Share], AfterValidator(ascending)]
 _Speeds = Annotated[tuple[_Speed, _Speed], AfterValidator(ascending)]
 _Spans = Annotated[tuple[_Minutes, _Minutes], AfterValidator(ascending)]
 
