@@ -44,6 +44,7 @@ DEEP = {
     "lake": (0.028, 0.058, 0.062),
     "sea": (0.022, 0.05, 0.07),
 }
+STILL, CLEARED = ("lake", "sea"), 0.85  # what thins a flood's silt out, and how much of it far from the shore
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,14 +72,25 @@ def with_water(ground: Raster, grid: Grid, depth: NDArray[np.float64], deep: NDA
 
 
 def deep_water(place: Place, grid: Grid, flooded: NDArray[np.bool_] | None = None) -> Raster:
-    """Reflectance of deep water by what carries it, float32 (rows, columns, 3); ``flooded`` says where a flood is."""
+    """Reflectance of deep water by what carries it, float32 (rows, columns, 3); ``flooded`` says where a flood is.
+
+    A flood's silt browns rivers and canals as it does the land; in a lake or the sea most of it is thinned out.
+    """
     bodies = place.city.water
     kinds = list(DEEP)
     index = burn([b.outline for b in bodies], [kinds.index(b.kind) for b in bodies], grid, "uint8")
     colours = np.array(list(DEEP.values()), np.float32)[index]
     # waters mix where they meet
     mixed = cv2.GaussianBlur(colours, (0, 0), max(2.0 / grid.gsd, 0.3))
-    return np.where(flooded[..., None], np.array(FLOOD, np.float32), mixed) if flooded is not None else mixed
+    if flooded is None:
+        return mixed
+    wide = burn(
+        [b.outline for b in bodies if b.kind in STILL], [1] * sum(b.kind in STILL for b in bodies), grid, "uint8"
+    )
+    # silt thins out from the shore on
+    clear = cv2.GaussianBlur(wide.astype(np.float32), (0, 0), max(12.0 / grid.gsd, 0.3)) * wide
+    silt = np.where(flooded, 1 - CLEARED * np.clip(2 * clear - 1, 0, 1), 0)[..., None].astype(np.float32)
+    return np.asarray(mixed + silt * (np.array(FLOOD, np.float32) - mixed), np.float32)
 
 
 def _base(style: Style, name: str) -> NDArray[np.float64]:
