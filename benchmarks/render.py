@@ -18,7 +18,8 @@ from mage.generator.build import build_place
 from mage.generator.ground import deep_water, paint_ground, with_water
 from mage.generator.plan import make_plan
 from mage.generator.sample import draw_sample
-from mage.scenes.hazards.flood import arrival_levels
+from mage.scenes.hazards.flood import prepare_flood
+from mage.scenes.parts import FloodPart
 from mage.scenes.recipe import read_recipe
 from mage.scenes.terrain import depth_at
 
@@ -42,12 +43,12 @@ def main() -> None:
     job = make_plan(read_recipe("flood", {"output.size": size})).jobs[0]
     clock, table = Clock(), {}
     place = build_place(job)
-    arrival = arrival_levels(place.city)
+    basis = prepare_flood(place.city, FloodPart())
     table["city, once"] = clock.lap()
     start_engine(job.recipe.render, os.cpu_count() or 1)
     stage = Stage(place)
     table["Blender scene, once"] = clock.lap()
-    draft = draw_sample(job, 0, place, arrival)
+    draft = draw_sample(job, 0, place, basis)
     table["flood and labels, both dates"] = clock.lap()
     fine = draft.grid.resampled(2)
     depth = depth_at(place.city.ground, place.water_levels, fine.points().reshape(*fine.shape, 2))

@@ -21,7 +21,8 @@ from mage.generator.colour import BLACK, GAIN, to_srgb
 from mage.generator.ground import deep_water, paint_ground, with_water
 from mage.generator.plan import make_plan
 from mage.generator.sample import draw_sample
-from mage.scenes.hazards.flood import arrival_levels
+from mage.scenes.hazards.flood import prepare_flood
+from mage.scenes.parts import FloodPart
 from mage.scenes.recipe import read_recipe
 from mage.scenes.terrain import depth_at
 
@@ -34,7 +35,7 @@ def main() -> None:
     place = build_place(job)
     start_engine(job.recipe.render, os.cpu_count() or 1)
     stage = Stage(place)
-    draft = draw_sample(job, 0, place, arrival_levels(place.city))
+    draft = draw_sample(job, 0, place, prepare_flood(place.city, FloodPart()))
     fine = draft.grid.resampled(2)
     depth = depth_at(place.city.ground, place.water_levels, fine.points().reshape(*fine.shape, 2))
     painting = with_water(paint_ground(place, fine), fine, depth, deep_water(place, fine))

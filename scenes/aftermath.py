@@ -24,7 +24,10 @@ class Aftermath:
         debris_owner: int32 (m,) index of the building that each face of ``debris`` came from.
         roof_lost: (b,) share of the roof's plan that is no roof at its old height any more, 0-1; charred parts are
             none.
-        visible: uint8 (b,) EMS-98 grade that can be seen from nadir.
+        visible: uint8 (b,) EMS-98 grade that can be seen from nadir: at most the physical one, unless the debris of
+            other buildings on the roof looks worse.
+        buried: (b,) share of the roof under the debris of other buildings, 0-1. Where it is 0, ``visible`` is at most
+            the physical grade. Trees that fell on a roof count for nothing.
         notes: what could not be built as it was struck, as name -> count.
     """
 
@@ -33,4 +36,5 @@ class Aftermath:
     debris_owner: NDArray[np.int32]
     roof_lost: Floats
     visible: NDArray[np.uint8]
+    buried: Floats
     notes: Mapping[str, int] = field(default_factory=dict)

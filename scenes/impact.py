@@ -43,17 +43,22 @@ class Impact:
     Attributes:
         hazard: its name (``flood``), or those of a chain in order, joined by hyphens.
         parameters: what it was called with, JSON types only.
-        intensity: (b,) highest water depth at the walls, m.
+        intensity: (b,) highest water depth at the walls, m, at the flood's peak.
         p_grade: (b, 6) probability of each EMS-98 grade; rows sum to 1.
         ems98: uint8 (b,) sampled physical grade 0-5.
         visible: uint8 (b,) grade 0-5 that can be seen from nadir.
         jds: uint8 (b,) Joint Damage Scale 0-3, as xBD's annotators would grade.
         loss: (b,) share of the building's value lost, 0-1; economic, apart from the structural grade.
         wet_share: (b,) share of the outline that touches water, 0-1.
-        levels: (rows, columns) flood level on the terrain's vertices (m), carried one vertex over the shore;
-            NaN where dry.
-        road_depth: (e,) deepest water on each edge, m.
+        levels: (rows, columns) flood level on the terrain's vertices (m) at the image, carried one vertex over the
+            shore; NaN where dry.
+        road_depth: (e,) deepest water on each edge, m, at the peak.
         car, truck: bool (e,) whether an ordinary car or an emergency vehicle can pass.
+        highest: as ``levels``, at the peak.
+        at_image: (b,) as ``intensity``, at the image. road_at_image: (e,) as ``road_depth``, at the image.
+        velocity: (b,) highest speed of the water at the walls, m/s; None where the flood's model does not give it.
+        speed: (rows, columns) highest speed of the water on the terrain's vertices, m/s, 0 where none came; None as
+            ``velocity``.
         causes: per building, the hazards that damaged it, in order.
         reasons: per road edge, what keeps a car or a truck from it: ``water``, ``debris``, both with ``and`` between
             them, or nothing.
@@ -73,6 +78,11 @@ class Impact:
     road_depth: Floats
     car: NDArray[np.bool_]
     truck: NDArray[np.bool_]
+    highest: Floats
+    at_image: Floats
+    road_at_image: Floats
+    velocity: Floats | None = None
+    speed: Floats | None = None
     causes: tuple[tuple[str, ...], ...] = ()
     reasons: tuple[str, ...] = ()
     shock: Shock | None = None

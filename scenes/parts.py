@@ -35,21 +35,78 @@ _Stage = Annotated[float, Field(ge=0, le=30)]
 _Stages = Annotated[tuple[_Stage, _Stage], AfterValidator(ascending)]
 
 
+_Rain = Annotated[float, Field(gt=0, le=500)]
+_Discharge = Annotated[float, Field(gt=0, le=20_000)]
+_Head = Annotated[float, Field(gt=0, le=10)]
+_Lasting = Annotated[float, Field(ge=5, le=600)]
+_Metres = Annotated[float, Field(allow_inf_nan=False)]
+_OF_MODEL = {
+    "fill": {"share", "rise", "stage", "highest"},
+    "hand": {"stage"},
+    "shallow": {"rain", "inflow", "breach", "at", "minutes"},
+    "raster": {"file", "holds"},
+}
+
+
 class FloodPart(BaseModel):
-    """A flood: how high, or how far."""
+    """A flood: how the water comes, how high, or how far."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["flood"] = "flood"
+    model: Literal["fill", "hand", "shallow", "raster"] = Field(
+        "fill",
+        description="a level that fills the ground, height above the nearest drainage, moving water, or a file",
+    )
     share: _Shares = Field((0.15, 0.7), description="least share of a tile's open ground to flood, drawn per sample")
     rise: _Stages = Field((0.0, 0.6), description="metres that the water stands above that least level, drawn too")
     stage: _Stages | None = Field(
         None, description="metres above the water's normal level, drawn instead of `share` and `rise`"
     )
     highest: float = Field(4.0, gt=0, le=30, description="no stage exceeds this, metres")
+    rain: Annotated[tuple[_Rain, _Rain], AfterValidator(ascending)] | None = Field(
+        None, description="mm/h for the model `shallow`"
+    )
+    inflow: Annotated[tuple[_Discharge, _Discharge], AfterValidator(ascending)] | None = Field(
+        None, description="m3/s that come down the river, for the model `shallow`"
+    )
+    breach: Annotated[tuple[_Head, _Head], AfterValidator(ascending)] | None = Field(
+        None, description="metres above the ground that water stands behind a broken bank, for the model `shallow`"
+    )
+    at: tuple[_Metres, _Metres] | None = Field(
+        None,
+        description="where inflow or breach is, metres on the city's map; none is where the largest permanent water "
+        "comes in, and any shore",
+    )
+    minutes: Annotated[tuple[_Lasting, _Lasting], AfterValidator(ascending)] = Field(
+        (60, 120), description="from the first water to the image, for the model `shallow`"
+    )
+    file: str | None = Field(None, description="a GeoTIFF of depths or levels, for the model `raster`")
+    holds: Literal["depth", "level"] = Field("depth", description="what that file's values are, metres")
+    recession: _Shares = Field(
+        (0.0, 0.0), description="share of its stage that the water has fallen by at the image; mud is left where it was"
+    )
     region: Literal["europe", "asia", "africa", "north_america", "south_america", "oceania"] = Field(
         "europe", description="depth-damage table for the economic loss"
     )
+
+    @model_validator(mode="after")
+    def _of_one_model(self) -> FloodPart:
+        others = set().union(*_OF_MODEL.values()) - _OF_MODEL[self.model]
+        wrong = sorted(self.model_fields_set & others)
+        # a recipe that was written out whole states the defaults of other models too
+        wrong = [name for name in wrong if getattr(self, name) != type(self).model_fields[name].default]
+        if wrong:
+            raise ValueError(f"the model `{self.model}` has no {', '.join(f'`{name}`' for name in wrong)}")
+        if self.model == "hand" and self.stage is None:
+            raise ValueError("the model `hand` needs a `stage`")
+        if self.model == "raster" and self.file is None:
+            raise ValueError("the model `raster` needs a `file`")
+        if self.model == "shallow" and not (self.rain or self.inflow or self.breach):
+            raise ValueError("the model `shallow` needs `rain`, `inflow` or a `breach`")
+        if self.at is not None and not (self.inflow or self.breach):
+            raise ValueError("`at` says where an `inflow` or a `breach` is, and there is neither")
+        return self
 
 
 class GradedPart(BaseModel):

@@ -144,9 +144,8 @@ def _settle(rng: np.random.Generator, ground: OpenGround, middle: tuple[int, int
     chosen = _apart(rectangles(xy, heading, sizes), kind < 0, fits, ground, count)
     tents, others = chosen[kind[chosen] < 0], chosen[kind[chosen] >= 0]
     shapes = rectangles(xy[chosen], heading[chosen], sizes[chosen])
-    standing = ground.taken
+    tracks = _tracks(origin + slots.lanes @ turned, shapes, ground) if len(tents) else ()
     ground.take(shapes, middle)
-    tracks = _tracks(origin + slots.lanes @ turned, shapes, standing) if len(tents) else ()
     return Camp(
         xy[tents], heading[tents], sizes[tents], colour[tents], tracks, xy[others], heading[others],
         kind[others].astype(np.uint8), count,
@@ -185,10 +184,10 @@ def _apart(
     return fits[np.array(chosen, np.int64)]
 
 
-def _tracks(lanes: Floats, camp_shapes: Shapes, standing: Shapes) -> tuple[LineString, ...]:
+def _tracks(lanes: Floats, camp_shapes: Shapes, ground: OpenGround) -> tuple[LineString, ...]:
     """The lanes (k, 2, 2) between tents as tracks: within the camp, and clear of everything."""
     hull = shapely.convex_hull(shapely.union_all(camp_shapes)).buffer(TRACK)
-    near = standing[STRtree(standing).query(hull, predicate="dwithin", distance=TRACK + CLEAR)]
+    near = ground.near(hull, TRACK + CLEAR)
     wide = TRACK / 2 + 0.1
     blocked = shapely.union_all(
         np.concatenate(

@@ -77,8 +77,8 @@ def combined(
     rubble = car_stopped | truck_stopped
     jds = _jds(strikes, strike, aftermath)
     return Impact(
-        hazard=strike.hazard if flood is None else f"{strike.hazard}-flood",
-        parameters=strike.parameters if flood is None else {**strike.parameters, **_prefixed(flood)},
+        hazard="-".join(dict.fromkeys([*(s.hazard for s in strikes), *([] if flood is None else ["flood"])])),
+        parameters=_parameters(strikes, strike, flood),
         intensity=none if flood is None else flood.intensity,
         p_grade=strike.p_grade,
         ems98=strike.ems98,
@@ -90,6 +90,11 @@ def combined(
         road_depth=np.zeros(len(debris)) if flood is None else flood.road_depth,
         car=~(car_stopped | car_drowned),
         truck=~(truck_stopped | truck_drowned),
+        highest=dry if flood is None else flood.highest,
+        at_image=none if flood is None else flood.at_image,
+        road_at_image=np.zeros(len(debris)) if flood is None else flood.road_at_image,
+        velocity=None if flood is None else flood.velocity,
+        speed=None if flood is None else flood.speed,
         causes=_causes([*((s.hazard, _harmed(s)) for s in strikes), *_drowned(flood)], len(city.buildings)),
         reasons=tuple(_REASONS[int(w) + 2 * int(d)] for w, d in zip(water, rubble, strict=True)),
         shock=Shock(strike, _intensities(strikes), aftermath, debris, free),
@@ -163,10 +168,16 @@ def _intensities(strikes: Sequence[Strike]) -> dict[str, Floats]:
     """The highest of each hazard, or of fires the first to arrive."""
     found: dict[str, Floats] = {}
     for s in strikes:
+        if s.hazard == "flood":  # its depth has a place of its own
+            continue
         worst = np.minimum if s.hazard == "fire" else np.maximum
         found[s.hazard] = worst(found[s.hazard], s.intensity) if s.hazard in found else s.intensity
     return found
 
 
-def _prefixed(flood: Impact) -> Parameters:
-    return {f"flood_{name}": value for name, value in flood.parameters.items()}
+def _parameters(strikes: Sequence[Strike], strike: Strike, flood: Impact | None) -> Parameters:
+    if flood is None:
+        return strike.parameters
+    if all(s.hazard == "flood" for s in strikes):
+        return flood.parameters
+    return {**strike.parameters, **{f"flood_{name}": value for name, value in flood.parameters.items()}}

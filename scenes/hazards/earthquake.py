@@ -46,7 +46,7 @@ def earthquake(
     """What peak ground accelerations do to a completed city's buildings.
 
     Grades are drawn from the fragility of each building's structure. With the same ``rng`` a stronger shaking never
-    lowers a grade. How a building fails is drawn by its grade, structure and storeys (``failures`` in
+    lowers a grade. How a building fails is drawn by its grade, structure, storeys and slenderness (``failures`` in
     ``assets/fragility.yaml``); where to, across its longer side.
 
     Args:
@@ -73,7 +73,9 @@ def earthquake(
     physical = grade_probabilities(pga, structures.rows, explicit=explicit)
     p_grade = prepared(physical, mode, shares)
     grades = drawn_grades(p_grade, grade_rng.random(len(pga)))
-    collapse, covering_lost = _failures(grades, structures, failure_rng)
+    short = _shorter_sides(city)
+    slenderness = np.array([b.height for b in city.buildings]) / np.maximum(np.hypot(*short.T), 1e-9)
+    collapse, covering_lost = _failures(grades, structures, slenderness, failure_rng)
     return replace(
         untouched(city, "earthquake", {"mode": mode, "explicit": int(explicit)}),
         intensity=pga,
@@ -82,7 +84,7 @@ def earthquake(
         loss=loss_of(grades, [b.occupancy for b in city.buildings]),
         collapse=collapse,
         covering_lost=covering_lost,
-        direction=_across(city, failure_rng),
+        direction=_across(short, failure_rng),
     )
 
 
@@ -124,32 +126,41 @@ def _drawn_event(
     return event, {**named, "azimuth": azimuth, "strike": strike, "mechanism": part.mechanism}
 
 
-def _failures(grades: Bytes, structures: Structures, rng: np.random.Generator) -> tuple[Bytes, Floats]:
+def _failures(
+    grades: Bytes, structures: Structures, slenderness: Floats, rng: np.random.Generator
+) -> tuple[Bytes, Floats]:
     """How each building fails (b,), a Collapse, and the share of its roof's covering that it sheds (b,)."""
     table = tables()["earthquake"]
     chance = rng.random((len(grades), 2))
     collapse = np.zeros(len(grades), np.uint8)
     groups = np.array(structures.groups, object)
     levels = np.minimum(structures.storeys, max(table["least_storeys"].values()))
+    steps = np.unique([0.0, *table["least_slenderness"].values()])
+    slender = steps[np.searchsorted(steps, slenderness, side="right") - 1]
     for grade, by_group in table["failures"].items():
         for group, weights in by_group.items():
-            for storeys, flat in product(np.unique(levels), (False, True)):
-                alike = (groups == group) & (levels == storeys) & (structures.flat == flat)
-                some = np.flatnonzero((grades == grade) & alike)
-                collapse[some] = _picked(_possible(weights, int(storeys), flat=flat), chance[some, 0])
+            those = (grades == grade) & (groups == group)
+            for storeys, flat, slim in product(np.unique(levels), (False, True), steps):
+                alike = (levels == storeys) & (structures.flat == flat) & (slender == slim)
+                some = np.flatnonzero(those & alike)
+                collapse[some] = _picked(_possible(weights, int(storeys), float(slim), flat=flat), chance[some, 0])
     collapse[(collapse == Collapse.TILES) & structures.flat] = Collapse.NONE  # a flat roof has none to shed
     least, most = table["tiles_shed"]
     covering = np.where(collapse == Collapse.TILES, least + (most - least) * chance[:, 1], 0.0)
     return collapse, covering
 
 
-def _possible(weights: Mapping[str, float], storeys: int, *, flat: bool) -> Mapping[str, float]:
-    """The weights of the ways in which a building of so many storeys can fail; a flat roof has no gables."""
-    least: Mapping[str, int] = tables()["earthquake"]["least_storeys"]
+def _possible(weights: Mapping[str, float], storeys: int, slenderness: float, *, flat: bool) -> Mapping[str, float]:
+    """The weights of the ways in which a building of so many storeys and so slender can fail; a flat roof has no
+    gables.
+    """
+    table = tables()["earthquake"]
+    least: Mapping[str, int] = table["least_storeys"]
+    slimmest: Mapping[str, float] = table["least_slenderness"]
     return {
         name: weight
         for name, weight in weights.items()
-        if storeys >= least.get(name, 1) and not (flat and name == "gable")
+        if storeys >= least.get(name, 1) and slenderness >= slimmest.get(name, 0.0) and not (flat and name == "gable")
     }
 
 
@@ -159,13 +170,17 @@ def _picked(weights: Mapping[str, float], chance: Floats) -> Any:
     return codes[np.searchsorted(edges / edges[-1], chance, side="right")]
 
 
-def _across(city: City, rng: np.random.Generator) -> Floats:
-    """Direction that each building falls to (b,): across the longer side of its smallest rectangle, to either side."""
-    chance = rng.random((len(city.buildings), 2))
+def _shorter_sides(city: City) -> Floats:
+    """The shorter side (b, 2) of each footprint's smallest rectangle, a vector in metres."""
     boxes = shapely.oriented_envelope(np.array([b.footprint for b in city.buildings], dtype=object))
     corners, owner = shapely.get_coordinates(boxes, return_index=True)
     first = np.searchsorted(owner, np.arange(len(boxes)))
     one, two = corners[first + 1] - corners[first], corners[first + 2] - corners[first + 1]
-    short = np.where((np.hypot(*one.T) < np.hypot(*two.T))[:, None], one, two)
+    return np.where((np.hypot(*one.T) < np.hypot(*two.T))[:, None], one, two)
+
+
+def _across(short: Floats, rng: np.random.Generator) -> Floats:
+    """Direction that each building falls to (b,): along its shorter side (b, 2), either way."""
+    chance = rng.random((len(short), 2))
     turn = np.arctan2(short[:, 1], short[:, 0]) + np.pi * (chance[:, 0] < 0.5)
     return np.asarray(np.mod(turn + JITTER * (2 * chance[:, 1] - 1), 2 * np.pi))

@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import breadth_first_order
 
 from mage.scenes.city import City
 from mage.scenes.errors import HazardError
-from mage.scenes.hazards.flood import lowest_passes
+from mage.scenes.hazards.passes import lowest_passes
 from mage.scenes.sources.ground.relief import normal_levels
 from mage.scenes.terrain import extended_levels, neighbours
 

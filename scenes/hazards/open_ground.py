@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from rasterio.features import rasterize
 from scipy.ndimage import distance_transform_edt, label
 from shapely import STRtree
 
 from mage.scenes.city import City
-from mage.scenes.sources.ground.relief import lattice, within
+from mage.scenes.sources.ground.relief import lattice, raster_of, within
 from mage.scenes.terrain import Terrain
 from mage.scenes.ways import on_view, plan, trackbed
 
@@ -34,31 +36,28 @@ class OpenGround:
 
     Attributes:
         places: the lattice. open: (rows, columns) of it.
-        taken: plans of all that stands and was taken; crowns of trees are drawn in, so that what keeps
-            :data:`CLEAR` from these plans is :data:`BESIDE_CROWN` from them.
-        index: of ``taken``.
+        standing: plans of all that stands; crowns of trees are drawn in, so that what keeps :data:`CLEAR` from these
+            plans is :data:`BESIDE_CROWN` from them.
+        taken: plans of what was taken since.
     """
 
     places: Terrain
     open: NDArray[np.bool_]
-    taken: Shapes
-    index: STRtree
+    standing: STRtree
+    taken: STRtree
 
     @classmethod
     def of(cls, city: City) -> OpenGround:
         """The open ground in a city's view."""
-        taken = standing_in(city)
         west, south, east, north = city.bounds
         step = max(SEARCH, math.sqrt((east - west) * (north - south)) / 1000)
         places = lattice(city.bounds, step)
-        is_open = np.zeros(places.heights.shape, bool)
-        for patch in city.land:  # later patches lie on earlier ones
-            if patch.cover in OPEN or shapely.intersects(patch.outline, shapely.box(*city.bounds)):
-                is_open[within(places, [patch.outline])] = patch.cover in OPEN
+        is_open = _on_top(city, places)
         x, y = places.axes()
         is_open &= ((x >= west) & (x <= east)) & ((y >= south) & (y <= north))[:, None]
-        is_open &= ~within(places, [s for s in shapely.buffer(taken, CLEAR, quad_segs=2) if not s.is_empty])
-        return cls(places, is_open, taken, STRtree(taken))
+        is_open &= ~within(places, list(shapely.buffer(_things_in(city), CLEAR, quad_segs=2)))
+        is_open &= ~_around(places, city.trees.xy, _crowns_of(city) + CLEAR)
+        return cls(places, is_open, STRtree(standing_in(city)), STRtree([]))
 
     def choose(self, rng: np.random.Generator) -> tuple[int, int] | None:
         """A place (row, column) far from the edges of open ground, drawn; None where there is none."""
@@ -98,24 +97,63 @@ class OpenGround:
     def free(self, shapes: Shapes) -> NDArray[np.bool_]:
         """Which shapes keep clear of all that stands or was taken."""
         free = np.ones(len(shapes), bool)
-        free[self.index.query(shapes, predicate="dwithin", distance=CLEAR)[0]] = False
+        for index in (self.standing, self.taken):
+            free[index.query(shapes, predicate="dwithin", distance=CLEAR)[0]] = False
         return free
+
+    def near(self, shape: shapely.Geometry, distance: float) -> Shapes:
+        """Plans of what stands or was taken within a distance (m) of a shape."""
+        indices = (self.standing, self.taken)
+        return np.concatenate(
+            [i.geometries[np.sort(i.query(shape, predicate="dwithin", distance=distance))] for i in indices]
+        )
 
     def take(self, shapes: Shapes, middle: tuple[int, int]) -> None:
         """Nothing else may stand there, and nobody looks for room around it again."""
-        self.taken = np.concatenate([self.taken, shapes])
-        self.index = STRtree(self.taken)
+        self.taken = STRtree(np.concatenate([self.taken.geometries, shapes]))
         near = list(shapely.buffer(shapes, AROUND, quad_segs=2))
         self.open &= ~within(self.places, [*near, shapely.Point(self.xy(middle)).buffer(2 * AROUND)])
 
 
+def _on_top(city: City, places: Terrain) -> NDArray[np.bool_]:
+    """Which places (rows, columns) show one of the covers in :data:`OPEN`: later patches lie on earlier ones."""
+    if not city.land:
+        return np.zeros(places.heights.shape, bool)
+    patches = [(patch.outline, 2 if patch.cover in OPEN else 1) for patch in city.land]
+    transform = raster_of(places)
+    return np.asarray(rasterize(patches, out_shape=places.heights.shape, transform=transform, dtype="uint8") == 2)
+
+
 def standing_in(city: City) -> Shapes:
     """Plans of everything that no tent may stand upon."""
+    return np.concatenate(
+        [_things_in(city), shapely.buffer(shapely.points(city.trees.xy), _crowns_of(city), quad_segs=8)]
+    )
+
+
+def _things_in(city: City) -> Shapes:
+    """Plans of everything but trees that no tent may stand upon."""
     shapes: list[shapely.Geometry] = [b.footprint for b in city.buildings] + [w.outline for w in city.water]
     shapes += [e.line.buffer(e.width / 2, quad_segs=4) for e in city.roads.edges if on_view(e)]
     shapes += [trackbed(r) for r in city.railways] + [plan(s) for s in city.structures]
     shapes += [b.line.buffer(max(b.width, 0.1) / 2) for b in city.barriers]
     shapes += [p.outline for p in city.land if p.cover == "pool"]
-    crowns = np.maximum(city.trees.radius - (CLEAR - BESIDE_CROWN), 0.1)  # all else keeps CLEAR from what is left
-    shapes += list(shapely.buffer(shapely.points(city.trees.xy), crowns, quad_segs=8))
     return np.array([s for s in shapes if not s.is_empty], dtype=object)
+
+
+def _crowns_of(city: City) -> Floats:
+    """Radius (t,) of the trees' crowns drawn in: all else keeps :data:`CLEAR` from what is left."""
+    return np.maximum(city.trees.radius - (CLEAR - BESIDE_CROWN), 0.1)
+
+
+def _around(places: Terrain, xy: Floats, radius: Floats) -> NDArray[np.bool_]:
+    """Which places (rows, columns) lie within a radius (n,) of points (n, 2): drawing polygons takes far longer."""
+    found = np.zeros(places.heights.shape, bool)
+    at = np.stack([places.north - xy[:, 1], xy[:, 0] - places.west], axis=1) / places.step
+    cell, reach = np.rint(at).astype(np.int64), radius / places.step
+    span = np.arange(-math.ceil(reach.max(initial=0.0)), math.ceil(reach.max(initial=0.0)) + 1)
+    for step in product(span, span):
+        there = cell + step
+        near = (np.hypot(*(there - at).T) <= reach) & (there >= 0).all(axis=1) & (there < found.shape).all(axis=1)
+        found[tuple(there[near].T)] = True
+    return found

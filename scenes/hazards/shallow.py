@@ -29,7 +29,7 @@ DEEPEST = 100.0  # metres of water that a breach may hold above the ground
 
 @dataclass(frozen=True, slots=True)
 class Inflow:
-    """Water let in at a place: ``discharge`` in m³/s, for ``minutes``, at ``xy`` (local metres).
+    """Water let in at a place: ``discharge`` in m³/s, for ``minutes``, within ``width`` / 2 metres of ``xy`` (local).
 
     Raises:
         HazardError: a number out of range.
@@ -38,9 +38,11 @@ class Inflow:
     xy: tuple[float, float]
     discharge: float
     minutes: float = math.inf
+    width: float = 0.0
 
     def __post_init__(self) -> None:
         in_range("discharge in m³/s", self.discharge, 0.0, FASTEST)
+        in_range("width of an inflow", self.width, 0.0, WIDEST)
         in_range("duration of an inflow", self.minutes, 0.0, math.inf)
 
 
@@ -101,7 +103,7 @@ def shallow(
     bed = resampled(city.terrain, step)
     normal = normal_levels(bed, city.water)
     depth = np.where(normal > bed.heights, normal - bed.heights, 0.0)
-    inlets = [(_cells(bed, i.xy, bed.step), i) for i in inflows]
+    inlets = [(_cells(bed, i.xy, max(bed.step, i.width / 2)), i) for i in inflows]
     held = np.full(depth.shape, np.nan)
     for breach in breaches:
         cells = _cells(bed, breach.xy, breach.width / 2)

@@ -13,7 +13,7 @@ from mage.scenes.city import City
 from mage.scenes.mesh import Mesh, Surface, concatenate
 from mage.scenes.modifiers.burn import burnt, charred, scorched
 from mage.scenes.modifiers.collapse import COLLAPSES
-from mage.scenes.modifiers.roof_damage import Loss, fallen_in, opened, shed, without_corner, without_gable
+from mage.scenes.modifiers.roof_damage import SHED, Loss, fallen_in, opened, shed, without_corner, without_gable
 from mage.scenes.modifiers.seen import Signs, signs
 from mage.scenes.modifiers.sharing import shared_out
 from mage.scenes.modifiers.site import Site, Sites, gutted
@@ -35,8 +35,8 @@ def aftermath(city: City, strike: Strike, seed: int, which: NDArray[np.int64] | 
         city: before.
         strike: what each building suffered.
         seed: every building's draws come from ``default_rng([seed, index])``.
-        which: indices of the buildings wanted, None for all. What a building looks like, its ``roof_lost`` and its
-            ``visible`` do not depend on which others are asked for; those of buildings not asked for are 0.
+        which: indices of the buildings wanted, None for all. What a building looks like, its ``roof_lost``, ``visible``
+            and ``buried`` do not depend on which others are asked for; those of buildings not asked for are 0.
     """
     asked = np.arange(len(city.buildings)) if which is None else np.unique(np.asarray(which, np.int64))
     sites = Sites(city, strike)
@@ -45,11 +45,11 @@ def aftermath(city: City, strike: Strike, seed: int, which: NDArray[np.int64] | 
     remains: Remains = {
         int(i): _remains(sites.of(int(i)), strike, int(i), seed, notes) for i in _needed(city, strike, sites, asked)
     }
-    lost, visible = _sight(city, strike, asked, remains)
+    lost, visible, buried = _sight(city, strike, asked, remains)
     own = [int(i) for i in asked if struck[i]]
     debris, position = concatenate(remains[i][1] for i in own)
     owner = np.array(own, np.int32)[position] if own else np.zeros(0, np.int32)
-    return Aftermath({i: remains[i][0] for i in own}, debris, owner, lost, visible, dict(notes))
+    return Aftermath({i: remains[i][0] for i in own}, debris, owner, lost, visible, buried, dict(notes))
 
 
 def touched(strike: Strike) -> NDArray[np.bool_]:
@@ -70,14 +70,23 @@ def _needed(city: City, strike: Strike, sites: Sites, asked: Ints) -> Ints:
     chosen[:] = False
     chosen[asked] = True
     if not chosen.all() and struck.any():
-        rise = np.array([float(np.ptp(b.mesh.vertices[:, 2])) for b in city.buildings])
-        bound = rise * np.where(strike.swept, FIELD, 1.2) + 1.0
+        bound = _farthest(city, strike)
         for i in asked:
             around = sites.near(int(i), float(bound[struck].max()))
             shapes = [city.buildings[k].footprint for k in around]
             gap = shapely.distance(city.buildings[i].footprint, shapes) if shapes else np.zeros(0)
             chosen[around[gap <= bound[around]]] = True
     return np.flatnonzero(struck & chosen)
+
+
+def _farthest(city: City, strike: Strike) -> Floats:
+    """Metres (b,) from its footprint beyond which nothing of a building comes to lie."""
+    low, high = (np.array([b.mesh.bounds[end] for b in city.buildings]) for end in (0, 1))
+    outline = shapely.bounds(np.array([b.footprint for b in city.buildings], dtype=object))
+    over = np.maximum(outline[:, :2] - low[:, :2], high[:, :2] - outline[:, 2:]).max(axis=1, initial=0.0)
+    standing = (strike.collapse <= Collapse.TILES) & ~strike.swept
+    falls = (high - low)[:, 2] * np.where(strike.swept, FIELD, 1.2) + 1.0
+    return np.where(standing, SHED + 1.0 + np.maximum(over, 0.0), falls)
 
 
 def _remains(site: Site, strike: Strike, index: int, seed: int, notes: Counter[str]) -> tuple[Mesh, Mesh]:
@@ -120,9 +129,10 @@ def _damaged(rng: np.random.Generator, site: Site, strike: Strike, i: int) -> li
     return [*parts, *loose]
 
 
-def _sight(city: City, strike: Strike, asked: Ints, remains: Remains) -> tuple[Floats, NDArray[np.uint8]]:
-    """Share of roof lost (b,) and visible grade (b,) of the buildings asked for."""
+def _sight(city: City, strike: Strike, asked: Ints, remains: Remains) -> tuple[Floats, NDArray[np.uint8], Floats]:
+    """Share of roof lost, visible grade, share of roof under others' debris (b,) each, of the buildings asked for."""
     lost, visible = np.zeros(len(city.buildings)), np.zeros(len(city.buildings), np.uint8)
+    buried = np.zeros(len(city.buildings))
     owners = [i for i, (_, debris) in remains.items() if len(debris)]
     corners = [remains[i][1].bounds for i in owners]
     plans = [shapely.box(*low[:2], *high[:2]) for low, high in corners]
@@ -136,5 +146,5 @@ def _sight(city: City, strike: Strike, asked: Ints, remains: Remains) -> tuple[F
             continue
         left, debris = remains.get(i, (building.mesh, building.mesh.faces(np.zeros(len(building.mesh), bool))))
         found: Signs = signs(building.mesh, left, debris, others)
-        lost[i], visible[i] = found.lost, found.grade(int(strike.ems98[i]))
-    return lost, visible
+        lost[i], visible[i], buried[i] = found.lost, found.grade(int(strike.ems98[i])), found.buried
+    return lost, visible, buried

@@ -38,7 +38,8 @@ def built(
 
 def polygons_of(shape: Polygon | MultiPolygon) -> list[Polygon]:
     """The polygons of any shape that hold at least a square decimetre."""
-    return [p for p in shapely.get_parts(shape) if p.geom_type == "Polygon" and p.area > 0.01]
+    parts = shapely.get_parts(shape)
+    return list(parts[(shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & (shapely.area(parts) > 0.01)])
 
 
 def polygonal(shape: Polygon | MultiPolygon) -> MultiPolygon:

@@ -28,6 +28,7 @@ ESCAPES = 0.4  # of the rubble that is crushed under floors or a roof, the share
 FLOORS = 6  # slabs that are built of a stack at most
 THICK = 0.25  # metres of a floor slab
 CRUSHED = 0.12  # of a storey's height that is left of it
+ON_SIDE = 2 / 3  # of its height that an overturned building stands at most: what falls over is slender, or is crushed
 
 
 def heap_of_debris(rng: np.random.Generator, site: Site) -> Parts:
@@ -159,7 +160,10 @@ def _back_wall(site: Site) -> tuple[Parts, float]:
 
 
 def overturn_block(rng: np.random.Generator, site: Site) -> Parts:
-    """The whole building on its side, in the direction of the fall; where it stood, its torn ground plate."""
+    """The whole building on its side, in the direction of the fall; where it stood, its torn ground plate.
+
+    A squat one is crushed as it rolls: it lies no higher than a slender one would.
+    """
     lying = tipped(site.building.mesh, np.array([*site.edge(site.square), site.foot]), site.square, np.pi / 2 - 0.06)
     return [_rested(site, lying), *_torn(rng, site, 0.08)]
 
@@ -236,10 +240,16 @@ def _nudged(rng: np.random.Generator, site: Site, mesh: Mesh, aside: float, tilt
 
 
 def _rested(site: Site, mesh: Mesh) -> Mesh:
-    """Let down or lifted so that its lowest point lies 0.2 m in the ground below it."""
+    """Crushed to ``ON_SIDE`` of the building's height if it lies higher, and let down or lifted so that its lowest
+    point lies 0.2 m in the ground below it.
+    """
     used = mesh.vertices[np.unique(mesh.triangles)]
+    low, rise = float(used[:, 2].min()), float(np.ptp(used[:, 2]))
+    share = min(1.0, ON_SIDE * site.height / max(rise, 1e-9))
+    crushed = moved(mesh, np.column_stack([mesh.vertices[:, :2], low + (mesh.vertices[:, 2] - low) * share]))
+    used = crushed.vertices[np.unique(crushed.triangles)]
     gap = used[:, 2] - site.terrain.sample(used[:, :2])
-    return moved(mesh, mesh.vertices - np.array([0.0, 0.0, float(gap.min()) + 0.2]))
+    return moved(crushed, crushed.vertices - np.array([0.0, 0.0, float(gap.min()) + 0.2]))
 
 
 def _torn(rng: np.random.Generator, site: Site, share: float) -> Parts:

@@ -17,6 +17,7 @@ from mage.scenes.modifiers.site import Site
 from mage.scenes.modifiers.strewn import strewn
 
 RAFTERS = (0.6, 0.9)  # metres between them
+SHED = 3.0  # metres from the walls that tiles and laths fly
 _THICK = 0.09  # of a rafter
 
 
@@ -42,16 +43,18 @@ def opened(rng: np.random.Generator, site: Site, mesh: Mesh, loss: Loss) -> Mesh
     bare, holes = patches(rng, planes, (covering, loss.deck), loss.grain)
     parts = [mesh.faces(~upper)]
     for plane, naked, hole in zip(planes, bare, holes, strict=True):
-        parts.append(plane.sheet(polygonal(shapely.difference(plane.outline, naked, grid_size=1e-4)), Surface.ROOF))
-        parts.append(
-            toned(rng, plane.sheet(polygonal(shapely.difference(naked, hole, grid_size=1e-4)), loss.bare), spread=0.1)
-        )
+        parts.append(plane.sheet(_without(plane.outline, naked), Surface.ROOF))
+        parts.append(toned(rng, plane.sheet(_without(naked, hole), loss.bare), spread=0.1))
         parts.append(rafters(rng, plane, hole, loss.rafter))
         if loss.tarped:
             parts.append(_tarpaulins(plane, naked))
     if loss.deck > 0:
         parts.append(_floor(site, loss.within))
     return concatenate(p for p in parts if len(p))[0]
+
+
+def _without(shape: Polygon | MultiPolygon, hole: Polygon | MultiPolygon) -> Polygon | MultiPolygon:
+    return shape if hole.is_empty else polygonal(shapely.difference(shape, hole, grid_size=1e-4))
 
 
 def _floor(site: Site, surface: Surface) -> Mesh:
@@ -85,10 +88,10 @@ def _tarpaulins(plane: Plane, naked: Polygon | MultiPolygon) -> Mesh:
 
 def shed(rng: np.random.Generator, site: Site, share: float, *, heading: float | None = None) -> Mesh:
     """Tiles and laths on the ground around a building that lost a share of its covering, or on its ``heading``
-    (radians from east); within 3 m of the walls and within its reach.
+    (radians from east); within ``SHED`` of the walls and within its reach.
     """
     count = int(min(90, 3 + 0.35 * share * site.building.footprint.area))
-    reach = np.minimum(site.reach, 3.0)
+    reach = np.minimum(site.reach, SHED)
     size = np.array([1.0, 0.6, 0.08])
     kinds = (Surface.ROOF, Surface.ROOF, Surface.RUBBLE, Surface.TIMBER)
     return strewn(rng, site, count, reach=reach, heading=heading, size=size, surfaces=kinds)

@@ -65,7 +65,8 @@ def suburban_streets(rng: np.random.Generator, streets: Streets, domain: Polygon
     pieces, sizes = [], []
     for line, width in zip(warped, widths, strict=True):
         for part in shapely.get_parts(line.intersection(open_ground)):
-            whole = part.length > line.length - 0.1
+            # a line of centimetres that lies on closed ground has nothing left, and is as long as before to a tenth
+            whole = not part.is_empty and part.length > line.length - 0.1
             if part.geom_type == "LineString" and (whole or part.length >= SHORTEST):
                 pieces.append(shapely.get_coordinates(part))
                 sizes.append(width)

@@ -35,7 +35,7 @@ def bytes_of(*values):
 
 def nothing_left():
     n = len(CITY.buildings)
-    return Aftermath({}, empty_mesh(), np.zeros(0, np.int32), np.zeros(n), np.zeros(n, np.uint8))
+    return Aftermath({}, empty_mesh(), np.zeros(0, np.int32), np.zeros(n), np.zeros(n, np.uint8), np.zeros(n))
 
 
 def test_a_part_is_drawn_by_its_own_sampler():

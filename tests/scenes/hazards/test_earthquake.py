@@ -136,10 +136,20 @@ def test_buildings_fail_as_their_grade_and_storeys_allow(style, storeys):
     assert not strike.covering_lost[~shed].any()
 
 
+@pytest.mark.parametrize(("height", "overturns"), [(11.9, False), (12.1, True), (27.0, True)])
+def test_only_what_is_half_as_high_again_as_it_is_wide_falls_over(height, overturns):
+    """The houses are 8 m wide: a low one would stand higher on its side than on its foot."""
+    city = box_city(3000, style="mediterranean", storeys=4, height=height, eave=height)
+    only_collapses = (0.0,) * 5 + (1.0,)
+    strike = earthquake(city, np.full(3000, 0.4), rng(2), explicit=False, mode="random", shares=only_collapses)
+    assert np.isin(strike.collapse, [Collapse.OVERTURN_BLOCK, Collapse.OVERTURN_SEPARATED]).any() == overturns
+    assert (strike.collapse >= Collapse.INCLINED_PLANE).all()
+
+
 def test_every_way_of_failing_occurs_somewhere():
     found = set()
     for style, storeys in (("european", 2), ("mediterranean", 6), ("european-old-town", 4)):
-        city = box_city(2500, style=style, storeys=storeys, roof="pitched")
+        city = box_city(2500, style=style, storeys=storeys, height=3.1 * storeys, roof="pitched")
         found |= set(earthquake(city, np.full(2500, 1.2), rng(1), explicit=True).collapse.tolist())
     assert found == {int(c) for c in Collapse}
 

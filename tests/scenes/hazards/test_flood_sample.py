@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from mage.scenes.grid import Grid
-from mage.scenes.hazards.flood import arrival_levels, level_for_share, sample_flood
+from mage.scenes.hazards.flood import level_for_share, prepare_flood, sample_flood
 from mage.scenes.parts import FloodPart
 
 TILE = Grid.around(60.0, 50.0, 120, 0.5)  # 60 m about a place east of the river
@@ -84,9 +84,9 @@ def test_a_stage_is_measured_from_the_waters_normal_level(city):
     assert impact.parameters == {"level": 0.5, "source": "river", "region": "asia", "stage": 1.5}
 
 
-def test_arrival_levels_at_hand_give_the_same_flood(city):
+def test_a_basis_at_hand_gives_the_same_flood(city):
     fresh = sample_flood(np.random.default_rng(1), city, FloodPart(), TILE)
-    reused = sample_flood(np.random.default_rng(1), city, FloodPart(), TILE, arrival=arrival_levels(city))
+    reused = sample_flood(np.random.default_rng(1), city, FloodPart(), TILE, basis=prepare_flood(city, FloodPart()))
     assert np.array_equal(fresh.levels, reused.levels, equal_nan=True)
 
 

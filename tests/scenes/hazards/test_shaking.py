@@ -129,6 +129,7 @@ def test_the_correlation_length_is_recovered_from_the_variogram(reach, extent):
     (found, sill), _ = curve_fit(lambda h, b, s: s * (1 - np.exp(-3 * h / b)), middles, variogram, p0=(reach, 1.0))
     assert found == pytest.approx(reach, rel=0.15)
     assert sill == pytest.approx(1, abs=0.12)
+    assert variogram[0] == pytest.approx(1 - np.exp(-3 * middles[0] / reach), abs=0.04)  # nothing is each house's own
 
 
 def test_residuals_are_standard_normal_wherever_a_point_lies_in_its_cell():

@@ -23,10 +23,13 @@ from mage.scenes.modifiers.debris import BULK, CREST, NO_VOLUME, OVERFULL, apron
 from mage.scenes.modifiers.raster import top_faces
 from mage.scenes.modifiers.roof_damage import shed
 from mage.scenes.modifiers.site import Site
+from mage.scenes.sources.procedural.build import build_city
 from mage.scenes.sources.read import read_city
 from mage.scenes.strike import Burn, Collapse, Strike, untouched
+from mage.scenes.style import load_style
 from mage.scenes.terrain import Terrain
 
+PUBLISHED = 0.33  # FEMA 329: cubic metres of debris per cubic metre of building
 FALLEN = [c for c in Collapse if c >= Collapse.INCLINED_PLANE]
 SHAPES = {
     "oblong": box(-6, -9, 6, 9),
@@ -92,7 +95,47 @@ def test_a_heap_holds_the_published_share_of_the_buildings_volume(shape: str, he
     site = Site(flat_house(SHAPES[shape], height), town().ground, 1.0)
     heap = heap_of_debris(np.random.default_rng(4), site)[0]
     assert site.volume == pytest.approx(SHAPES[shape].area * height)
-    assert volume_over(heap, 0.0) == pytest.approx(BULK * SHAPES[shape].area * height, rel=0.05)
+    assert volume_over(heap, 0.0) == pytest.approx(PUBLISHED * SHAPES[shape].area * height, rel=0.05)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("height", [6.0, 18.0, 40.0])
+def test_all_that_a_heap_leaves_in_the_scene_has_that_volume_too(shape: str, height: float) -> None:
+    city = town(flat_house(SHAPES[shape], height))
+    left = all_of(aftermath(city, struck(city, Collapse.HEAP), 3))
+    assert volume_over(left, 0.0) == pytest.approx(PUBLISHED * SHAPES[shape].area * height, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("height", "long_side", "short_side"),
+    [
+        (6.0, 2 / 3, 0.5),
+        (23.9, 2 / 3, 0.5),
+        (54.0, 0.5, 0.3),
+        (39.0, 7 / 12, 0.4),
+        (77.0, 0.5, 0.275),
+        (100, 0.5, 0.25),
+    ],
+)
+def test_debris_reaches_as_far_as_the_published_table_says(height: float, long_side: float, short_side: float) -> None:
+    """Across the long sides, which look east and west here, and across the short ones."""
+    city = town(flat_house(SHAPES["oblong"], height))
+    after = aftermath(city, struck(city, Collapse.HEAP), 3)
+    assert Site(city.buildings[0], city.ground, 0.0).reach / height == pytest.approx([short_side, long_side], abs=1e-3)
+    low, high = after.debris.bounds
+    east, north = max(-6 - low[0], high[0] - 6) / height, max(-9 - low[1], high[1] - 9) / height
+    assert 0.8 * long_side < east <= long_side + 1e-6
+    assert 0.8 * short_side < north <= short_side + 1e-6
+
+
+@pytest.mark.parametrize("collapse", [Collapse.OVERTURN_BLOCK, Collapse.OVERTURN_SEPARATED])
+@pytest.mark.parametrize(("width", "height"), [(40.0, 9.0), (24.0, 12.0), (16.0, 15.0), (10.0, 30.0)])
+def test_an_overturned_building_lies_lower_than_it_stood(collapse: Collapse, width: float, height: float) -> None:
+    """However wide: on its side it would stand as high as it was wide, which no building bears."""
+    city = town(flat_house(box(-width / 2, -1.2 * width / 2, width / 2, 1.2 * width / 2), height))
+    after = aftermath(city, struck(city, collapse), 3)
+    assert all_of(after).bounds[1][2] < 0.7 * height
+    assert after.visible[0] == 5
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -115,9 +158,7 @@ def test_every_collapse_leaves_a_sound_mesh_above_the_ground(collapse: Collapse)
         assert 0 < len(mesh) < 5000
         assert np.isfinite(mesh.vertices).all()
         assert mesh.bounds[0][2] > -0.5
-        assert mesh.bounds[1][2] < (
-            30.0 if "OVERTURN" in collapse.name else 12.01
-        )  # on its side it is as high as its plan is wide
+        assert mesh.bounds[1][2] < 12.01
         assert len(after.debris_owner) == len(after.debris)
         far = shapely.distance(shape, shapely.points(after.debris.vertices[:, :2])).max()
         assert far <= (1.2 * 12 if "OVERTURN" in collapse.name else 8.01) + 1.0
@@ -152,6 +193,22 @@ def test_what_a_building_looks_like_does_not_depend_on_the_others_asked_for() ->
     own = whole.debris.vertices[whole.debris.triangles[whole.debris_owner == 2]]
     assert own.tobytes() == part.debris.vertices[part.debris.triangles].tobytes()
     assert (part.visible[2], part.roof_lost[2]) == (whole.visible[2], whole.roof_lost[2])
+
+
+def test_a_part_of_a_dense_city_looks_as_it_does_in_the_whole() -> None:
+    rng = np.random.default_rng(2)
+    city = build_city(load_style("mediterranean"), 110.0, rng)
+    kinds = np.where(np.arange(len(city.buildings)) % 2, rng.choice([0, 1, 3], len(city.buildings)), 13)
+    kinds = kinds.astype(np.uint8)
+    shares = np.where(kinds == 13, 0.0, rng.uniform(0, 0.6, len(kinds)))
+    strike = struck(city, covering_lost=shares, deck_lost=shares / 2)
+    strike = replace(strike, collapse=kinds, ems98=np.where(kinds == 13, 5, 3).astype(np.uint8))
+    whole = aftermath(city, strike, 9)
+    which = np.append(np.flatnonzero(whole.buried)[:2], rng.permutation(len(city.buildings))[:4])
+    part = aftermath(city, strike, 9, which)
+    for name in ("visible", "buried", "roof_lost"):
+        assert getattr(whole, name)[which].tolist() == getattr(part, name)[which].tolist(), name
+    assert whole.buried[which].any()
 
 
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
@@ -286,6 +343,15 @@ def test_debris_on_a_low_roof_is_seen_though_the_roof_is_whole() -> None:
     assert 1 not in after.buildings
     alone = aftermath(city, strike, 3, np.array([1]))
     assert alone.visible[1] == after.visible[1]
+
+
+def test_tiles_of_a_roof_that_stands_are_seen_on_a_low_neighbour_that_is_asked_for_alone() -> None:
+    low = flat_house(box(6.3, -8, 12, 8), 3.0, "b")
+    city = town(flat_house(SHAPES["oblong"], 12.0), low)
+    strike = replace(struck(city), covering_lost=np.array([1.0, 0.0]), ems98=np.array([3, 0], np.uint8))
+    whole, alone = aftermath(city, strike, 3), aftermath(city, strike, 3, np.array([1]))
+    assert 0 < alone.buried[1] == whole.buried[1]
+    assert alone.visible[1] == whole.visible[1]
 
 
 def test_debris_stops_at_a_higher_neighbour() -> None:
