@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mage.generator.covers import CLASS_OF_COVER, Cover, cover_of, road_ids
+from mage.generator.additions import Additions
+from mage.generator.covers import CLASS_OF_COVER, Cover, burn, cover_of, road_ids
 from mage.generator.place import Place
 from mage.generator.props import Placements, tree_prototypes, vehicle_prototypes
 from mage.generator.rays import cast_down, cast_placements
 from mage.generator.struck import Struck
+from mage.scenes.change import Change
 from mage.scenes.dataset.schema import LandClass
 from mage.scenes.grid import Grid
 from mage.scenes.impact import Impact
@@ -69,6 +71,8 @@ class Truth:
         self._before = self._standing(place.fabric, place.owner)
         self._after = self._before
         self._struck: Struck | None = None
+        self._sheds = 0
+        self._changes: tuple[_Changed, _Changed] = (_Changed(self._cover), _Changed(self._cover))
         self.owner, self.roads = self._before.owner, self._before.roads
         self._trees = cast_placements(place.trees, tree_prototypes(), grid)
         self._normal = self._centimetres(depth_at(place.city.ground, place.water_levels, self._points))
@@ -85,6 +89,18 @@ class Truth:
         other._after = self._standing(*struck.fabric(self.place))
         return other
 
+    def changed(self, change: Change, added: tuple[Additions, Additions]) -> Truth:
+        """The same tile with benign change; what stands after is that of :meth:`struck`, if that was called before.
+
+        New buildings follow those of the city in :meth:`buildings`.
+        """
+        other = copy(self)
+        other._changes = (self._changed(change, added[0], 0), self._changed(change, added[1], 1))
+        other._sheds = len(change.sheds)
+        if change.sheds:
+            other._after = self._with_sheds(self._after, added[1])
+        return other
+
     def buildings(self) -> NDArray[np.int64]:
         """Indices of the buildings of which at least one pixel is in the tile: ascending before, then those that only
         the image after shows.
@@ -98,7 +114,8 @@ class Truth:
     def before(self, vehicles: Placements) -> dict[str, NDArray[Any]]:
         """The rasters of the image before, by field name."""
         flood = np.zeros(self.grid.shape, np.uint16)
-        return self._both(self._before, _Top(vehicles, self._trees, flood, np.full(self.grid.shape, -np.inf)))
+        bare = np.full(self.grid.shape, -np.inf)
+        return self._both(self._before, _Top(vehicles, self._trees, flood, bare, self._changes[0]))
 
     def after(self, vehicles: Placements, impact: Impact) -> dict[str, NDArray[Any]]:
         """The rasters of the image after, by field name."""
@@ -111,12 +128,13 @@ class Truth:
             trees = cast_placements(struck.trees, tree_prototypes(), self.grid)
         numbers, edges = self.buildings(), self.edges()
         building, road = _numbered(standing.owner, numbers), _numbered(standing.roads - 1, edges)
-        return self._both(standing, _Top(vehicles, trees, flood, debris)) | {
-            "damage": _looked_up(building, impact.jds[numbers]),
-            "ems98": _looked_up(building, impact.ems98[numbers]),
-            "visible": _looked_up(building, impact.visible[numbers]),
+        return self._both(standing, _Top(vehicles, trees, flood, debris, self._changes[1])) | {
+            "damage": _looked_up(building, self._of_all(impact.jds)[numbers]),
+            "ems98": _looked_up(building, self._of_all(impact.ems98)[numbers]),
+            "visible": _looked_up(building, self._of_all(impact.visible)[numbers]),
             "depth": flood,
             "flood": (flood > 0).astype(np.uint8),
+            "mud": ((self._flood_at(impact.highest) > 0) & (flood == 0)).astype(np.uint8),
             "debris": (np.isfinite(debris) | heaped).astype(np.uint8),
             "burn": self._burn(impact),
             "blocked": np.concatenate([[False], ~impact.car[edges]])[road].astype(np.uint8),
@@ -124,10 +142,39 @@ class Truth:
 
     def flood_depth(self, impact: Impact) -> NDArray[np.uint16]:
         """Flood water over the ground in cm, 0 on buildings, on permanent water and on decks that stay above it."""
-        depth, standing = self._centimetres(depth_at(self.place.city.ground, impact.levels, self._points)), self._after
+        return self._flood_at(impact.levels)
+
+    def _flood_at(self, levels: Floats) -> NDArray[np.uint16]:
+        depth, standing = self._centimetres(depth_at(self.place.city.ground, levels, self._points)), self._after
         # permanent water under a deck is not seen: what then stands over the deck is flood
         permanent = (self._normal > 0) & ~self._bridged(self._normal, standing)
         return np.where(permanent | standing.built | self._bridged(depth, standing), 0, depth).astype(np.uint16)
+
+    def _of_all(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values of the city's buildings, followed by zeros: for new ones and, last, for none."""
+        return np.concatenate([values, np.zeros(self._sheds + 1, values.dtype)])
+
+    def _changed(self, change: Change, added: Additions, date: int) -> _Changed:
+        cover = self._cover.copy()
+        soil = [p.outline for p in change.patches if p.date == date and p.kind == "soil"]
+        dug = burn(soil, [1] * len(soil), self.grid, "uint8") > 0
+        cover[dug & np.isin(cover, (Cover.GRASS, Cover.AGRICULTURE, Cover.SAND))] = Cover.BARE
+        things = added.shed < 0
+        hits = cast_down(added.mesh.faces(things), self.grid)
+        kinds = np.append(added.cover[things], 0)[hits.face]
+        return _Changed(cover, np.where(hits.any, hits.z, -np.inf), kinds)
+
+    def _with_sheds(self, standing: _Standing, added: Additions) -> _Standing:
+        own = added.shed >= 0
+        hits = cast_down(added.mesh.faces(own), self.grid)
+        shows = hits.any & (hits.z > np.maximum(standing.roof, self._terrain))
+        number = len(self.place.city.buildings) + np.append(added.shed[own], 0)[hits.face]
+        return _Standing(
+            np.where(shows, hits.z, standing.roof),
+            np.where(shows, number, standing.owner).astype(np.int32),
+            standing.deck & ~shows,
+            np.where(shows, 0, standing.roads).astype(np.int32),
+        )
 
     def _standing(self, fabric: Mesh, owner: NDArray[np.int32]) -> _Standing:
         hits = cast_down(fabric, self.grid)
@@ -149,7 +196,7 @@ class Truth:
         kind = np.append(mesh.surface, 0)[cast_down(mesh, self.grid).face]
         strike = impact.shock.strike
         down = ((strike.collapse >= Collapse.INCLINED_PLANE) & ~strike.swept) | (strike.burn == Burn.BURNT)
-        pieces = np.isin(kind, (Surface.SLAB, Surface.TIMBER, Surface.ASH)) & np.append(down, False)[self._after.owner]
+        pieces = np.isin(kind, (Surface.SLAB, Surface.TIMBER, Surface.ASH)) & self._of_all(down)[self._after.owner]
         return self._after.built & ((kind == Surface.RUBBLE) | pieces)
 
     def _burn(self, impact: Impact) -> NDArray[np.uint8]:
@@ -157,7 +204,7 @@ class Truth:
             return np.zeros(self.grid.shape, np.uint8)
         strike = impact.shock.strike
         ground = np.rint(100 * np.clip(self.place.city.ground.sample(self._points, strike.severity), 0, 1))
-        of_building = np.append(np.array([0, 50, 100])[strike.burn], 0)
+        of_building = self._of_all(np.array([0, 50, 100])[strike.burn])
         return np.where(self._after.built, of_building[self._after.owner], ground).astype(np.uint8)
 
     def _is_deck(self) -> NDArray[np.bool_]:
@@ -181,7 +228,7 @@ class Truth:
         surface = np.where(standing.built, standing.roof, self._terrain)
         permanent = self._water(standing)
         water = permanent > 0
-        land = CLASS_OF_COVER[self._cover]
+        land = CLASS_OF_COVER[top.changed.cover]
         land[water] = LandClass.WATER
         land[top.flood > 0] = LandClass.FLOOD
         land[standing.built] = LandClass.BUILDING
@@ -189,6 +236,7 @@ class Truth:
         highest = surface.copy()
         for z, kind in (
             (self._works.z, self._kind()),
+            (top.changed.z, top.changed.kind),
             (top.debris, LandClass.RUBBLE),
             (cars, LandClass.VEHICLE),
             (top.trees, LandClass.TREE),
@@ -211,12 +259,28 @@ class Truth:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Top:
-    """What covers ground and buildings at one date: vehicles, heights of crowns and debris, a flood's depth (cm)."""
+    """What covers ground and buildings at one date: vehicles, heights of crowns and debris, a flood's depth (cm),
+    benign change.
+    """
 
     vehicles: Placements
     trees: Floats
     flood: NDArray[np.uint16]
     debris: Floats
+    changed: _Changed
+
+
+class _Changed:
+    """Ground cover at one date, and the height (-inf for none) and class of what benign change put there, buildings
+    apart; (rows, columns) each.
+    """
+
+    def __init__(
+        self, cover: NDArray[np.uint8], z: Floats | None = None, kind: NDArray[np.uint8] | None = None
+    ) -> None:
+        self.cover = cover
+        self.z = np.full(cover.shape, -np.inf) if z is None else z
+        self.kind = np.zeros(cover.shape, np.uint8) if kind is None else kind
 
 
 def _present(index: NDArray[Any]) -> NDArray[np.int64]:

@@ -7,12 +7,15 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
+from mage.generator.between import seasons_of
 from mage.generator.ground import paint_ground
 from mage.generator.plan import ShardJob
 from mage.generator.props import place_vehicles
+from mage.generator.seasons import grounds_at, trees_in
 from mage.generator.sensors import expose, sample_radiometry
 from mage.generator.shards import Studio, Water, photograph
 from mage.generator.sky import clear_light, sun_position
+from mage.scenes.change import Change
 from mage.scenes.grid import Grid
 from mage.scenes.traffic import park_vehicles
 
@@ -24,7 +27,7 @@ HAZE = 0.15
 def portray(job: ShardJob, studio: Studio) -> NDArray[np.uint8]:
     """The city within its bounds, ``output.size`` pixels along the longer side, uint8 (rows, columns, 3) RGB.
 
-    The sun is that of the recipe's first date, half-way through its hours.
+    Sun and season are those of the recipe's first date, half-way through its hours.
     """
     place, recipe = studio.place, job.recipe
     city, rng = place.city, job.rng(PORTRAIT_STREAM)
@@ -36,6 +39,8 @@ def portray(job: ShardJob, studio: Studio) -> NDArray[np.uint8]:
     )
     vehicles = place_vehicles(park_vehicles(rng, city, place.style), city.ground)
     fine = grid.resampled(2)
-    dry = fine, paint_ground(place, fine)
-    reflected = photograph(studio, grid, dry, light, vehicles, Water(place.water_levels), {})
+    season = seasons_of(recipe, place)[0]
+    dry = fine, grounds_at(place, fine, paint_ground(place, fine), (season, season), Change())[0]
+    trees = trees_in(season, place, place.trees)
+    reflected = photograph(studio, grid, dry, light, vehicles, Water(place.water_levels), {}, trees=trees)
     return expose(reflected, sample_radiometry(rng), rng)

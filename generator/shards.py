@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mage.generator.additions import Additions
 from mage.generator.blender.engine import Device, start_engine
 from mage.generator.blender.stage import Stage
 from mage.generator.build import build_place
@@ -19,13 +20,16 @@ from mage.generator.plan import ShardJob
 from mage.generator.props import Placements
 from mage.generator.sample import Draft, draw_sample
 from mage.generator.scars import scarred
+from mage.generator.seasons import grounds_at, trees_in
 from mage.generator.sensors import expose, sample_radiometry
+from mage.generator.silt import silted
 from mage.generator.sky import Light
 from mage.generator.struck import Struck
 from mage.scenes.dataset.schema import Sample, ShardRecord
 from mage.scenes.dataset.store import LocalStore, write_shard
 from mage.scenes.grid import Grid
-from mage.scenes.hazards.flood import arrival_levels
+from mage.scenes.hazards.flood import FloodBasis, prepare_flood
+from mage.scenes.parts import FloodPart
 from mage.scenes.terrain import depth_at
 
 Seconds = dict[str, float]
@@ -37,7 +41,7 @@ class Studio:
 
     place: Place
     stage: Stage
-    arrival: NDArray[np.float64] | None
+    basis: FloodBasis | None
     device: Device
     seconds: Seconds = field(default_factory=dict)
 
@@ -47,12 +51,12 @@ def open_studio(job: ShardJob, threads: int) -> Studio:
     seconds: Seconds = {}
     with _timed(seconds, "city"):
         place = build_place(job)
-        floods = any(part.kind == "flood" for part in job.recipe.hazards)
-        arrival = arrival_levels(place.city) if floods else None
+        floods = [part for part in job.recipe.hazards if isinstance(part, FloodPart)]
+        basis = prepare_flood(place.city, floods[0]) if floods else None
     with _timed(seconds, "scene"):
         device = start_engine(job.recipe.render, threads)
         stage = Stage(place)
-    return Studio(place, stage, arrival, device, seconds)
+    return Studio(place, stage, basis, device, seconds)
 
 
 def render_shard(
@@ -73,29 +77,35 @@ def render_sample(job: ShardJob, index: int, studio: Studio) -> tuple[Sample, Se
     """One sample and the seconds that its stages took."""
     seconds: Seconds = {}
     with _timed(seconds, "labels"):
-        draft = draw_sample(job, index, studio.place, studio.arrival)
+        draft = draw_sample(job, index, studio.place, studio.basis)
     with _timed(seconds, "ground"):
         fine = draft.grid.resampled(2)
-        ground = paint_ground(studio.place, fine)
+        between = draft.between
+        grounds = grounds_at(studio.place, fine, paint_ground(studio.place, fine), between.seasons, between.change)
     images = {}
     for k, date in enumerate(("pre", "post")):
-        images[date] = _photograph(job, draft, k, studio, (fine, ground), seconds)
+        images[date] = _photograph(job, draft, k, studio, (fine, grounds[k]), seconds)
     return Sample(draft.record, images, draft.labels), seconds
 
 
 def _photograph(
     job: ShardJob, draft: Draft, date: int, studio: Studio, dry: tuple[Grid, Raster], seconds: Seconds
 ) -> NDArray[np.uint8]:
-    """One date's image; ``dry`` is the tile's ground without water, which both dates share but for scars, and its
-    grid.
-    """
+    """One date's image; ``dry`` is the tile's ground without water at that date but for scars, and its grid."""
     water = Water(studio.place.water_levels, draft.impact.levels if date == 1 else None)
     struck = draft.struck if date == 1 else None
     if date == 1 and draft.impact.shock is not None:
         with _timed(seconds, "ground"):
             dry = dry[0], scarred(studio.place, *dry, draft.impact.shock)
-    rng = job.rng(draft.index, 1 + date)
-    reflected = photograph(studio, draft.grid, dry, draft.lights[date], draft.vehicles[date], water, seconds, struck)
+    if date == 1:
+        with _timed(seconds, "ground"):
+            dry = dry[0], silted(studio.place, *dry, draft.impact)
+    rng = job.rng(draft.index, 1 if job.recipe.between.hold else 1 + date)
+    standing = studio.place.trees if struck is None else struck.trees
+    trees, added = trees_in(draft.between.seasons[date], studio.place, standing), draft.between.added[date]
+    reflected = photograph(
+        studio, draft.grid, dry, draft.lights[date], draft.vehicles[date], water, seconds, struck, trees, added
+    )
     with _timed(seconds, "sensor"):
         return expose(reflected, sample_radiometry(rng), rng)
 
@@ -122,6 +132,8 @@ def photograph(
     water: Water,
     seconds: Seconds,
     struck: Struck | None = None,
+    trees: Placements | None = None,
+    added: Additions | None = None,
 ) -> NDArray[np.float32]:
     """Reflectance factor of a tile, float32 (rows, columns, 3), before any sensor; see :meth:`Stage.photograph`."""
     (fine, ground), terrain = dry, studio.place.city.ground
@@ -131,7 +143,7 @@ def photograph(
         deep = deep_water(studio.place, fine, flooded)
         painting = with_water(ground, fine, depth_at(terrain, water.levels, points), deep)
     with _timed(seconds, "render"):
-        return studio.stage.photograph(grid, light, painting, vehicles, water.levels, struck)
+        return studio.stage.photograph(grid, light, painting, vehicles, water.levels, struck, trees, added)
 
 
 class _timed:  # noqa: N801 - reads as a statement

@@ -137,6 +137,19 @@ class LightPart(_Part):
     hours: Hours = Field((9.5, 11.5), description="local solar time, drawn per date")
 
 
+class BetweenPart(_Part):
+    """What differs between the two dates though no disaster did it, beside their light and traffic."""
+
+    hold: bool = Field(
+        False, description="both dates alike: the light, vehicles, season and noise of the first, and no benign change"
+    )
+    changes: Shares = Field(
+        (0.0, 0.7),
+        description="benign change (mown grass, sheds, skips, building sites), drawn: 0 none, 1 a great deal",
+    )
+    season: Literal["dates", "held"] = Field("dates", description="each date's own, or the first's at both")
+
+
 class OutputPart(_Part):
     """Size and packing."""
 
@@ -163,6 +176,7 @@ class Recipe(_Part):
     city: CityPart = CityPart()
     hazard: Hazard = FloodPart()
     light: LightPart = LightPart()
+    between: BetweenPart = BetweenPart()
     output: OutputPart = OutputPart()
     render: RenderPart = RenderPart()
 
@@ -181,6 +195,7 @@ class Recipe(_Part):
         """Paths of all files that decide what is rendered."""
         style = self.city.style or ""
         maps = [part.shakemap for part in self.hazards if isinstance(part, EarthquakePart)]
+        maps += [part.file for part in self.hazards if isinstance(part, FloodPart)]
         own = style if style.endswith(STYLE_FILES) else None
         named = (self.city.file, *self.city.terrain, self.city.surface, own, *maps)
         return tuple(dict.fromkeys(path for path in named if path))
@@ -200,8 +215,9 @@ class Recipe(_Part):
             city[key] = digests.get(city[key], city[key])
         city["terrain"] = [digests[path] for path in city["terrain"]]
         for part in content["hazard"] if isinstance(content["hazard"], list) else [content["hazard"]]:
-            if part.get("shakemap") is not None:
-                part["shakemap"] = digests[part["shakemap"]]
+            for key in ("shakemap", "file"):
+                if part.get(key) is not None:
+                    part[key] = digests[part[key]]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:

@@ -177,6 +177,7 @@ class Style(_Part):
         courtyards: what a courtyard or garden is mostly covered with.
         paved_share: share of courtyards that are wholly paved.
         drives_left: whether traffic keeps to the left.
+        climate: ``summer-dry`` where grass is green in winter and straw in summer; see :mod:`mage.scenes.season`.
         layout: how a procedural city is laid out; see :mod:`mage.scenes.layouts`.
     """
 
@@ -188,6 +189,7 @@ class Style(_Part):
     courtyards: Literal["grass", "paved", "bare"]
     paved_share: Share
     drives_left: bool = False
+    climate: Literal["temperate", "summer-dry"] = "temperate"
     layout: Layout = Suburban()
     streets: Streets
     houses: Houses

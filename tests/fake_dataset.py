@@ -133,7 +133,8 @@ def draw_labels(rng, building, road, water, depth, grades):
     flood = {"damage": graded, "ems98": (building > 0) * 2, "visible": (building > 0) * 1}
     flood |= {"depth": depth, "flood": depth > 0, "blocked": blocked, "class": wet}
     flood |= {"debris": np.zeros(building.shape), "burn": np.zeros(building.shape)}
-    small = {"ems98", "visible", "flood", "blocked", "debris", "burn"}
+    flood |= {"mud": np.zeros(building.shape)}
+    small = {"ems98", "visible", "flood", "blocked", "debris", "burn", "mud"}
     post = {f"post_{n}": r.astype(np.uint8) if n in small else r for n, r in (shared | flood).items()}
     return pre | post
 
@@ -225,6 +226,7 @@ def describe_road(edge, labels):
         width=1.0,
         kind="residential",
         depth_max=deepest,
+        depth_at_image=deepest,
         debris=0.0,
         free_width=1.0,
         car=car,

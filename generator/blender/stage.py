@@ -6,6 +6,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from mage.generator.additions import Additions
 from mage.generator.blender.camera import aim
 from mage.generator.blender.engine import purge, render_array
 from mage.generator.blender.geometry import add_mesh, add_object, add_placements
@@ -42,6 +43,7 @@ class Stage:
         add_object("ground", add_mesh("ground", place.city.ground.mesh(), self._ground))
         self._fabric: bpy.types.Object | None = None
         self._facing = fabric_material()
+        self._plain = plain_material("plain")
         if len(place.fabric):
             fabric = add_mesh("fabric", place.fabric, self._facing, place.albedo, pattern=place.pattern)
             self._fabric = add_object("fabric", fabric)
@@ -60,8 +62,7 @@ class Stage:
         if deck.any():
             add_object("decks", add_mesh("decks", works.mesh.faces(deck), self._ground))
         if not deck.all():
-            plain = plain_material("works")
-            add_object("works", add_mesh("works", works.mesh.faces(~deck), plain, works.albedo[~deck]))
+            add_object("works", add_mesh("works", works.mesh.faces(~deck), self._plain, works.albedo[~deck]))
 
     def photograph(
         self,
@@ -71,16 +72,22 @@ class Stage:
         vehicles: Placements,
         levels: NDArray[np.float64],
         struck: Struck | None = None,
+        trees: Placements | None = None,
+        added: Additions | None = None,
     ) -> NDArray[np.float32]:
         """Reflectance factor of a tile, float32 (rows, columns, 3): 1 is a white plane in full light.
 
         ``levels`` are those of all water on the terrain's vertices (NaN where dry); ``struck`` what buildings and trees
-        have become, None while they are as they were.
+        have become, None while they are as they were; ``trees`` those of the season in place of either's, and
+        ``added`` what stands there at that date only.
         """
         set_tile_picture(self._ground, painting.grid, painting.ground)
-        trees = self.place.trees if struck is None else struck.trees
+        if trees is None:
+            trees = self.place.trees if struck is None else struck.trees
         passing = self._trees_near(grid, trees) + self._cars_near(grid, vehicles)
         passing += [] if struck is None else self._fabric_after(grid, struck)
+        if added is not None and len(added):
+            passing.append(add_object("added", add_mesh("added", added.mesh, self._plain, added.albedo)))
         if np.isfinite(levels).any():
             set_tile_picture(self._water, painting.grid, painting.water)
             surface = self.place.city.ground.water_mesh(levels)

@@ -54,15 +54,26 @@ def _water(labels: dict[str, Raster]) -> Iterator[str]:
     yield from _where(flood != (depth > 0), "post_flood is not where post_depth is at least 1 cm")
     yield from _where(flood & (labels["post_water"] > 0), "post_flood lies on permanent water")
     yield from _where((depth > 0) & (labels["post_building"] > 0), "post_depth is above 0 under a building")
+    for layer in ("flood", "water", "building"):
+        yield from _where((labels["post_mud"] > 0) & (labels[f"post_{layer}"] > 0), f"post_mud lies under post_{layer}")
 
 
 def _buildings(sample: Sample) -> Iterator[str]:
     labels, buildings = sample.labels, sample.record.buildings
     numbers = [b.id for b in buildings]
     yield from _known(labels, ("pre_building", "post_building"), numbers)
-    if sample.record.hazard == "flood":
+    for b in (b for b in buildings if b.new):
+        yield from _where(labels["pre_building"] == b.id, f"building {b.id} is new, and pre_building shows it")
+        if b.ems98 or b.jds or b.causes:
+            yield f"building {b.id} is new, and damaged"
+    for b in (b for b in buildings if b.visible > b.ems98 and not b.buried):
+        yield f"building {b.id} looks worse than it is, and no debris lies on it"
+    # running water breaks houses
+    if sample.record.hazard == "flood" and sample.record.parameters.get("model") != "shallow":
+        new = _lookup(numbers, [int(b.new) for b in buildings])[labels["post_building"]] == 1
         yield from _where(
-            labels["pre_building"] != labels["post_building"], "a flood moved buildings: pre_building, post_building"
+            (labels["pre_building"] != labels["post_building"]) & ~new,
+            "a flood moved buildings: pre_building, post_building",
         )
         yield from _where(labels["post_debris"] > 0, "post_debris lies where there was but a flood")
     if "fire" not in sample.record.hazard.split("-"):

@@ -133,6 +133,14 @@ LABEL_FIELDS: tuple[LabelField, ...] = (
         "1 where flood water is and no permanent water, ignoring vegetation and vehicles",
         largest=1,
     ),
+    LabelField(
+        "mud",
+        "uint8",
+        POST,
+        "1 where flood water was at its peak and is none any more, no building and no permanent water; ignores "
+        "vegetation and vehicles",
+        largest=1,
+    ),
     LabelField("blocked", "uint8", POST, "1 on road edges that an ordinary car cannot pass", largest=1),
 )
 
@@ -190,7 +198,8 @@ class BuildingRecord(Record):
     ``causes`` are the hazards that damaged it, in order; ``collapse`` how it failed and ``burn`` its state, in lower
     case (``none`` where it did not); ``roof_lost`` the share of its roof's plan that is no roof at its old height any
     more; ``intensities`` by hazard: peak ground acceleration (g) of an ``earthquake``, highest gust (m/s) of ``wind``,
-    arrival (minutes, None where it never came) of ``fire``. Water has ``depth_max``.
+    arrival (minutes, None where it never came) of ``fire``. Of water there are ``depth_max``, at its peak, and
+    ``depth_at_image``, metres at the walls.
     """
 
     id: int = Field(ge=1)
@@ -206,20 +215,41 @@ class BuildingRecord(Record):
     intensities: dict[str, float | None]
     depth_max: float
     depth_at_image: float
+    velocity: float | None = Field(
+        None, ge=0, description="highest speed of the water at the walls, m/s; None where the flood's model has none"
+    )
     wet_share: float
     p_grade: list[float] = Field(min_length=6, max_length=6)
     ems98: int = Field(ge=0, le=5)
     visible: int = Field(ge=0, le=5)
     jds: int = Field(ge=0, le=3)
     loss: float = Field(ge=0, le=1)
+    buried: float = Field(
+        0.0, ge=0, le=1, description="share of its roof under others' debris: why `visible` may exceed `ems98`"
+    )
+    new: bool = Field(False, description="built between the dates: only the image after shows it, undamaged")
     inferred: list[str]
+
+
+class ChangeRecord(Record):
+    """Benign change: what looks otherwise or stands there at one date only (``seen``), without any damage.
+
+    ``kind``: ``mown`` or ``long`` grass, ``ploughed`` fields, ``soil`` of building sites, ``covered``
+    pools; a ``skip``, ``container``, ``stack``, ``heap``, ``slab``, ``wall`` or ``shed``. Polygons as a building's.
+    """
+
+    kind: str
+    seen: str = Field(pattern="^(pre|post)$")
+    polygons_px: list[list[Ring]]
+    polygons_map: list[list[Ring]]
 
 
 class RoadRecord(Record):
     """A road edge in a sample. ``id`` is its value in the ``road`` raster; lines in pixels (column, row) and map
     metres.
 
-    Over the whole edge, not the tile's part of it: ``debris`` is the greatest width (m) that lies under debris,
+    Over the whole edge, not the tile's part of it: ``depth_max`` and ``depth_at_image`` are the deepest water (m) at
+    the flood's peak and at the image; ``debris`` is the greatest width (m) that lies under debris,
     ``free_width`` the least (m) in one piece that it leaves open, ``car`` and ``truck`` whether each can pass, and
     ``reason`` what keeps one of them from it: ``water``, ``debris``, ``water and debris``, or nothing.
     """
@@ -231,6 +261,7 @@ class RoadRecord(Record):
     width: float
     kind: str
     depth_max: float
+    depth_at_image: float
     debris: float = Field(ge=0)
     free_width: float = Field(ge=0)
     car: bool
@@ -256,6 +287,7 @@ class SampleRecord(Record):
     post: DateRecord
     buildings: list[BuildingRecord]
     roads: list[RoadRecord]
+    changes: list[ChangeRecord] = Field(default_factory=list)
     pixels: dict[str, dict[str, int]] = Field(
         description="per label member with few values (class, damage): pixels per value, value as text"
     )

@@ -65,7 +65,7 @@ def heap_left() -> Aftermath:
     heap = faces_of(Surface.RUBBLE, *BOX, 1.0, 5.0)
     debris = faces_of(Surface.RUBBLE, -10, 9, 6, 20, 1.0, 3.0)
     owner = np.zeros(len(debris), np.int32)
-    return Aftermath({0: heap}, debris, owner, np.array([1.0, 0.0]), np.array([5, 0], np.uint8))
+    return Aftermath({0: heap}, debris, owner, np.array([1.0, 0.0]), np.array([5, 0], np.uint8), np.zeros(2))
 
 
 FALLEN_BOX = strike_of(ems98=np.array([5, 0], np.uint8), collapse=np.array([Collapse.HEAP, 0], np.uint8))
@@ -174,7 +174,8 @@ def test_cars_on_badly_burnt_ground_lose_their_paint() -> None:
 def test_what_is_left_keeps_its_colours_and_rubble_takes_those_measured() -> None:
     roof = faces_of(Surface.ROOF, *BOX, 1.0, 12.0)
     rubble = concatenate([faces_of(Surface.RUBBLE, -10, y, -9, y + 1, 1.0, 5.0) for y in range(20, 60)])[0]
-    left = Aftermath({0: roof}, rubble, np.zeros(len(rubble), np.int32), np.zeros(2), np.zeros(2, np.uint8))
+    owner, none = np.zeros(len(rubble), np.int32), np.zeros(2)
+    left = Aftermath({0: roof}, rubble, owner, none, none.astype(np.uint8), none)
     remains = dress_remains(PLACE, left, 3)
     mine = PLACE.albedo[(PLACE.owner == 0) & (PLACE.fabric.surface == Surface.ROOF)]
     level = remains.albedo[: len(roof)][roof.normals[:, 2] > 0.9]
@@ -194,7 +195,7 @@ def test_what_stood_on_a_roof_comes_down_with_it_and_goes_with_a_broken_one() ->
     lower = faces_of(Surface.ROOF, *BOX, 1.0, 9.0)
     nothing = Mesh(lower.vertices, lower.triangles[:0], lower.surface[:0], lower.uv[:0])
     kept = dress_remains(
-        PLACE, Aftermath({0: lower}, nothing, np.zeros(0, np.int32), np.zeros(2), np.zeros(2, np.uint8)), 1
+        PLACE, Aftermath({0: lower}, nothing, np.zeros(0, np.int32), np.zeros(2), np.zeros(2, np.uint8), np.zeros(2)), 1
     )
     assert len(kept.mesh) == len(lower) + clutter
     top = PLACE.fabric.vertices[PLACE.fabric.triangles[counted]][..., 2].max()

@@ -323,6 +323,16 @@ def test_a_road_is_closed_for_a_reason_and_open_without_one(open_, reason):
     assert rule not in label_problems(sample)
 
 
+@pytest.mark.parametrize(("visible", "buried", "wrong"), [(3, 0.0, True), (3, 0.2, False), (1, 0.0, False)])
+def test_a_building_looks_worse_than_it_is_only_under_debris(visible, buried, wrong):
+    sample = fake_sample(0, 64)
+    seen = {"ems98": 1, "visible": visible, "buried": buried}
+    house, *others = sample.record.buildings
+    changed = sample.record.model_copy(update={"buildings": [house.model_copy(update=seen), *others]})
+    rule = f"building {house.id} looks worse than it is, and no debris lies on it"
+    assert (rule in label_problems(replace(sample, record=changed))) == wrong
+
+
 def publish_mutant(root, change, recount=True):
     sample = fake_sample(0, 64)
     assert {1, 2, 3} <= {b.jds + 1 for b in sample.record.buildings}

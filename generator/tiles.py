@@ -1,0 +1,133 @@
+"""Where a sample is taken: tiles spread over the city, each where the disaster has come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from mage.generator.place import Place
+from mage.generator.plan import ShardJob
+from mage.scenes.city import City
+from mage.scenes.grid import Grid
+from mage.scenes.hazards.flood import FloodBasis
+from mage.scenes.hazards.wetting import Waters
+from mage.scenes.parts import FloodPart
+from mage.scenes.strike import Strike
+
+HARMED = 0.1  # share of a tile's buildings that shall have come to grade 2 or more
+WETTED = 0.1  # share of a tile's ground that shall be under the water of a flood that has been drawn before
+TILE_STREAM, TILE_TRIES = 2**32 + 2, 8
+GOLDEN = 0.6180339887498949  # low-discrepancy step: any number of samples spreads evenly over the city
+COARSE = 8.0  # metres between the points that a tile is asked at
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reach:
+    """Where water can come: ``below`` (rows, columns) on the terrain's vertices, true where a tile shall lie, in
+    whatever unit says so most smoothly: the ground is wet where the value is below 0. ``share`` of a tile shall be.
+    """
+
+    below: NDArray[np.float64]
+    share: float
+
+
+def reach_of(part: FloodPart, basis: FloodBasis, waters: Waters | None, city: City) -> Reach:
+    """Where a recipe's flood can come, or where the one that was drawn already has come."""
+    if waters is None:
+        above = basis.arrival - float(basis.arrival.min())
+        if part.stage is not None:
+            return Reach(above - min(part.stage[0], part.highest), WETTED)
+        return Reach(above - part.highest, part.share[0])
+    dry = np.nanmax(city.ground.heights) - np.nanmin(city.ground.heights) + 1.0
+    return Reach(np.where(np.isfinite(waters.highest), city.ground.heights - waters.highest, dry), WETTED)
+
+
+def choose_tile(
+    job: ShardJob,
+    index: int,
+    place: Place,
+    reach: Reach | None,
+    rng: np.random.Generator,
+    strikes: Sequence[Strike] = (),
+) -> Grid:
+    """The tile of a sample: around a building (a street, where there is none), taken in turn all over the city, within
+    the city's bounds.
+
+    A place that the disaster does not reach is passed over for another, up to eight times, and then the one that it
+    reaches most is taken: no flood comes there, or another hazard leaves less than a tenth of the buildings at grade 2
+    or more.
+    """
+    city = place.city
+    # a city of streets alone can be flooded too
+    subjects = [b.footprint for b in city.buildings] or [e.line for e in city.roads.edges]
+    centres = shapely.get_coordinates(shapely.centroid(subjects))
+    if reach is not None:
+        centres = _within_reach(city, centres, reach)
+    order = np.argsort(_morton(centres, city.bounds), kind="stable")
+    turn = (job.rng(TILE_STREAM).random() + index * GOLDEN) % 1.0
+    best, most = None, -1.0
+    for _ in range(TILE_TRIES):
+        grid = _tile_around(centres[order[int(turn * len(order))]], job, place, rng)
+        reached = _reached(place, reach, strikes, grid)
+        if best is None or reached > most:
+            best, most = grid, reached
+        if most >= 1.0:
+            break
+        turn = rng.random()
+    assert best is not None
+    return best
+
+
+def _within_reach(city: City, centres: NDArray[np.float64], reach: Reach) -> NDArray[np.float64]:
+    """The centres (n, 2) to which the flood comes; where it comes to none, the places nearest to one to which it does;
+    all of them where it comes nowhere.
+    """
+    low = city.ground.sample(centres, reach.below) < 0
+    if low.any():
+        return centres[low]
+    ground = Grid.covering(city.bounds, COARSE).points()
+    ground = ground[city.ground.sample(ground, reach.below) < 0]
+    if len(ground) == 0:
+        return centres
+    away, _ = cKDTree(centres).query(ground)
+    return ground[np.argsort(away, kind="stable")[: max(1, len(ground) // 10)]]
+
+
+def _reached(place: Place, reach: Reach | None, strikes: Sequence[Strike], grid: Grid) -> float:
+    """How much of what a tile shall have it has, from 1 on enough: ground that the flood reaches, and buildings that
+    each other hazard has harmed.
+    """
+    shares = [1.0]
+    if reach is not None and reach.share > 0:
+        low = place.city.ground.sample(Grid.covering(grid.bounds, COARSE).points(), reach.below) < 0
+        shares.append(float(low.mean()) / reach.share)
+    for strike in strikes:
+        inside = shapely.intersects(place.outlines, shapely.box(*grid.bounds))
+        shares.append(float((strike.ems98[inside] >= 2).mean()) / HARMED if inside.any() else 0.0)
+    return min(shares)
+
+
+def _tile_around(centre: NDArray[np.float64], job: ShardJob, place: Place, rng: np.random.Generator) -> Grid:
+    output, (west, south, east, north) = job.recipe.output, place.city.bounds
+    side = output.size * output.gsd
+    x, y = centre + rng.uniform(-0.25, 0.25, 2) * side
+    x = np.clip(x, west + side / 2, max(east - side / 2, west + side / 2))
+    y = np.clip(y, south + side / 2, max(north - side / 2, south + side / 2))
+    # whole pixels of the map, so that tiles of one city share one lattice
+    snapped = np.round(np.array([x, y]) / output.gsd) * output.gsd
+    return Grid.around(float(snapped[0]), float(snapped[1]), output.size, output.gsd)
+
+
+def _morton(points: NDArray[np.float64], bounds: tuple[float, float, float, float]) -> NDArray[np.int64]:
+    """Position of each point along a curve that keeps neighbours together (Morton order, 10 bits an axis)."""
+    west, south, east, north = bounds
+    extent = max(east - west, north - south)
+    cells = np.clip(((points - (west, south)) / extent * 1023).astype(np.int64), 0, 1023)
+    bits = np.arange(10)
+    spread = ((cells[:, :, None] >> bits & 1) << (2 * bits)).sum(axis=2)
+    return np.asarray(spread[:, 0] | spread[:, 1] << 1)
