@@ -67,16 +67,19 @@ def _given(city: City, part: FloodPart) -> tuple[float, float] | None:
 
 
 def _mouth(city: City, margin: int) -> tuple[float, float]:
-    """Where a river enters the terrain: the highest place along its border of the largest permanent water there."""
+    """Where a river enters the terrain: the highest place near its border of the largest permanent water there, as far
+    from the border as ``margin`` or, where that water keeps nearer to it, as it gets.
+    """
     terrain = city.ground
     normal = normal_levels(terrain, city.water)
-    rim = _inside(terrain, margin) == 0
+    inside = np.minimum(_inside(terrain, margin), 1)
     bodies, _ = label(normal > terrain.heights, np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1]]))
-    there = np.unique(bodies[rim & (bodies > 0)])
+    there = np.unique(bodies[(inside <= 0) & (bodies > 0)])
     if len(there):
-        largest = there[np.bincount(bodies.ravel())[there].argmax()]
-        return _place(terrain, int(np.where(rim & (bodies == largest), normal, -np.inf).argmax()))
-    return _place(terrain, int(np.where(rim, terrain.heights, np.inf).argmin()))
+        largest = bodies == there[np.bincount(bodies.ravel())[there].argmax()]
+        rim = largest & (inside == min(0, int(inside[largest].max())))
+        return _place(terrain, int(np.where(rim, normal, -np.inf).argmax()))
+    return _place(terrain, int(np.where(inside == 0, terrain.heights, np.inf).argmin()))
 
 
 def _bank(rng: np.random.Generator, city: City, margin: int) -> tuple[float, float]:
