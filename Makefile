@@ -3,6 +3,8 @@ MAGE_PYTHON ?= python3.11
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+# files side by side, each whole in one process, so that what a file builds for its tests is built once
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: setup demo test test-all check bench gallery clean
 
@@ -26,11 +28,11 @@ demo: setup
 
 test: setup
 	@echo "== tests (minutes; the long ones are in 'make test-all')"
-	@$(PY) -m pytest -m "not long"
+	@$(PY) -m pytest -m "not long" $(SIDE_BY_SIDE)
 
 test-all: setup
 	@echo "== the long tests"
-	@$(PY) -m pytest -m long
+	@$(PY) -m pytest -m long $(SIDE_BY_SIDE)
 
 check: setup
 	@$(PY) -m ruff format --check .
