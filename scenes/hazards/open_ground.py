@@ -47,8 +47,10 @@ class OpenGround:
     taken: STRtree
 
     @classmethod
-    def of(cls, city: City) -> OpenGround:
-        """The open ground in a city's view."""
+    def of(cls, city: City, spoilt: NDArray[np.bool_] | None = None) -> OpenGround:
+        """The open ground in a city's view, but for where a disaster has come: ``spoilt`` (rows, columns) of the
+        terrain's vertices.
+        """
         west, south, east, north = city.bounds
         step = max(SEARCH, math.sqrt((east - west) * (north - south)) / 1000)
         places = lattice(city.bounds, step)
@@ -57,6 +59,8 @@ class OpenGround:
         is_open &= ((x >= west) & (x <= east)) & ((y >= south) & (y <= north))[:, None]
         is_open &= ~within(places, list(shapely.buffer(_things_in(city), CLEAR, quad_segs=2)))
         is_open &= ~_around(places, city.trees.xy, _crowns_of(city) + CLEAR)
+        if spoilt is not None:
+            is_open &= (city.ground.sample(places.points(), spoilt.astype(float)) == 0).reshape(is_open.shape)
         return cls(places, is_open, STRtree(standing_in(city)), STRtree([]))
 
     def choose(self, rng: np.random.Generator) -> tuple[int, int] | None:
