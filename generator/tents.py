@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 # Reflectances. White tarpaulin is nearly as bright as anything can be: in a low sun the slopes that face it are white
 # beyond what a sensor holds, as in Kahramanmaraş in February 2023. The others by eye, from 8-bit sRGB.
 TARPAULINS = {"white": np.array([0.87, 0.87, 0.85]), "blue": reflectance((66, 112, 178))}
-TARPAULINS |= {"beige": reflectance((206, 190, 156))}
+TARPAULINS |= {"beige": reflectance((222, 211, 184))}
 WORN = 0.05  # spread (log) of how dirty tents are
 RISE = {"ridge": 0.5, "tunnel": 0.47}  # height of a tent for its width
 WALL = 0.42  # of a ridge tent's height: where its walls end and its roof begins
@@ -74,7 +74,7 @@ def _ridge() -> tuple[Mesh, Floats]:
     roof sags, eaves a little beyond the walls, a dark door in each gable.
     """
     along = np.array([-0.5, -0.25, 0.0, 0.25, 0.5])
-    sag = np.array([0.0, 0.05, 0.0, 0.05, 0.0])
+    sag = np.array([0.0, 0.02, 0.0, 0.02, 0.0])
     walls = [(-0.46, 0.0), (-0.46, WALL), (-0.5, WALL - 0.05)]
     half = [[(y, z) for y, z in walls] + [(-0.25, (1 + WALL) / 2 - s), (0.0, 1 - s)] for s in sag]
     return _skinned([[(x, *p) for p in _mirrored(h)] for x, h in zip(along, half, strict=True)], 0.14)
@@ -105,7 +105,7 @@ def _skinned(sections: list[list[tuple[float, float, float]]], door: float) -> t
     i, j = np.meshgrid(np.arange(n - 1), np.arange(k - 1), indexing="ij")
     a = (i * k + j).ravel()
     triangles = [np.stack([a, a + k + 1, a + 1], axis=1), np.stack([a, a + k, a + k + 1], axis=1)]
-    panel = np.tile(1 - 0.05 * ((i + j) % 2).ravel() - 0.04 * (i % 2).ravel(), 2)
+    panel = np.tile(1 - 0.03 * ((i + j) % 2).ravel() - 0.02 * (i % 2).ravel(), 2)
     fan = np.arange(1, k - 1)
     last = (n - 1) * k
     triangles += [np.stack([0 * fan, fan, fan + 1], axis=1), np.stack([0 * fan, fan + 1, fan], axis=1) + last]

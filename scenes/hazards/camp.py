@@ -25,6 +25,7 @@ Flags = NDArray[np.bool_]
 Layout = Literal["rows", "clusters"]
 
 COLOURS = ("white", "blue", "beige")  # of tarpaulins
+USUAL = (2.0, 0.4, 0.5)  # Dirichlet's, of the colours' shares: most camps are white, some of one other colour
 FORMS = ("ridge", "tunnel")
 ALIKE = 0.9  # share of a place's tents that are of one form
 LATRINE, TANK = range(2)
@@ -124,12 +125,12 @@ def camp(
         if middle is None or missing <= 0:
             break
         parts.append(_settle(rng, ground, middle, missing, layout))
-    # a tent or two apart from the others are no camp, unless there is nothing else
-    kept = [part for part in parts if len(part) >= LEAST] or sorted(parts, key=len)[-1:]
-    if spoilt is None and not sum(len(part) for part in kept):
+    if spoilt is None and not parts:
         raise HazardError(
             f"no open ground for a camp in the city {city.name}", expected="room for a tent", found="none"
         )
+    # a tent or two apart from the others are no camp, unless there is nothing else
+    kept = [part for part in parts if len(part) >= LEAST] or sorted(parts, key=len)[-1:]
     return _joined(kept, count, layout)
 
 
@@ -156,7 +157,7 @@ def _settle(rng: np.random.Generator, ground: OpenGround, middle: tuple[int, int
     size = np.array([rng.uniform(*LENGTHS), rng.uniform(*WIDTHS)])
     origin, piece = ground.xy(middle), ground.piece(middle)
     turn = ground.along(piece, origin)
-    slots = (rows if layout == "rows" else clusters)(size, count)
+    slots = (rows if layout == "rows" else clusters)(size, count).about_one()
     turned = np.array([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]])
     order = np.argsort(np.hypot(*slots.xy.T), kind="stable")
     n = len(order)
@@ -164,7 +165,7 @@ def _settle(rng: np.random.Generator, ground: OpenGround, middle: tuple[int, int
     xy = origin + local @ turned
     heading = slots.heading[order] + turn + rng.normal(0.0, ASKEW, n)
     sizes = np.clip(size * rng.uniform(0.92, 1.08, (n, 2)), SMALLEST, LARGEST)
-    colour = rng.choice(len(COLOURS), n, p=rng.dirichlet((0.9, 0.5, 0.5))).astype(np.uint8)
+    colour = rng.choice(len(COLOURS), n, p=rng.dirichlet(USUAL)).astype(np.uint8)
     lead = int(rng.integers(len(FORMS)))
     form = np.where(rng.random(n) < ALIKE, lead, (lead + 1) % len(FORMS)).astype(np.uint8)
     fits = np.flatnonzero(ground.holds(piece, xy))
