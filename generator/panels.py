@@ -17,8 +17,8 @@ CENTIMETRES = 100.0
 
 
 def overlay(sample: Sample) -> Picture:
-    """The image after with flood tinted blue, every building filled and outlined in its damage grade's colour, and tents
-    in theirs.
+    """The image after with flood tinted blue, every building filled and outlined in its damage grade's colour, and
+    tents in theirs.
     """
     damage, building = sample.labels["post_damage"], sample.labels["post_building"]
     colours = np.array(DAMAGE_COLOURS, float)[damage]
