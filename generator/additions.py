@@ -1,4 +1,4 @@
-"""What stands at one date only: sheds, skips, containers, stacks, heaps and half-built walls, as one painted mesh."""
+"""What stands at one date only as one painted mesh: sheds, skips, containers, stacks, heaps and half-built walls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mage.generator.colour import reflectance
 from mage.scenes.change import Change, Thing, block, rectangle
 from mage.scenes.dataset.schema import LandClass
-from mage.scenes.mesh import Mesh, Surface, concatenate
+from mage.scenes.mesh import Mesh, Surface, concatenate, empty_mesh
 from mage.scenes.terrain import Terrain
 
 Floats = NDArray[np.float64]
@@ -40,12 +40,14 @@ class Additions:
         albedo: float32 (m, 3) reflectance of each face.
         cover: uint8 (m,) :class:`LandClass` of each face.
         shed: int32 (m,) which new building a face belongs to, -1 for none.
+        tent: int32 (m,) which tent of a camp, likewise.
     """
 
     mesh: Mesh
     albedo: NDArray[np.float32]
     cover: NDArray[np.uint8]
     shed: NDArray[np.int32]
+    tent: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.mesh)
@@ -70,7 +72,21 @@ def build_additions(change: Change, date: int, terrain: Terrain) -> Additions:
         np.concatenate([np.zeros((0, 3)), *colours]).astype(np.float32),
         np.concatenate([np.zeros(0), *classes]).astype(np.uint8),
         np.where(part >= len(parts), part - len(parts), -1).astype(np.int32),
+        np.full(len(mesh), -1, np.int32),
     )
+
+
+def no_additions() -> Additions:
+    """Nothing."""
+    none = np.zeros(0, np.int32)
+    return Additions(empty_mesh(), np.zeros((0, 3), np.float32), np.zeros(0, np.uint8), none, none)
+
+
+def both(first: Additions, then: Additions) -> Additions:
+    """What stands at the same date, as one; sheds and tents keep their numbers."""
+    names = ("albedo", "cover", "shed", "tent")
+    arrays = {name: np.concatenate([getattr(first, name), getattr(then, name)]) for name in names}
+    return Additions(concatenate([first.mesh, then.mesh])[0], **arrays)
 
 
 def _bodies(thing: Thing, terrain: Terrain, slabs: list[Thing]) -> list[tuple[Mesh, Floats, int]]:

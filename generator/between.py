@@ -10,12 +10,14 @@ import shapely
 from numpy.typing import NDArray
 from shapely import STRtree
 
-from mage.generator.additions import Additions, build_additions
+from mage.generator.additions import Additions, both, build_additions
 from mage.generator.place import Place
 from mage.generator.plan import ShardJob
 from mage.generator.props import FALLEN, Placements
 from mage.generator.struck import Struck
+from mage.generator.tents import build_camp
 from mage.scenes.change import POST, PRE, Bounds, Change, sample_change
+from mage.scenes.hazards.camp import Camp
 from mage.scenes.impact import Impact, Vehicles, plans_of
 from mage.scenes.recipe import Recipe
 from mage.scenes.season import Season
@@ -24,22 +26,23 @@ Floats = NDArray[np.float64]
 
 CHANGE_STREAM = 41  # of a sample
 CAME = 0.02  # severity of a fire's ground from which on it counts as burnt
-FOOT = 2.0  # metres from one to the next of the points that stand for a harmed building's walls
+FOOT = 2.0  # metres from one to the next of the points that stand for a harmed building's or a tent's walls
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Between:
-    """What tells the two dates of a sample apart, beside its disaster, light and vehicles; a pair is before and
-    after.
+    """What tells the two dates of a sample apart, beside its disaster, light and vehicles; a pair is before and after,
+    and what is added after holds the ``camp``.
     """
 
     seasons: tuple[Season, Season]
     change: Change
     added: tuple[Additions, Additions]
+    camp: Camp | None = None
 
     def cleared(self, vehicles: Vehicles, when: int) -> Vehicles:
         """Vehicles but for those that stand where something new does at a date."""
-        plans = self.change.plans(when)
+        plans = self.change.plans(when) + (list(self.camp.plans()) if self.camp is not None and when == POST else [])
         if not plans or not len(vehicles):
             return vehicles
         free = np.ones(len(vehicles), bool)
@@ -49,19 +52,29 @@ class Between:
 
 
 def draw_between(
-    job: ShardJob, index: int, place: Place, bounds: Bounds, impact: Impact, struck: Struck | None
+    job: ShardJob,
+    index: int,
+    place: Place,
+    bounds: Bounds,
+    impact: Impact,
+    struck: Struck | None,
+    camp: Camp | None = None,
 ) -> Between:
-    """Draw what changes between the dates of sample ``index`` within its tile's ``bounds``."""
+    """Draw what changes between the dates of sample ``index`` within its tile's ``bounds``; no change is where the
+    disaster or a ``camp`` is, which stands after.
+    """
     part, rng = job.recipe.between, job.rng(index, CHANGE_STREAM)
     amount = 0.0 if part.hold else float(rng.uniform(*part.changes))
     change = Change()
     if amount > 0:
-        change = sample_change(rng, place.city, bounds, amount, _spoilt(place, bounds, impact, struck))
+        spoilt = np.concatenate([_spoilt(place, bounds, impact, struck), _camped(camp)])
+        change = sample_change(rng, place.city, bounds, amount, spoilt)
     ground = place.city.ground
     return Between(
         seasons_of(job.recipe, place),
         change,
-        (build_additions(change, PRE, ground), build_additions(change, POST, ground)),
+        (build_additions(change, PRE, ground), both(build_additions(change, POST, ground), build_camp(camp, ground))),
+        camp,
     )
 
 
@@ -91,6 +104,13 @@ def _spoilt(place: Place, bounds: Bounds, impact: Impact, struck: Struck | None)
     west, south, east, north = view.bounds
     x, y = every.T
     return every[(x > west) & (x < east) & (y > south) & (y < north)]
+
+
+def _camped(camp: Camp | None) -> Floats:
+    """Points (k, 2) along the walls and tracks of a camp."""
+    if camp is None or not len(camp.plans()):
+        return np.zeros((0, 2))
+    return shapely.get_coordinates(shapely.segmentize([*camp.plans(), *camp.tracks], FOOT))
 
 
 def _trunks(trees: Placements) -> Floats:

@@ -9,7 +9,9 @@ import typer
 
 from mage.scenes.errors import MageError, MissingExtraError
 
-RecipeName = Annotated[str, typer.Argument(help="A bundled recipe (flood, earthquake, wind, fire) or a .yaml file.")]
+RecipeName = Annotated[
+    str, typer.Argument(help="A bundled recipe (flood, earthquake, wind, fire, camp) or a .yaml file.")
+]
 CityFile = Annotated[Path | None, typer.Option("--city", help="A CityGML, CityJSON or OpenStreetMap file.")]
 Bounds = Annotated[
     str | None, typer.Option(metavar="W,S,E,N", help="Part of the city: degrees; or metres on its map (not OSM).")
@@ -18,6 +20,10 @@ Terrain = Annotated[list[Path] | None, typer.Option(help="Elevation model (GeoTI
 Style = Annotated[str | None, typer.Option(help="A bundled style, or a .yaml file.")]
 Assignments = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the recipe: output.shard_size=8.")
+]
+AllowPlugins = Annotated[
+    bool,
+    typer.Option("--allow-plugins", help="Run hazards of your own that the recipe names: code, so trust it first."),
 ]
 
 
@@ -41,6 +47,7 @@ def generate(
     spp: Annotated[int | None, typer.Option(help="Samples per pixel.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes; each holds the city in memory.")] = 1,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, optix, hip, metal or oneapi.")] = None,
+    allow_plugins: AllowPlugins = False,
     assignments: Assignments = None,
 ) -> None:
     """Render a labelled dataset from a recipe.
@@ -64,7 +71,14 @@ def generate(
         f"{chosen.name}: {chosen.count} pairs of {chosen.output.size} px at {chosen.output.gsd} m -> {out}", err=True
     )
     try:
-        record = run(chosen, out, workers=workers, say=lambda line: typer.echo(line, err=True), progress=True)
+        record = run(
+            chosen,
+            out,
+            workers=workers,
+            allow_plugins=allow_plugins,
+            say=lambda line: typer.echo(line, err=True),
+            progress=True,
+        )
     except KeyboardInterrupt:
         typer.echo(
             f"interrupted: the shards that are done stay in {out}; the same command goes on from there", err=True
@@ -85,6 +99,7 @@ def preview(
     size: Annotated[int, typer.Option(min=32, max=2048, help="Pixels along a side.")] = 384,
     spp: Annotated[int, typer.Option(min=1, help="Samples per pixel.")] = 8,
     seed: Annotated[int | None, typer.Option(help="Another seed gives another scene.")] = None,
+    allow_plugins: AllowPlugins = False,
     assignments: Assignments = None,
 ) -> None:
     """Show a recipe, dataset or city in one picture.
@@ -102,7 +117,8 @@ def preview(
         preview_dataset(path, out)
     elif target in bundled_recipes() or path.suffix in (".yaml", ".yml"):
         _generator()
-        preview_recipe(read_recipe(target, {**_overrides(options, assignments), "count": 1}), out)
+        chosen = read_recipe(target, {**_overrides(options, assignments), "count": 1})
+        preview_recipe(chosen, out, allow_plugins=allow_plugins)
     elif path.exists():
         if city is not None:
             raise MageError("two cities", file=target, expected="one city file", found=f"--city {city}")

@@ -52,6 +52,9 @@ CLASS_OF_COVER[Cover.POOL] = LandClass.POOL
 CLASS_OF_COVER[[Cover.ROAD, Cover.ASPHALT]] = LandClass.ROAD
 
 
+SOFT = (Cover.GRASS, Cover.BARE, Cover.AGRICULTURE, Cover.SAND, Cover.PITCH)  # what feet and wheels wear down
+
+
 def burn(shapes: list[shapely.Geometry], values: list[int], grid: Grid, dtype: str) -> NDArray[Any]:
     """Values of the shapes that hold each pixel's centre, 0 for none; later ones lie on top (GDAL's pixel-centre
     rule).

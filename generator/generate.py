@@ -51,7 +51,13 @@ class Journal:
 
 
 def generate(
-    recipe: Recipe, root: Path, *, workers: int = 1, say: Callable[[str], None] = lambda _: None, progress: bool = False
+    recipe: Recipe,
+    root: Path,
+    *,
+    workers: int = 1,
+    allow_plugins: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+    progress: bool = False,
 ) -> DatasetRecord:
     """Render a recipe's dataset into ``root``, going on from whatever of the same recipe is there already.
 
@@ -59,6 +65,7 @@ def generate(
         recipe: what to render.
         root: an empty or new folder, or one with an unfinished dataset of the same recipe and seed.
         workers: processes; each holds the whole city in memory.
+        allow_plugins: let the recipe's own hazards run, which are code that it names.
         say: told of what happens, a line at a time.
         progress: draw a progress bar on standard error.
 
@@ -66,7 +73,7 @@ def generate(
         MageError: the city or recipe cannot be used, the folder holds something else, the disk is full, Blender failed.
     """
     started = time.perf_counter()
-    plan = make_plan(recipe)
+    plan = make_plan(recipe, allow_plugins=allow_plugins)
     store = LocalStore(root)
     done = _claim(root, plan, store)
     journal = Journal(root / LOG, say)

@@ -4,15 +4,17 @@ water, outlines for ground.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from shapely import Geometry
 
 from mage.generator.additions import Additions
-from mage.generator.covers import CLASS_OF_COVER, Cover, burn, cover_of, road_ids
+from mage.generator.covers import CLASS_OF_COVER, SOFT, Cover, burn, cover_of, road_ids
 from mage.generator.place import Place
 from mage.generator.props import Placements, tree_prototypes, vehicle_prototypes
 from mage.generator.rays import cast_down, cast_placements
@@ -72,6 +74,7 @@ class Truth:
         self._after = self._before
         self._struck: Struck | None = None
         self._sheds = 0
+        self._tent = np.full(grid.shape, -1, np.int32)
         self._changes: tuple[_Changed, _Changed] = (_Changed(self._cover), _Changed(self._cover))
         self.owner, self.roads = self._before.owner, self._before.roads
         self._trees = cast_placements(place.trees, tree_prototypes(), grid)
@@ -89,16 +92,18 @@ class Truth:
         other._after = self._standing(*struck.fabric(self.place))
         return other
 
-    def changed(self, change: Change, added: tuple[Additions, Additions]) -> Truth:
-        """The same tile with benign change; what stands after is that of :meth:`struck`, if that was called before.
+    def changed(self, change: Change, added: tuple[Additions, Additions], worn: Sequence[Geometry] = ()) -> Truth:
+        """The same tile with benign change and, in ``added`` after, the tents of a camp; ``worn`` are plans of its
+        tracks. What stands after is that of :meth:`struck`, if that was called before.
 
         New buildings follow those of the city in :meth:`buildings`.
         """
         other = copy(self)
-        other._changes = (self._changed(change, added[0], 0), self._changed(change, added[1], 1))
+        other._changes = (self._changed(change, added[0], 0), self._changed(change, added[1], 1, worn))
         other._sheds = len(change.sheds)
         if change.sheds:
             other._after = self._with_sheds(self._after, added[1])
+        other._tent = self._tents(added[1], other._after)
         return other
 
     def buildings(self) -> NDArray[np.int64]:
@@ -110,6 +115,10 @@ class Truth:
     def edges(self) -> NDArray[np.int64]:
         """Indices of the road edges in the tile, in the same order."""
         return _with_new(_present(self.roads - 1), _present(self._after.roads - 1))
+
+    def tents(self) -> NDArray[np.int64]:
+        """Indices of the tents of a camp, likewise."""
+        return _present(self._tent)
 
     def before(self, vehicles: Placements) -> dict[str, NDArray[Any]]:
         """The rasters of the image before, by field name."""
@@ -137,6 +146,7 @@ class Truth:
             "mud": ((self._flood_at(impact.highest) > 0) & (flood == 0)).astype(np.uint8),
             "debris": (np.isfinite(debris) | heaped).astype(np.uint8),
             "burn": self._burn(impact),
+            "tent": _numbered(self._tent, self.tents()),
             "blocked": np.concatenate([[False], ~impact.car[edges]])[road].astype(np.uint8),
         }
 
@@ -154,11 +164,12 @@ class Truth:
         """Values of the city's buildings, followed by zeros: for new ones and, last, for none."""
         return np.concatenate([values, np.zeros(self._sheds + 1, values.dtype)])
 
-    def _changed(self, change: Change, added: Additions, date: int) -> _Changed:
+    def _changed(self, change: Change, added: Additions, date: int, worn: Sequence[Geometry] = ()) -> _Changed:
         cover = self._cover.copy()
         soil = [p.outline for p in change.patches if p.date == date and p.kind == "soil"]
         dug = burn(soil, [1] * len(soil), self.grid, "uint8") > 0
         cover[dug & np.isin(cover, (Cover.GRASS, Cover.AGRICULTURE, Cover.SAND))] = Cover.BARE
+        cover[(burn(list(worn), [1] * len(worn), self.grid, "uint8") > 0) & np.isin(cover, SOFT)] = Cover.BARE
         things = added.shed < 0
         hits = cast_down(added.mesh.faces(things), self.grid)
         kinds = np.append(added.cover[things], 0)[hits.face]
@@ -175,6 +186,14 @@ class Truth:
             standing.deck & ~shows,
             np.where(shows, 0, standing.roads).astype(np.int32),
         )
+
+    def _tents(self, added: Additions, standing: _Standing) -> NDArray[np.int32]:
+        """Index of the tent on top, int32 (rows, columns), -1 for none."""
+        own = added.tent >= 0
+        hits = cast_down(added.mesh.faces(own), self.grid)
+        below = np.where(standing.built, standing.roof, self._terrain)
+        shows = hits.any & (hits.z > np.maximum(below, self._works.z))
+        return np.where(shows, np.append(added.tent[own], 0)[hits.face], -1).astype(np.int32)
 
     def _standing(self, fabric: Mesh, owner: NDArray[np.int32]) -> _Standing:
         hits = cast_down(fabric, self.grid)

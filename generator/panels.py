@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mage.scenes.dataset.schema import DAMAGE_COLOURS, Sample
+from mage.scenes.dataset.schema import CLASS_COLOURS, DAMAGE_COLOURS, LandClass, Sample
 
 Picture = NDArray[np.uint8]
 
@@ -17,13 +17,18 @@ CENTIMETRES = 100.0
 
 
 def overlay(sample: Sample) -> Picture:
-    """The image after with flood tinted blue and every building filled and outlined in its damage grade's colour."""
+    """The image after with flood tinted blue, every building filled and outlined in its damage grade's colour, and
+    tents in theirs.
+    """
     damage, building = sample.labels["post_damage"], sample.labels["post_building"]
     colours = np.array(DAMAGE_COLOURS, float)[damage]
     tint = np.where(sample.labels["post_flood"][..., None] > 0, np.array(FLOOD_TINT, float), 0.0)
     strength = 0.28 * (sample.labels["post_flood"] > 0) + 0.5 * (damage > 0)
     strength[_rims(building)] = 1.0
     colour = np.where(damage[..., None] > 0, colours, tint)
+    tent = sample.labels["post_tent"]
+    colour[tent > 0], strength[tent > 0] = CLASS_COLOURS[LandClass.TENT], 0.5
+    strength[_rims(tent)] = 1.0
     mixed = sample.images["post"] * (1 - strength[..., None]) + colour * strength[..., None]
     return np.asarray(np.rint(mixed), np.uint8)
 
@@ -82,7 +87,7 @@ def shrunk(picture: Picture, side: int) -> Picture:
 
 
 def _rims(building: NDArray[np.uint16]) -> NDArray[np.bool_]:
-    """Pixels of a building with another value beside them; two pixels wide, to be seen in a small picture."""
+    """Pixels of a building or tent with another value beside them; two pixels wide, to be seen in a small picture."""
     kernel = np.ones((3, 3), np.uint8)
     edge = cv2.dilate(building, kernel) != cv2.erode(building, kernel)
     return np.asarray(edge & (building > 0))

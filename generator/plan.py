@@ -21,6 +21,7 @@ class ShardJob:
     count: int
     recipe: Recipe
     recipe_hash: str
+    allow_plugins: bool = False  # no recipe can grant that
 
     def rng(self, *stream: int) -> np.random.Generator:
         """Randomness of one stream (a sample's index, or what a part of the city is drawn with)."""
@@ -34,21 +35,28 @@ class Plan:
     recipe: Recipe
     recipe_hash: str
     jobs: tuple[ShardJob, ...]
+    allow_plugins: bool = False
 
 
-def make_plan(recipe: Recipe) -> Plan:
-    """Cut a recipe's samples into shards.
+def make_plan(recipe: Recipe, *, allow_plugins: bool = False) -> Plan:
+    """Cut a recipe's samples into shards; ``allow_plugins`` lets code run that the recipe names.
 
     Raises:
         CityError: a file that the recipe names is not there or cannot be read.
+        RecipeError: a hazard of the recipe's own that is not allowed or has no source.
     """
-    recipe_hash = recipe.hash({path: _sha256(Path(path)) for path in recipe.files})
+    digests = {path: _sha256(Path(path)) for path in recipe.files}
+    if recipe.plugins:
+        from mage.scenes.hazards.plugin import plugin_source
+
+        digests |= {path: _sha256(plugin_source(path, allowed=allow_plugins)) for path in recipe.plugins}
+    recipe_hash = recipe.hash(digests)
     size = recipe.output.shard_size
     jobs = tuple(
-        ShardJob(f"train-{k:06d}.tar", first, min(size, recipe.count - first), recipe, recipe_hash)
+        ShardJob(f"train-{k:06d}.tar", first, min(size, recipe.count - first), recipe, recipe_hash, allow_plugins)
         for k, first in enumerate(range(0, recipe.count, size))
     )
-    return Plan(recipe, recipe_hash, jobs)
+    return Plan(recipe, recipe_hash, jobs, allow_plugins)
 
 
 def _sha256(path: Path) -> str:

@@ -27,10 +27,10 @@ Picture = NDArray[np.uint8]
 COLUMNS = 5
 
 
-def preview_recipe(recipe: Recipe, out: Path) -> None:
+def preview_recipe(recipe: Recipe, out: Path, *, allow_plugins: bool = False) -> None:
     """Render the first sample of a recipe and draw all its layers into one PNG."""
     with tempfile.TemporaryDirectory(prefix="mage-") as folder:
-        generate(recipe, Path(folder) / "dataset", progress=True)
+        generate(recipe, Path(folder) / "dataset", allow_plugins=allow_plugins, progress=True)
         preview_dataset(Path(folder) / "dataset", out)
 
 
@@ -79,7 +79,7 @@ def _coloured(name: str, raster: NDArray[Any]) -> Picture:
         return np.array([CLASS_COLOURS[LandClass(i)] for i in range(len(LandClass))], np.uint8)[raster]
     if field == "damage":
         return np.array(DAMAGE_COLOURS, np.uint8)[raster]
-    if field in ("building", "road"):
+    if field in ("building", "road", "tent"):
         colours = np.random.default_rng(3).integers(60, 256, (int(raster.max()) + 1, 3)).astype(np.uint8)
         colours[0] = 0
         return colours[raster]

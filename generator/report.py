@@ -35,7 +35,7 @@ from mage.generator.panels import (
 from mage.scenes.dataset.codec import decode_sample
 from mage.scenes.dataset.index import open_dataset
 from mage.scenes.dataset.png import encode_png
-from mage.scenes.dataset.schema import DAMAGE_COLOURS, DatasetRecord, Sample
+from mage.scenes.dataset.schema import CLASS_COLOURS, DAMAGE_COLOURS, DatasetRecord, LandClass, Sample
 from mage.scenes.dataset.store import SHARDS, LocalStore, publish_text
 from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.grades import JDS_NAMES
@@ -77,7 +77,7 @@ def write_report(root: Path, timings: dict[str, Any] | None) -> None:
     page = Template(files("mage.generator").joinpath(REPORT).read_text(encoding="utf-8"))
     inferred = sorted({part for sample in samples for part in sample.record.inferred})
     parts = _facts(manifest, timings, inferred) | {
-        "legends": _legends(deepest if wet else None),
+        "legends": _legends(deepest if wet else None, tents=manifest.counts["tents"] > 0),
         "heads": "".join(f"<span>{name}</span>" for name in _HEADS[wet]),
         "samples": "\n".join(_sample(s, p, wet=wet) for s, p in zip(samples, panels, strict=True)),
     }
@@ -97,7 +97,13 @@ def _kinds(manifest: DatasetRecord) -> list[str]:
     """The kinds of the recipe's hazards, in order."""
     hazard = manifest.recipe.get("hazard", {})
     parts = hazard if isinstance(hazard, list) else [hazard]
-    return [str(part.get("kind", "disaster")) for part in parts]
+    return [_name(part) for part in parts]
+
+
+def _name(part: dict[str, Any]) -> str:
+    """A hazard's kind; of one of the user's own, its function's name."""
+    function = str(part.get("function", "")).rpartition(":")[2]
+    return function.replace("_", " ") or str(part.get("kind", "disaster"))
 
 
 def _panels(sample: Sample, deepest: float | None) -> list[Picture]:
@@ -148,13 +154,15 @@ def _figures(manifest: DatasetRecord) -> str:
         "of the buildings damaged": _percent(damaged, counts["buildings"]),
         f"of what is seen after is {trace}": _percent(pixels.get(trace, 0), sum(pixels.values())),
         "imaged (tiles may overlap)": f"{area:.2f} km²",
+        **({"tents": f"{counts['tents']:,}"} if counts["tents"] else {}),
         "on disk": f"{sum(shard.bytes for shard in manifest.shards) / 1e6:,.1f} MB",
     }
     return "".join(f'<div class="figure"><b>{escape(v)}</b><span>{escape(k)}</span></div>' for k, v in cards.items())
 
 
-def _legends(deepest: float | None) -> str:
+def _legends(deepest: float | None, *, tents: bool) -> str:
     damage = list(zip((name.replace("-", " ") for name in JDS_NAMES), DAMAGE_COLOURS[1:], strict=True))
+    damage += [("tent", CLASS_COLOURS[LandClass.TENT])] if tents else []
     if deepest is None:
         traces = [("debris", DEBRIS), ("burnt", SCORCHED), ("street closed to cars", CLOSED), ("building", HOUSES)]
         return (
@@ -186,6 +194,8 @@ def _sample(sample: Sample, pictures: list[Picture], *, wet: bool) -> str:
         f'<span class="key" title="{escape(JDS_NAMES[g])}">{_swatch(DAMAGE_COLOURS[g + 1])}{grades.count(g)}</span>'
         for g in range(len(JDS_NAMES))
     )
+    if record.tents:
+        tally += f'<span class="key">{_swatch(CLASS_COLOURS[LandClass.TENT])}{_count(len(record.tents), "tent")}</span>'
     dates = " → ".join(
         f"{taken.capture_date[:16].replace('T', ' ')}, sun {taken.sun_elevation:.0f}°"
         for taken in (record.pre, record.post)

@@ -11,6 +11,7 @@ import shapely
 from numpy.typing import NDArray
 
 from mage.generator.between import Between, draw_between
+from mage.generator.camps import cleared, draw_camp, struck_by, tent_records
 from mage.generator.change_records import change_records, shed_record
 from mage.generator.labels import Truth
 from mage.generator.place import Place
@@ -21,6 +22,7 @@ from mage.generator.rings import map_ring, parts_of, pixel_ring, polygons_of
 from mage.generator.sky import Light, clear_light, sun_position
 from mage.generator.struck import Struck, burnt_out, trees_after
 from mage.generator.tiles import choose_tile, reach_of
+from mage.generator.trodden import track_plans
 from mage.scenes.city import City
 from mage.scenes.dataset.schema import (
     BuildingRecord,
@@ -35,7 +37,7 @@ from mage.scenes.hazards.flood import FloodBasis, draw_waters
 from mage.scenes.hazards.wetting import Waters, sample_impact, torrent
 from mage.scenes.impact import Impact, Shock
 from mage.scenes.modifiers import aftermath
-from mage.scenes.parts import FloodPart
+from mage.scenes.parts import CampPart, FloodPart
 from mage.scenes.recipe import LightPart
 from mage.scenes.strike import Burn, Collapse, Strike
 from mage.scenes.traffic import park_vehicles
@@ -72,7 +74,8 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
     waters = draw_event(job, index, city, basis)
     flood = next((p for p in recipe.hazards if isinstance(p, FloodPart)), None)
     reach = None if flood is None or basis is None else reach_of(flood, basis, waters, city)
-    grid = choose_tile(job, index, place, reach, rng, strikes)
+    camp = draw_camp(job, index, place, strikes, reach)
+    grid = choose_tile(job, index, place, reach, rng, strikes, camp)
     truth = Truth(place, grid)
     water = None
     if flood is not None and basis is not None:
@@ -80,8 +83,10 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
         water = sample_impact(job.rng(index, TORRENT_STREAM), city, waters, flood.region)
         broken = torrent(city, waters, water)
         strikes += [] if broken is None else [broken]
+    strikes += [] if camp is None else [struck_by(camp, place)]
     impact, struck = _struck(job, index, truth, strikes, water)
-    between = draw_between(job, index, place, grid.bounds, impact, struck)
+    camp = None if camp is None else cleared(camp, place, impact, struck)
+    between = draw_between(job, index, place, grid.bounds, impact, struck, camp)
     lights, dates = _draw_dates(recipe.light, city.latitude, rng)
     if recipe.between.hold:
         lights, dates = (lights[0], lights[0]), (dates[0], dates[0])
@@ -94,7 +99,7 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
     if struck is not None:
         truth = truth.struck(struck)
         vehicles = vehicles[0], burnt_out(vehicles[1], city.ground, struck.severity)
-    truth = truth.changed(between.change, between.added)
+    truth = truth.changed(between.change, between.added, [] if camp is None else track_plans(camp.tracks))
     before, after = truth.before(vehicles[0]), truth.after(vehicles[1], impact)
     labels = {f"pre_{k}": v for k, v in before.items()} | {f"post_{k}": v for k, v in after.items()}
     key = f"{city.name}-{recipe.disaster}-{index:06d}"
@@ -119,6 +124,7 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
         ],
         roads=[_road(place, impact, grid, int(i), n + 1) for n, i in enumerate(truth.edges())],
         changes=change_records(between.change, grid, place),
+        tents=tent_records(camp, truth.tents(), grid, place),
         pixels={name: _pixels(labels[name]) for name in ("pre_class", "post_class", "post_damage")},
         inferred=list(city.inferred),
     )
@@ -134,11 +140,11 @@ def draw_event(job: ShardJob, index: int, city: City, basis: FloodBasis | None) 
 
 
 def draw_strikes(job: ShardJob, index: int, place: Place) -> list[Strike]:
-    """What shaking, wind and fire do to the whole city in sample ``index``, in the recipe's order."""
+    """What shaking, wind, fire and the recipe's own hazards do to the whole city in sample ``index``, in order."""
     return [
-        sample_strike(job.rng(index, STRIKE_STREAM + k), place.city, part)
+        sample_strike(job.rng(index, STRIKE_STREAM + k), place.city, part, allow_plugins=job.allow_plugins)
         for k, part in enumerate(job.recipe.hazards)
-        if not isinstance(part, FloodPart)
+        if not isinstance(part, FloodPart | CampPart)
     ]
 
 

@@ -25,10 +25,12 @@ from mage.generator.sensors import expose, sample_radiometry
 from mage.generator.silt import silted
 from mage.generator.sky import Light
 from mage.generator.struck import Struck
+from mage.generator.trodden import trodden
 from mage.scenes.dataset.schema import Sample, ShardRecord
 from mage.scenes.dataset.store import LocalStore, write_shard
 from mage.scenes.grid import Grid
 from mage.scenes.hazards.flood import FloodBasis, prepare_flood
+from mage.scenes.hazards.plugin import load_plugin
 from mage.scenes.parts import FloodPart
 from mage.scenes.terrain import depth_at
 
@@ -49,6 +51,8 @@ class Studio:
 def open_studio(job: ShardJob, threads: int) -> Studio:
     """Build the job's city in memory and in Blender."""
     seconds: Seconds = {}
+    for path in job.recipe.plugins:  # before a city is built for what cannot be used
+        load_plugin(path, allowed=job.allow_plugins)
     with _timed(seconds, "city"):
         place = build_place(job)
         floods = [part for part in job.recipe.hazards if isinstance(part, FloodPart)]
@@ -100,6 +104,8 @@ def _photograph(
     if date == 1:
         with _timed(seconds, "ground"):
             dry = dry[0], silted(studio.place, *dry, draft.impact)
+            if draft.between.camp is not None:
+                dry = dry[0], trodden(studio.place, *dry, draft.between.camp)
     rng = job.rng(draft.index, 1 if job.recipe.between.hold else 1 + date)
     standing = studio.place.trees if struck is None else struck.trees
     trees, added = trees_in(draft.between.seasons[date], studio.place, standing), draft.between.added[date]

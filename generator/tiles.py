@@ -14,6 +14,7 @@ from mage.generator.place import Place
 from mage.generator.plan import ShardJob
 from mage.scenes.city import City
 from mage.scenes.grid import Grid
+from mage.scenes.hazards.camp import Camp
 from mage.scenes.hazards.flood import FloodBasis
 from mage.scenes.hazards.wetting import Waters
 from mage.scenes.parts import FloodPart
@@ -21,6 +22,7 @@ from mage.scenes.strike import Strike
 
 HARMED = 0.1  # share of a tile's buildings that shall have come to grade 2 or more
 WETTED = 0.1  # share of a tile's ground that shall be under the water of a flood that has been drawn before
+TENTS = 10  # of a camp that a tile shall show
 TILE_STREAM, TILE_TRIES = 2**32 + 2, 8
 GOLDEN = 0.6180339887498949  # low-discrepancy step: any number of samples spreads evenly over the city
 COARSE = 8.0  # metres between the points that a tile is asked at
@@ -30,10 +32,17 @@ COARSE = 8.0  # metres between the points that a tile is asked at
 class Reach:
     """Where water can come: ``below`` (rows, columns) on the terrain's vertices, true where a tile shall lie, in
     whatever unit says so most smoothly: the ground is wet where the value is below 0. ``share`` of a tile shall be.
+    ``drawn`` tells that the water is known, and does not only come so far at most.
     """
 
     below: NDArray[np.float64]
     share: float
+    drawn: bool = False
+
+    @property
+    def awaited(self) -> NDArray[np.bool_]:
+        """Where water is; while it is not known, the lower half of what it can reach."""
+        return self.below < (0.0 if self.drawn else min(0.0, float(np.median(self.below))))
 
 
 def reach_of(part: FloodPart, basis: FloodBasis, waters: Waters | None, city: City) -> Reach:
@@ -44,7 +53,7 @@ def reach_of(part: FloodPart, basis: FloodBasis, waters: Waters | None, city: Ci
             return Reach(above - min(part.stage[0], part.highest), WETTED)
         return Reach(above - part.highest, part.share[0])
     dry = np.nanmax(city.ground.heights) - np.nanmin(city.ground.heights) + 1.0
-    return Reach(np.where(np.isfinite(waters.highest), city.ground.heights - waters.highest, dry), WETTED)
+    return Reach(np.where(np.isfinite(waters.highest), city.ground.heights - waters.highest, dry), WETTED, True)
 
 
 def choose_tile(
@@ -54,26 +63,29 @@ def choose_tile(
     reach: Reach | None,
     rng: np.random.Generator,
     strikes: Sequence[Strike] = (),
+    camp: Camp | None = None,
 ) -> Grid:
     """The tile of a sample: around a building (a street, where there is none), taken in turn all over the city, within
     the city's bounds.
 
     A place that the disaster does not reach is passed over for another, up to eight times, and then the one that it
     reaches most is taken: no flood comes there, or another hazard leaves less than a tenth of the buildings at grade 2
-    or more.
+    or more. Where there is a camp, tiles lie around its tents, and shall show ten of them, or all of fewer.
     """
     city = place.city
     # a city of streets alone can be flooded too
     subjects = [b.footprint for b in city.buildings] or [e.line for e in city.roads.edges]
     centres = shapely.get_coordinates(shapely.centroid(subjects))
-    if reach is not None:
+    if camp is not None and len(camp):
+        centres = camp.xy
+    elif reach is not None:
         centres = _within_reach(city, centres, reach)
     order = np.argsort(_morton(centres, city.bounds), kind="stable")
     turn = (job.rng(TILE_STREAM).random() + index * GOLDEN) % 1.0
     best, most = None, -1.0
     for _ in range(TILE_TRIES):
         grid = _tile_around(centres[order[int(turn * len(order))]], job, place, rng)
-        reached = _reached(place, reach, strikes, grid)
+        reached = _reached(place, reach, strikes, grid, camp)
         if best is None or reached > most:
             best, most = grid, reached
         if most >= 1.0:
@@ -98,9 +110,11 @@ def _within_reach(city: City, centres: NDArray[np.float64], reach: Reach) -> NDA
     return ground[np.argsort(away, kind="stable")[: max(1, len(ground) // 10)]]
 
 
-def _reached(place: Place, reach: Reach | None, strikes: Sequence[Strike], grid: Grid) -> float:
-    """How much of what a tile shall have it has, from 1 on enough: ground that the flood reaches, and buildings that
-    each other hazard has harmed.
+def _reached(
+    place: Place, reach: Reach | None, strikes: Sequence[Strike], grid: Grid, camp: Camp | None = None
+) -> float:
+    """How much of what a tile shall have it has, from 1 on enough: ground that the flood reaches, buildings that each
+    other hazard has harmed, and tents.
     """
     shares = [1.0]
     if reach is not None and reach.share > 0:
@@ -109,6 +123,11 @@ def _reached(place: Place, reach: Reach | None, strikes: Sequence[Strike], grid:
     for strike in strikes:
         inside = shapely.intersects(place.outlines, shapely.box(*grid.bounds))
         shares.append(float((strike.ems98[inside] >= 2).mean()) / HARMED if inside.any() else 0.0)
+    if camp is not None and len(camp):
+        west, south, east, north = grid.bounds
+        x, y = camp.xy.T
+        inside = (x > west) & (x < east) & (y > south) & (y < north)
+        shares.append(float(inside.sum()) / min(TENTS, len(camp)))
     return min(shares)
 
 

@@ -4,11 +4,12 @@ cities are missing.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 Mode = Literal["physical", "random", "decorrelated"]
 Mechanism = Literal["unspecified", "strike-slip", "normal", "reverse"]
@@ -226,3 +227,35 @@ class CampPart(BaseModel):
         (40, 250), description="how many, drawn per event; fewer where there is no room"
     )
     rows: float = Field(0.7, ge=0, le=1, description="share of camps in rows; the others stand in clusters")
+
+
+BUILT_IN = ("flood", "earthquake", "wind", "fire", "camp")
+
+
+class PluginPart(BaseModel):
+    """A hazard of the user's own, see :func:`mage.scenes.hazards.plugin.sample_plugin`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["plugin"] = "plugin"
+    function: str = Field(
+        max_length=200,
+        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[a-z][a-z0-9_]*$",
+        description="`package.module:function`; the hazard bears the function's name",
+    )
+    parameters: Mapping[str, JsonValue] = Field({}, description="what it is called with, as it stands")
+
+    @property
+    def name(self) -> str:
+        """The function's name, which is the hazard's."""
+        return self.function.partition(":")[2]
+
+    @model_validator(mode="after")
+    def _can_be_told_apart(self) -> PluginPart:
+        if self.name in BUILT_IN:
+            raise ValueError(f"a function named `{self.name}` would be taken for the hazard that MAGE has")
+        try:
+            json.dumps(dict(self.parameters), allow_nan=False)
+        except ValueError:
+            raise ValueError("parameters must be finite numbers, text, lists and mappings") from None
+        return self

@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from mage.scenes.errors import RecipeError
-from mage.scenes.parts import EarthquakePart, FirePart, FloodPart, WindPart, ascending
+from mage.scenes.parts import CampPart, EarthquakePart, FirePart, FloodPart, PluginPart, WindPart, ascending
 from mage.scenes.yamlio import parse_yaml, read_yaml, reason_of
 
 
@@ -101,20 +101,24 @@ def _is_chain(parts: tuple[HazardPart, ...]) -> tuple[HazardPart, ...]:
         raise ValueError(f"a chain holds 1 to {LONGEST_CHAIN} hazards, found {len(parts)}")
     if sum(part.kind == "flood" for part in parts) > 1:
         raise ValueError("a chain holds one flood at most")
+    if any(part.kind == "camp" for part in parts[:-1]):
+        raise ValueError("a camp comes last in a chain: it is put up where the disaster has not come")
     return parts
 
 
 _BY_KIND = Discriminator(
     _kind,
     custom_error_type="hazard_kind",
-    custom_error_message="no such kind of hazard, expected flood, earthquake, wind or fire",
+    custom_error_message="no such kind of hazard, expected flood, earthquake, wind, fire, camp or plugin",
 )
-HazardPart = FloodPart | EarthquakePart | WindPart | FirePart
+HazardPart = FloodPart | EarthquakePart | WindPart | FirePart | CampPart | PluginPart
 _OneHazard = Annotated[
     Annotated[FloodPart, Tag("flood")]
     | Annotated[EarthquakePart, Tag("earthquake")]
     | Annotated[WindPart, Tag("wind")]
-    | Annotated[FirePart, Tag("fire")],
+    | Annotated[FirePart, Tag("fire")]
+    | Annotated[CampPart, Tag("camp")]
+    | Annotated[PluginPart, Tag("plugin")],
     _BY_KIND,
 ]
 _Chain = Annotated[tuple[_OneHazard, ...], AfterValidator(_is_chain)]
@@ -123,6 +127,8 @@ Hazard = Annotated[
     | Annotated[EarthquakePart, Tag("earthquake")]
     | Annotated[WindPart, Tag("wind")]
     | Annotated[FirePart, Tag("fire")]
+    | Annotated[CampPart, Tag("camp")]
+    | Annotated[PluginPart, Tag("plugin")]
     | Annotated[_Chain, Tag("chain")],
     _BY_KIND,
 ]
@@ -187,8 +193,8 @@ class Recipe(_Part):
 
     @property
     def disaster(self) -> str:
-        """The hazards' kinds in order: ``flood``, ``earthquake-fire`` ..."""
-        return "-".join(part.kind for part in self.hazards)
+        """The hazards' kinds in order, of plugins their names: ``flood``, ``earthquake-fire`` ..."""
+        return "-".join(part.name if isinstance(part, PluginPart) else part.kind for part in self.hazards)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -200,11 +206,16 @@ class Recipe(_Part):
         named = (self.city.file, *self.city.terrain, self.city.surface, own, *maps)
         return tuple(dict.fromkeys(path for path in named if path))
 
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """Import paths of the hazards of the user's own."""
+        return tuple(dict.fromkeys(part.function for part in self.hazards if isinstance(part, PluginPart)))
+
     def hash(self, digests: Mapping[str, str]) -> str:
         """16 hex digits over all that decides what is rendered.
 
-        Files count by their content (``digests``: the SHA-256 of each of :attr:`files`), not by their path; seed,
-        count, device and packing do not count.
+        Files count by their content (``digests``: the SHA-256 of each of :attr:`files`, and of the source of each of
+        :attr:`plugins`), not by their path; seed, count, device and packing do not count.
         """
         content = self.model_dump(mode="json")
         for key in ("seed", "count"):
@@ -218,6 +229,8 @@ class Recipe(_Part):
             for key in ("shakemap", "file"):
                 if part.get(key) is not None:
                     part[key] = digests[part[key]]
+            if "function" in part:
+                part["function"] = f"{digests[part['function']]}:{part['function'].partition(':')[2]}"
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:

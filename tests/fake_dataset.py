@@ -18,6 +18,7 @@ from mage.scenes.dataset.schema import (
     RoadRecord,
     Sample,
     SampleRecord,
+    TentRecord,
 )
 from mage.scenes.dataset.store import LocalStore, write_shard
 from mage.scenes.grades import jds_of_flood
@@ -65,6 +66,36 @@ def fake_sample(index, size=64, seed=0, split="train", city="testville"):
     images = {date: photograph(rng, labels, date) for date in ("pre", "post")}
     record = describe(index, size, seed, split, city, labels, grades)
     return Sample(record, images, labels)
+
+
+def with_tents(sample, hazard="camp"):
+    """The sample with two tents of 4 by 3 pixels on its dry grass, as of a camp."""
+    labels = {name: raster.copy() for name, raster in sample.labels.items()}
+    free = (labels["post_class"] == LandClass.GRASS) & (labels["post_road"] == 0)
+    clear = cv2.erode(free.astype(np.uint8), np.ones((3, 4), np.uint8), anchor=(0, 0), borderValue=0)
+    tents = []
+    for row, column in np.argwhere(clear):
+        if len(tents) < 2 and not labels["post_tent"][row : row + 3, column : column + 4].any():
+            labels["post_tent"][row : row + 3, column : column + 4] = len(tents) + 1
+            labels["post_class"][row : row + 3, column : column + 4] = LandClass.TENT
+            tents.append(describe_tent(len(tents) + 1, float(column), float(row)))
+    pixels = {name: count_pixels(labels[name]) for name in sample.record.pixels}
+    record = sample.record.model_copy(update={"tents": tents, "hazard": hazard, "pixels": pixels})
+    return Sample(record, sample.images, labels)
+
+
+def describe_tent(number, left, top):
+    """The record of a tent by its top left corner in pixels."""
+    ring = [(left, top), (left + 4, top), (left + 4, top + 3), (left, top + 3), (left, top)]
+    return TentRecord(
+        id=number,
+        polygons_px=[[ring]],
+        polygons_map=[[[(x * GSD, -y * GSD) for x, y in ring]]],
+        colour="white",
+        form="ridge",
+        length=2.0,
+        width=1.5,
+    )
 
 
 def draw_houses(rng, size):
@@ -133,7 +164,7 @@ def draw_labels(rng, building, road, water, depth, grades):
     flood = {"damage": graded, "ems98": (building > 0) * 2, "visible": (building > 0) * 1}
     flood |= {"depth": depth, "flood": depth > 0, "blocked": blocked, "class": wet}
     flood |= {"debris": np.zeros(building.shape), "burn": np.zeros(building.shape)}
-    flood |= {"mud": np.zeros(building.shape)}
+    flood |= {"mud": np.zeros(building.shape), "tent": np.zeros(building.shape, np.uint16)}
     small = {"ems98", "visible", "flood", "blocked", "debris", "burn", "mud"}
     post = {f"post_{n}": r.astype(np.uint8) if n in small else r for n, r in (shared | flood).items()}
     return pre | post

@@ -119,6 +119,7 @@ def _hire(plan: Plan, root: Path, threads: int, mail: queue.Queue[tuple[_Worker,
         "recipe_hash": plan.recipe_hash,
         "root": str(root),
         "threads": threads,
+        "allow_plugins": plan.allow_plugins,
     }
     _send(worker, setup)
 

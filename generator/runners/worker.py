@@ -56,7 +56,9 @@ def _serve(events: TextIO) -> None:
     studio = None
     for line in orders:
         order = json.loads(line)
-        job = ShardJob(order["name"], order["first"], order["count"], recipe, setup["recipe_hash"])
+        job = ShardJob(
+            order["name"], order["first"], order["count"], recipe, setup["recipe_hash"], setup["allow_plugins"]
+        )
         if studio is None:
             studio = open_studio(job, setup["threads"])
             sources = [_source(s) for s in studio.place.city.sources]

@@ -47,6 +47,7 @@ COLUMNS: dict[str, pa.DataType] = {
     "buildings": WHOLE,
     **{f"jds_{grade}": WHOLE for grade in range(len(JDS_NAMES))},
     "roads": WHOLE,
+    "tents": WHOLE,
     "flooded_share": REAL,
     "seed": WHOLE,
     "recipe_hash": TEXT,
@@ -150,7 +151,7 @@ class Tally:
     """Counts over the samples of a dataset, and their rows in the index."""
 
     def __init__(self) -> None:
-        self._totals = {"samples": 0, "buildings": 0, "roads": 0}
+        self._totals = {"samples": 0, "buildings": 0, "roads": 0, "tents": 0}
         self._jds = dict.fromkeys(JDS_NAMES, 0)
         self._pixels: dict[str, dict[str, int]] = {name: {} for name in COUNTED}
 
@@ -158,7 +159,7 @@ class Tally:
         """Count a sample and return its row."""
         row = sample_row(record, shard)
         self._totals["samples"] += 1
-        for name in ("buildings", "roads"):
+        for name in ("buildings", "roads", "tents"):
             self._totals[name] += row[name]
         for grade, name in enumerate(JDS_NAMES):
             self._jds[name] += row[f"jds_{grade}"]
@@ -170,7 +171,7 @@ class Tally:
         return row
 
     def counts(self) -> dict[str, Any]:
-        """Samples, buildings, roads, buildings per damage grade, and pixels per value of class and damage."""
+        """Samples, buildings, roads, tents, buildings per damage grade, and pixels per value of class and damage."""
         pixels = {
             member: {name: totals[name] for name in [*COUNTED[member].values(), *sorted(totals)] if name in totals}
             for member, totals in self._pixels.items()
@@ -198,7 +199,13 @@ def sample_row(record: SampleRecord, shard: str) -> Row:
         row[f"{date}_date"] = taken.capture_date
         row[f"{date}_sun_elevation"], row[f"{date}_sun_azimuth"] = taken.sun_elevation, taken.sun_azimuth
     row |= {"shard": shard, "gsd": grid.gsd, "size": grid.columns, "crs": grid.crs}
-    row |= {"west": grid.west, "north": grid.north, "roads": len(record.roads), "buildings": len(grades)}
+    row |= {
+        "west": grid.west,
+        "north": grid.north,
+        "roads": len(record.roads),
+        "tents": len(record.tents),
+        "buildings": len(grades),
+    }
     row |= {f"jds_{grade}": grades.count(grade) for grade in range(len(JDS_NAMES))}
     row["flooded_share"] = round(flood / (grid.rows * grid.columns), 6)
     return row
@@ -238,5 +245,5 @@ def field_descriptions() -> dict[str, dict[str, Any]]:
         f"{name}.png": {"dtype": f.dtype, "meaning": f.meaning} | ({"unit": f.unit} if f.unit else {})
         for name, f in label_members().items()
     }
-    record = {"json": {"dtype": "json", "meaning": "where, when, buildings and roads with their grades"}}
+    record = {"json": {"dtype": "json", "meaning": "where, when, buildings and roads with their grades, tents"}}
     return dict(sorted((images | labels | record).items()))

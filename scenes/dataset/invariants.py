@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from mage.scenes.dataset.schema import LandClass, Sample, label_members
 
-NUMBERS = 1 << 16  # of buildings and road edges that a uint16 raster can hold
+NUMBERS = 1 << 16  # of buildings, road edges and tents that a uint16 raster can hold
+UNBURNING = {"flood", "earthquake", "wind", "camp"}  # hazards without fire; what plugins do is theirs
 COUNTED = ("pre_class", "post_class", "post_damage")  # members whose pixels a record must count
 
 Raster = NDArray[Any]
@@ -24,6 +25,7 @@ def label_problems(sample: Sample) -> list[str]:
         *_water(sample.labels),
         *_buildings(sample),
         *_roads(sample),
+        *_tents(sample),
         *_counts(sample),
     ]
 
@@ -41,10 +43,11 @@ def _surfaces(labels: dict[str, Raster]) -> Iterator[str]:
         LandClass.WATER: "water",
         LandClass.FLOOD: "flood",
         LandClass.RUBBLE: "debris",
+        LandClass.TENT: "tent",
     }
     for date in ("pre", "post"):
         for kind, layer in implied.items():
-            below = labels.get(f"{date}_{layer}", np.zeros((), np.uint8))  # there are no flood and no debris before
+            below = labels.get(f"{date}_{layer}", np.zeros((), np.uint8))  # there are no flood, debris and tents before
             wrong = (labels[f"{date}_class"] == kind) & (below == 0)
             yield from _where(wrong, f"{date}_class says {kind.name.lower()} where {date}_{layer} is 0")
 
@@ -76,7 +79,7 @@ def _buildings(sample: Sample) -> Iterator[str]:
             "a flood moved buildings: pre_building, post_building",
         )
         yield from _where(labels["post_debris"] > 0, "post_debris lies where there was but a flood")
-    if "fire" not in sample.record.hazard.split("-"):
+    if UNBURNING.issuperset(sample.record.hazard.split("-")):
         yield from _where(labels["post_burn"] > 0, "post_burn is above 0 where there was no fire")
     for field, value in (("damage", "jds"), ("ems98", "ems98"), ("visible", "visible")):
         raster, building = labels[f"post_{field}"], labels["post_building"]
@@ -98,6 +101,21 @@ def _roads(sample: Sample) -> Iterator[str]:
     yield from _where(
         (road > 0) & (blocked != stated[road]), "post_blocked is not where the record's car is false", road
     )
+
+
+def _tents(sample: Sample) -> Iterator[str]:
+    labels, tents = sample.labels, sample.record.tents
+    tent, numbers = labels["post_tent"], [t.id for t in tents]
+    yield from _known(labels, ("post_tent",), numbers)
+    unseen = sorted(set(numbers) - set(np.flatnonzero(np.bincount(tent.ravel())).tolist()))
+    if unseen:
+        yield f"the record holds tents that post_tent does not show: {', '.join(map(str, unseen[:5]))}"
+    if "camp" not in sample.record.hazard.split("-"):
+        yield from _where(tent > 0, "post_tent is above 0 where there is no camp")
+    for layer in ("building", "road", "water", "flood", "mud", "debris", "burn"):
+        yield from _where((tent > 0) & (labels[f"post_{layer}"] > 0), f"post_tent lies on post_{layer}", tent)
+    if sample.record.hazard == "camp" and any(b.ems98 or b.jds or b.visible for b in sample.record.buildings):
+        yield "a camp alone damages nothing, and a building is damaged"
 
 
 def _counts(sample: Sample) -> Iterator[str]:

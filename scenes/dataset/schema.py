@@ -19,6 +19,7 @@ class LandClass(IntEnum):
     ``ROAD`` includes the decks of bridges, ``PAVED`` car parks, ``GRASS`` scrub, ``BARE`` sand, ``TREE`` hedges,
     ``VEHICLE`` boats. ``STRUCTURE`` is what is built and is no building: walls, fences, street furniture, piers.
     ``RUBBLE`` is debris outside the outline of the building that it comes from; what lies inside stays ``BUILDING``.
+    ``TENT`` is the tents of a camp, whose latrines and tanks are ``STRUCTURE`` and whose worn tracks ``BARE``.
     """
 
     NODATA = 0
@@ -37,6 +38,7 @@ class LandClass(IntEnum):
     PITCH = 13
     STRUCTURE = 14
     RUBBLE = 15
+    TENT = 16
 
 
 CLASS_COLOURS: dict[LandClass, tuple[int, int, int]] = {
@@ -56,6 +58,7 @@ CLASS_COLOURS: dict[LandClass, tuple[int, int, int]] = {
     LandClass.PITCH: (110, 165, 60),
     LandClass.STRUCTURE: (165, 110, 190),
     LandClass.RUBBLE: (132, 104, 92),
+    LandClass.TENT: (238, 66, 170),
 }
 
 DAMAGE_COLOURS: tuple[tuple[int, int, int], ...] = (
@@ -140,6 +143,12 @@ LABEL_FIELDS: tuple[LabelField, ...] = (
         "1 where flood water was at its peak and is none any more, no building and no permanent water; ignores "
         "vegetation and vehicles",
         largest=1,
+    ),
+    LabelField(
+        "tent",
+        "uint16",
+        POST,
+        "number within the sample of the tent that stands, 0 none; ignores vegetation and vehicles",
     ),
     LabelField("blocked", "uint8", POST, "1 on road edges that an ordinary car cannot pass", largest=1),
 )
@@ -244,6 +253,21 @@ class ChangeRecord(Record):
     polygons_map: list[list[Ring]]
 
 
+class TentRecord(Record):
+    """A tent of a camp. ``id`` is its value in the ``tent`` raster; polygons, of its plan, as a building's. ``colour``
+    of its tarpaulin: ``white``, ``blue`` or ``beige``; ``form``: ``ridge`` or ``tunnel``; ``length`` and ``width`` in
+    metres.
+    """
+
+    id: int = Field(ge=1)
+    polygons_px: list[list[Ring]]
+    polygons_map: list[list[Ring]]
+    colour: str
+    form: str
+    length: float = Field(gt=0)
+    width: float = Field(gt=0)
+
+
 class RoadRecord(Record):
     """A road edge in a sample. ``id`` is its value in the ``road`` raster; lines in pixels (column, row) and map
     metres.
@@ -288,6 +312,7 @@ class SampleRecord(Record):
     buildings: list[BuildingRecord]
     roads: list[RoadRecord]
     changes: list[ChangeRecord] = Field(default_factory=list)
+    tents: list[TentRecord] = Field(default_factory=list, description="of which the image after shows at least a pixel")
     pixels: dict[str, dict[str, int]] = Field(
         description="per label member with few values (class, damage): pixels per value, value as text"
     )

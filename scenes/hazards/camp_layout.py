@@ -27,6 +27,11 @@ class Slots:
     heading: Floats
     lanes: Floats
 
+    def about_one(self) -> Slots:
+        """The same, moved so that a tent's place is at (0, 0)."""
+        middle = self.xy[np.argmin(np.hypot(*self.xy.T))]
+        return Slots(self.xy - middle, self.heading, self.lanes - middle)
+
 
 def rows(size: Floats, count: int) -> Slots:
     """Rows back to back in pairs, doors to the lanes, for tents of (length, width) metres."""

@@ -13,10 +13,11 @@ from mage.scenes.city import City
 from mage.scenes.grades import jds_of_fire, jds_of_structure
 from mage.scenes.hazards.earthquake import sample_earthquake
 from mage.scenes.hazards.fire import sample_fire
+from mage.scenes.hazards.plugin import sample_plugin
 from mage.scenes.hazards.wind import sample_wind
 from mage.scenes.impact import Impact, Shock
 from mage.scenes.modifiers import road_debris
-from mage.scenes.parts import EarthquakePart, FirePart, WindPart
+from mage.scenes.parts import EarthquakePart, FirePart, PluginPart, WindPart
 from mage.scenes.strike import Burn, Collapse, Stand, Strike
 
 Floats = NDArray[np.float64]
@@ -26,8 +27,16 @@ Parameters = Mapping[str, float | int | str | None]
 FELT = 0.005  # of a building's value: a smaller loss is no damage done
 
 
-def sample_strike(rng: np.random.Generator, city: City, part: EarthquakePart | WindPart | FirePart) -> Strike:
+def sample_strike(
+    rng: np.random.Generator,
+    city: City,
+    part: EarthquakePart | WindPart | FirePart | PluginPart,
+    *,
+    allow_plugins: bool = False,
+) -> Strike:
     """One hazard of a recipe drawn, whichever it is; raises what its own sampler does."""
+    if isinstance(part, PluginPart):
+        return sample_plugin(rng, city, part, allowed=allow_plugins)
     if isinstance(part, EarthquakePart):
         return sample_earthquake(rng, city, part)
     return sample_wind(rng, city, part) if isinstance(part, WindPart) else sample_fire(rng, city, part)
@@ -168,7 +177,7 @@ def _intensities(strikes: Sequence[Strike]) -> dict[str, Floats]:
     """The highest of each hazard, or of fires the first to arrive."""
     found: dict[str, Floats] = {}
     for s in strikes:
-        if s.hazard == "flood":  # its depth has a place of its own
+        if s.hazard in ("flood", "camp"):  # a depth has a place of its own, and a camp strikes nothing
             continue
         worst = np.minimum if s.hazard == "fire" else np.maximum
         found[s.hazard] = worst(found[s.hazard], s.intensity) if s.hazard in found else s.intensity

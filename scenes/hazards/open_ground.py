@@ -47,17 +47,22 @@ class OpenGround:
     taken: STRtree
 
     @classmethod
-    def of(cls, city: City) -> OpenGround:
-        """The open ground in a city's view."""
+    def of(cls, city: City, spoilt: NDArray[np.bool_] | None = None) -> OpenGround:
+        """The open ground in a city's view, but for where a disaster has come: ``spoilt`` (rows, columns) of the
+        terrain's vertices.
+        """
         west, south, east, north = city.bounds
         step = max(SEARCH, math.sqrt((east - west) * (north - south)) / 1000)
         places = lattice(city.bounds, step)
         is_open = _on_top(city, places)
         x, y = places.axes()
         is_open &= ((x >= west) & (x <= east)) & ((y >= south) & (y <= north))[:, None]
-        is_open &= ~within(places, list(shapely.buffer(_things_in(city), CLEAR, quad_segs=2)))
+        things = _things_in(city)
+        is_open &= ~within(places, list(shapely.buffer(things, CLEAR, quad_segs=2)))
         is_open &= ~_around(places, city.trees.xy, _crowns_of(city) + CLEAR)
-        return cls(places, is_open, STRtree(standing_in(city)), STRtree([]))
+        if spoilt is not None:
+            is_open &= (city.ground.sample(places.points(), spoilt.astype(float)) == 0).reshape(is_open.shape)
+        return cls(places, is_open, STRtree(np.concatenate([things, _drawn_in(city)])), STRtree([]))
 
     def choose(self, rng: np.random.Generator) -> tuple[int, int] | None:
         """A place (row, column) far from the edges of open ground, drawn; None where there is none."""
@@ -126,19 +131,24 @@ def _on_top(city: City, places: Terrain) -> NDArray[np.bool_]:
 
 def standing_in(city: City) -> Shapes:
     """Plans of everything that no tent may stand upon."""
-    return np.concatenate(
-        [_things_in(city), shapely.buffer(shapely.points(city.trees.xy), _crowns_of(city), quad_segs=8)]
-    )
+    return np.concatenate([_things_in(city), _drawn_in(city)])
 
 
 def _things_in(city: City) -> Shapes:
     """Plans of everything but trees that no tent may stand upon."""
     shapes: list[shapely.Geometry] = [b.footprint for b in city.buildings] + [w.outline for w in city.water]
-    shapes += [e.line.buffer(e.width / 2, quad_segs=4) for e in city.roads.edges if on_view(e)]
+    streets = [e for e in city.roads.edges if on_view(e)]
+    shapes += list(shapely.buffer([e.line for e in streets], [e.width / 2 for e in streets], quad_segs=4))
     shapes += [trackbed(r) for r in city.railways] + [plan(s) for s in city.structures]
-    shapes += [b.line.buffer(max(b.width, 0.1) / 2) for b in city.barriers]
+    widths = [max(b.width, 0.1) / 2 for b in city.barriers]
+    shapes += list(shapely.buffer([b.line for b in city.barriers], widths, quad_segs=16))
     shapes += [p.outline for p in city.land if p.cover == "pool"]
     return np.array([s for s in shapes if not s.is_empty], dtype=object)
+
+
+def _drawn_in(city: City) -> Shapes:
+    """The crowns of trees, drawn in."""
+    return np.asarray(shapely.buffer(shapely.points(city.trees.xy), _crowns_of(city), quad_segs=8))
 
 
 def _crowns_of(city: City) -> Floats:

@@ -70,7 +70,7 @@ def _needed(city: City, strike: Strike, sites: Sites, asked: Ints) -> Ints:
     chosen[:] = False
     chosen[asked] = True
     if not chosen.all() and struck.any():
-        bound = _farthest(city, strike)
+        bound = farthest(city, strike)
         for i in asked:
             around = sites.near(int(i), float(bound[struck].max()))
             shapes = [city.buildings[k].footprint for k in around]
@@ -79,7 +79,7 @@ def _needed(city: City, strike: Strike, sites: Sites, asked: Ints) -> Ints:
     return np.flatnonzero(struck & chosen)
 
 
-def _farthest(city: City, strike: Strike) -> Floats:
+def farthest(city: City, strike: Strike) -> Floats:
     """Metres (b,) from its footprint beyond which nothing of a building comes to lie."""
     low, high = (np.array([b.mesh.bounds[end] for b in city.buildings]) for end in (0, 1))
     outline = shapely.bounds(np.array([b.footprint for b in city.buildings], dtype=object))

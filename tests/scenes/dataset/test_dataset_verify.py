@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from fake_dataset import HASH, SOURCES, VERSIONS, count_pixels, fake_recipe, fake_sample, write_fake_dataset
+from fake_dataset import HASH, SOURCES, VERSIONS, count_pixels, fake_recipe, fake_sample, with_tents, write_fake_dataset
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -309,8 +309,38 @@ MUTATIONS = {
     "debris of a flood": (put("post_debris", 1, grass), "post_debris lies where there was but a flood"),
     "burnt by a flood": (put("post_burn", 40, grass), "post_burn is above 0 where there was no fire"),
     "burn out of range": (put("post_burn", 101, grass), "post_burn holds 101, above its largest value 100"),
+    "a tent of no camp": (put("post_tent", 1, grass), "post_tent holds numbers that the record does not: 1"),
+    "tent without its number": (put("post_class", LandClass.TENT, grass), "says tent where post_tent is 0"),
     "flood class before": (put("pre_class", 8, grass), "pre_class says flood where pre_flood is 0"),
 }
+
+
+TENTED = {
+    "a tent in water": ("post_water", 1, "post_tent lies on post_water"),
+    "a tent in mud": ("post_mud", 1, "post_tent lies on post_mud"),
+    "a tent on a road": ("post_road", 1, "post_tent lies on post_road"),
+    "a tent in debris": ("post_debris", 1, "post_tent lies on post_debris"),
+    "a tent on burnt ground": ("post_burn", 50, "post_tent lies on post_burn"),
+    "a tent on a house": ("post_building", 1, "post_tent lies on post_building"),
+    "a tent that nobody sees": ("post_tent", 0, "the record holds tents that post_tent does not show: 2"),
+}
+
+
+@pytest.mark.parametrize("name", TENTED)
+def test_a_tent_that_breaks_a_rule_is_found(name):
+    member, value, words = TENTED[name]
+    sample = with_tents(fake_sample(0, 64), "earthquake-camp")
+    assert label_problems(sample) == []
+    sample.labels[member][sample.labels["post_tent"] == 2] = value
+    assert any(words in problem for problem in label_problems(sample))
+
+
+def test_tents_belong_to_a_camp_which_alone_damages_nothing():
+    good = with_tents(fake_sample(0, 64), "earthquake-camp")
+    other = replace(good, record=good.record.model_copy(update={"hazard": "earthquake"}))
+    assert any("post_tent is above 0 where there is no camp" in problem for problem in label_problems(other))
+    alone = replace(good, record=good.record.model_copy(update={"hazard": "camp"}))
+    assert any("a camp alone damages nothing" in problem for problem in label_problems(alone))
 
 
 @pytest.mark.parametrize(("open_", "reason"), [(False, ""), (True, "debris")])
