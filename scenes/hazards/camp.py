@@ -32,7 +32,7 @@ LATRINE, TANK = range(2)
 FACILITIES = ((6.0, 2.0), (3.0, 3.0))  # metres: a row of five cabins, a tank on its base
 # Sphere Handbook (2018): 20 people to a toilet, 250 to a tap; five to a tent
 TENTS_PER_LATRINE, TENTS_PER_TANK = 20, 50
-LENGTHS, WIDTHS = (4.3, 7.4), (4.2, 4.8)  # metres, of most of a camp's tents
+LENGTHS, WIDTHS = (4.3, 6.4), (4.2, 4.8)  # metres, of most of a camp's tents
 SMALLEST, LARGEST = (4.0, 4.0), (8.0, 5.0)  # metres, of any
 JITTER, ASKEW = 0.25, 0.03  # metres and radians (standard deviation) that tents stand out of line
 TRACK, SHORTEST = 3.0, 4.0  # metres: width, and length of the shortest
@@ -175,7 +175,7 @@ def _settle(rng: np.random.Generator, ground: OpenGround, middle: tuple[int, int
     tents, others = chosen[kind[chosen] < 0], chosen[kind[chosen] >= 0]
     shapes = rectangles(xy[chosen], heading[chosen], sizes[chosen])
     tracks = _tracks(origin + slots.lanes @ turned, shapes, ground) if len(tents) else ()
-    ground.take(shapes, middle)
+    ground.take(np.concatenate([shapes, shapely.buffer(np.array(tracks, dtype=object), TRACK / 2)]), middle)
     return Camp(
         xy[tents], heading[tents], sizes[tents], colour[tents], form[tents], tracks, xy[others], heading[others],
         kind[others].astype(np.uint8), count, layout,
