@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mage.generator.sensors.table import chosen_sensors
 from mage.scenes.dataset.store import file_sha256
 from mage.scenes.errors import CityError
 from mage.scenes.recipe import Recipe
@@ -41,7 +42,9 @@ def make_plan(recipe: Recipe) -> Plan:
 
     Raises:
         CityError: a file that the recipe names is not there or cannot be read.
+        RecipeError: the recipe asks for sensors that are not known or do not fit its tiles.
     """
+    chosen_sensors(recipe)
     recipe_hash = recipe.hash({path: _sha256(Path(path)) for path in recipe.files})
     size = recipe.output.shard_size
     jobs = tuple(

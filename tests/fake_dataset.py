@@ -129,6 +129,7 @@ def draw_labels(rng, building, road, water, depth, grades):
     passable = cars_pass(road, depth)
     blocked = np.concatenate([[False], ~passable])[road]
     shared = {"building": building, "road": road, "water": water, "height": height}
+    shared["cloud"] = np.zeros(building.shape, np.uint8)
     pre = {f"pre_{name}": raster.copy() for name, raster in (shared | {"class": top}).items()}
     flood = {"damage": graded, "ems98": (building > 0) * 2, "visible": (building > 0) * 1}
     flood |= {"depth": depth, "flood": depth > 0, "blocked": blocked, "class": wet}
