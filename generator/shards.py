@@ -96,7 +96,7 @@ def render_sample(job: ShardJob, index: int, studio: Studio) -> tuple[Sample, Se
         with _timed(seconds, "sensor"):
             images[date], taken = _taken(job, draft, k, studio.sensors, reflected)
         further |= {f"{date}_{name}": band for name, band in taken.items()}
-    record = draft.record.model_copy(update={"images": [_image_record(*item) for item in sorted(further.items())]})
+    record = draft.record.model_copy(update={"images": [_image_record(*item) for item in further.items()]})
     return Sample(record, images, draft.labels, {name: band.pixels for name, band in further.items()}), seconds
 
 
