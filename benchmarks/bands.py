@@ -112,7 +112,7 @@ def main() -> None:
     words = sys.argv[1:]
     save = words.pop(words.index("--save") + 1) if "--save" in words else None
     given = [int(w) for w in words if w != "--save"]
-    size, samples, reference, extent = given + [256, 8, 128, 300][len(given) :]
+    size, samples, reference, extent = given + [128, 8, 96, 300][len(given) :]
     seen = measure(size, samples, reference, extent)
     error = seen["spectrum"][..., VISIBLE:] - seen["truth"]
     print(f"{size} px, {samples} samples against a rendering of each band with {reference}, both denoised")

@@ -48,6 +48,7 @@ def fake_recipe(count=4, size=64, seed=0, shard_size=2):
 SENSOR = SensorRecord(
     name="drawn-2",
     source="drawn",
+    depth=12,
     bands=[
         SensorBandRecord(name="red", centre=660, width=60, gsd=1.5, bits=16, scale=10_000),
         SensorBandRecord(name="red-edge", centre=710, width=20, gsd=3.0, bits=16, scale=10_000),

@@ -101,7 +101,7 @@ class Sensor(_Part):
             )
             for name, band in self.bands.items()
         ]
-        return SensorRecord(name=self.name, source=self.source, bands=bands)
+        return SensorRecord(name=self.name, source=self.source, depth=self.bits, bands=bands)
 
     @property
     def beyond_visible(self) -> bool:

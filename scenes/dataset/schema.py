@@ -224,10 +224,13 @@ class SensorBandRecord(Record):
 
 
 class SensorRecord(Record):
-    """A further sensor of a dataset; :class:`SampleRecord` says how large its images are."""
+    """A further sensor of a dataset; ``depth`` is the bits that its instrument tells apart. How large its images are,
+    :class:`SampleRecord` says.
+    """
 
     name: str = Field(pattern=rf"^{SENSOR_NAME}$")
     source: str
+    depth: int = Field(ge=1, le=16)
     bands: list[SensorBandRecord] = Field(min_length=1)
 
     @property

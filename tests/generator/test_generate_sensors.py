@@ -86,8 +86,8 @@ def test_plants_are_bright_in_the_nir_and_what_is_built_is_not(sample: Sample) -
 
 
 def test_ground_that_burnt_hard_has_lost_its_burn_ratio(sample: Sample) -> None:
-    """Key & Benson: a difference above 0.44 is moderate-high or high; what burns beside it spoils pixels of 1 m a little,
-    so that spared ground is told apart by far, not unchanged.
+    """Key & Benson: a difference above 0.44 is moderate-high or high; what burns beside it spoils pixels of 1 m a
+    little, so that spared ground is told apart by far, not unchanged.
     """
     dnbr = index(sample, "pre", "nir", "swir2") - index(sample, "post", "nir", "swir2")
     grass = (sample.labels["pre_class"] == LandClass.GRASS) & (sample.labels["post_class"] == LandClass.GRASS)

@@ -100,6 +100,34 @@ def test_a_mixture_draws_every_kind_and_keeps_to_their_weights() -> None:
     assert crushed == pytest.approx(weights["idabd"] / sum(weights.values()), abs=0.07)
 
 
+def test_sharpened_products_have_dark_rims_around_bright_things() -> None:
+    """Calibration: bright cars have dark rims in Ida-BD."""
+    scene = np.full((32, 32, 3), 0.15, np.float32)
+    scene[12:20, 14:18] = 0.6
+    drawn = sample_radiometry(np.random.default_rng(2), "idabd")
+    quiet = Radiometry(drawn.black, drawn.gain, drawn.psf, drawn.sharpen, 0.0, drawn.chroma)
+    image = expose(scene, quiet, np.random.default_rng(0)).astype(int)
+    assert image[12:20, 11:13].min() < image[2, 2].min() - 8
+
+
+def test_colour_is_coarser_than_luma_in_xbd_and_as_fine_in_turkiye() -> None:
+    """Calibration: R - B has .35-.65 of luma's relative fine detail in Maxar scenes, .9 and more in Türkiye."""
+    rng = np.random.default_rng(4)
+    texture = np.exp(rng.normal(0, 0.3, (96, 96, 1)))
+    tint = np.array([1.0, 0.0, -1.0]) * rng.normal(0, 0.25, (96, 96, 1))
+    scene = (0.15 * texture * np.exp(tint)).astype(np.float32)
+
+    def detail(name: str) -> float:
+        drawn = sample_radiometry(np.random.default_rng(1), name)
+        plain = Radiometry((0.02, 0.02, 0.02), (0.9, 0.9, 0.9), 0.4, 0.0, 0.0, drawn.chroma)
+        image = expose(scene, plain, np.random.default_rng(0)).astype(float)
+        chroma, luma = image[..., 0] - image[..., 2], image @ np.array([0.299, 0.587, 0.114])
+        fine = [(np.diff(plane, axis=1).std() / plane.std()) for plane in (chroma, luma)]
+        return fine[0] / fine[1]
+
+    assert detail("xbd") < 0.75 < detail("turkiye")
+
+
 def test_whites_of_hard_stretches_are_clipped() -> None:
     white = np.full((8, 8, 3), 0.8, np.float32)
     shown = [
