@@ -118,6 +118,18 @@ def test_sharpened_bands_have_the_detail_of_pan_and_the_colour_of_their_own() ->
     assert np.median(red[:, 12:] / green[:, 12:]) == pytest.approx(2, rel=0.1)
 
 
+def test_sharpening_bursts_nowhere_in_the_dark() -> None:
+    """Deep shade beside white roofs: no band exceeds what is there by more than its noise and pan's contrast."""
+    rng = np.random.default_rng(8)
+    scene = np.where(rng.random((40, 40)) < 0.12, 0.7, 0.004).repeat(6, 0).repeat(6, 1)[:240, :240]
+    spectrum = np.repeat(scene[..., None], 7, axis=2).astype(np.float32)
+    for name in ("worldview-3-50cm", "pleiades-neo"):
+        entry = read_sensor(name)
+        images = take(spectrum, entry.gsd / 2, entry, np.random.default_rng(0))
+        for image in images.values():
+            assert image.pixels.max() / entry.scale < 0.85
+
+
 def test_compression_leaves_traces_of_its_blocks_and_little_else() -> None:
     base = read_sensor("drone").model_dump()
     scene = np.random.default_rng(5).uniform(0.1, 0.3, (64, 64, 7)).astype(np.float32)
