@@ -15,6 +15,7 @@ from tqdm import tqdm
 from mage.generator.plan import Plan, make_plan
 from mage.generator.report import write_report
 from mage.generator.runners.local import Event, run_local
+from mage.generator.sensors.table import chosen_sensors
 from mage.scenes.dataset.index import finish_dataset
 from mage.scenes.dataset.schema import DatasetRecord, ShardRecord
 from mage.scenes.dataset.store import SHARDS, LocalStore, publish_text, shard_is_done
@@ -88,7 +89,8 @@ def generate(
 
         fresh = run_local(plan, jobs, root, min(workers, max(len(jobs), 1)), hear) if jobs else []
     shards = sorted([*done.values(), *fresh], key=lambda s: s.name)
-    record = finish_dataset(root, recipe, shards, versions(), journal.sources or _known_sources(root))
+    sensors = [sensor.record for sensor in chosen_sensors(recipe)]
+    record = finish_dataset(root, recipe, shards, versions(), journal.sources or _known_sources(root), sensors)
     timings: dict[str, Any] = {"device": journal.device, "samples": journal.samples, "workers": workers}
     timings["seconds"] = {k: round(v, 2) for k, v in journal.seconds.items()}
     timings["wall"] = round(time.perf_counter() - started, 2)

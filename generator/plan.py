@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mage.generator.sensors.table import chosen_sensors
 from mage.scenes.dataset.store import file_sha256
 from mage.scenes.errors import CityError
 from mage.scenes.recipe import Recipe
@@ -43,8 +44,10 @@ def make_plan(recipe: Recipe, *, allow_plugins: bool = False) -> Plan:
 
     Raises:
         CityError: a file that the recipe names is not there or cannot be read.
-        RecipeError: a hazard of the recipe's own that is not allowed or has no source.
+        RecipeError: sensors that are not known or do not fit the tiles, or a hazard of the recipe's own that is not
+            allowed or has no source.
     """
+    chosen_sensors(recipe)
     digests = {path: _sha256(Path(path)) for path in recipe.files}
     if recipe.plugins:
         from mage.scenes.hazards.plugin import plugin_source

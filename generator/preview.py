@@ -65,12 +65,33 @@ def first_sample(root: Path) -> Sample:
 def contact_sheet(sample: Sample) -> Picture:
     """Both images and every label raster side by side with their names, uint8 RGB."""
     tiles = [(f"{date} image", image) for date, image in sample.images.items()]
+    tiles += _false_colours(sample)
     tiles += [(name.replace("_", " "), _coloured(name, raster)) for name, raster in sorted(sample.labels.items())]
     captioned = [_captioned(picture, name) for name, picture in tiles]
     blank = np.full_like(captioned[0], 255)
     captioned += [blank] * (-len(captioned) % COLUMNS)
     rows = [np.concatenate(captioned[i : i + COLUMNS], axis=1) for i in range(0, len(captioned), COLUMNS)]
     return np.concatenate(rows)
+
+
+def _false_colours(sample: Sample) -> list[tuple[str, Picture]]:
+    """One picture for each further sensor and date: the first three bands of a display product; of others the last, the
+    middle and the first, each from black to its 99th percentile.
+    """
+    shape = sample.images["pre"].shape[:2]
+    groups: dict[str, list[NDArray[Any]]] = {}
+    for image in sample.record.images:
+        date, sensor, _ = image.member.split("_")
+        groups.setdefault(f"{date} {sensor}", []).append(sample.bands[image.member])
+    pictures = []
+    for name, planes in groups.items():
+        display = planes[0].dtype == np.uint8
+        chosen = planes[:3] if display else [planes[-1], planes[len(planes) // 2], planes[0]]
+        tops = [255.0 if display else max(float(np.percentile(plane, 99)), 1.0) for plane in chosen]
+        shown = [np.clip(255 * plane / top, 0, 255) for plane, top in zip(chosen, tops, strict=True)]
+        enlarged = [cv2.resize(plane, shape[::-1], interpolation=cv2.INTER_NEAREST) for plane in shown]
+        pictures.append((name, np.stack(enlarged, axis=-1).astype(np.uint8)))
+    return pictures
 
 
 def _coloured(name: str, raster: NDArray[Any]) -> Picture:
@@ -83,7 +104,7 @@ def _coloured(name: str, raster: NDArray[Any]) -> Picture:
         colours = np.random.default_rng(3).integers(60, 256, (int(raster.max()) + 1, 3)).astype(np.uint8)
         colours[0] = 0
         return colours[raster]
-    largest = {"height": 2000, "depth": 300, "ems98": 6, "visible": 6, "burn": 100}.get(field, 1)
+    largest = {"height": 2000, "depth": 300, "ems98": 6, "visible": 6, "burn": 100, "cloud": 100}.get(field, 1)
     scaled = np.clip(raster.astype(float) / largest * 255, 0, 255).astype(np.uint8)
     ramp = cv2.COLORMAP_VIRIDIS if field in ("height", "depth", "ems98", "visible", "burn") else cv2.COLORMAP_BONE
     return np.asarray(cv2.applyColorMap(scaled, ramp)[..., ::-1])

@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from mage.generator.atmosphere import Sky, draw_skies
 from mage.generator.between import Between, draw_between
 from mage.generator.camps import cleared, draw_camp, struck_by, tent_records
 from mage.generator.change_records import change_records, shed_record
@@ -19,6 +20,7 @@ from mage.generator.plan import ShardJob
 from mage.generator.props import Placements, place_vehicles
 from mage.generator.remains import buildings_around, dress_remains
 from mage.generator.rings import map_ring, parts_of, pixel_ring, polygons_of
+from mage.generator.sensors import DEFAULT
 from mage.generator.sky import Light, clear_light, sun_position
 from mage.generator.struck import Struck, burnt_out, trees_after
 from mage.generator.tiles import choose_tile, reach_of
@@ -42,7 +44,6 @@ from mage.scenes.recipe import LightPart
 from mage.scenes.strike import Burn, Collapse, Strike
 from mage.scenes.traffic import park_vehicles
 
-SENSOR = "nadir-rgb"
 # of a sample, beside those of its pictures' noise; strikes are counted on
 STRIKE_STREAM, AFTER_STREAM, FLOOD_STREAM, TORRENT_STREAM = 8, 7, 6, 5
 
@@ -58,6 +59,7 @@ class Draft:
     struck: Struck | None
     between: Between
     lights: tuple[Light, Light]
+    skies: tuple[Sky, Sky]
     vehicles: tuple[Placements, Placements]
     labels: dict[str, NDArray[Any]]
     record: SampleRecord
@@ -102,6 +104,8 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
     truth = truth.changed(between.change, between.added, [] if camp is None else track_plans(camp.tracks))
     before, after = truth.before(vehicles[0]), truth.after(vehicles[1], impact)
     labels = {f"pre_{k}": v for k, v in before.items()} | {f"post_{k}": v for k, v in after.items()}
+    skies = draw_skies(job, index, grid, (lights[0].sun, lights[1].sun))
+    labels |= {f"{date}_cloud": sky.label for date, sky in zip(("pre", "post"), skies, strict=True)}
     key = f"{city.name}-{recipe.disaster}-{index:06d}"
     record = SampleRecord(
         key=key,
@@ -114,8 +118,8 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
         seed=recipe.seed,
         recipe_hash=job.recipe_hash,
         grid=_grid_record(grid, place),
-        pre=dates[0],
-        post=dates[1],
+        pre=_under(dates[0], skies[0]),
+        post=_under(dates[1], skies[1]),
         buildings=[
             _building(place, impact, grid, int(i), n + 1)
             if i < len(city.buildings)
@@ -128,7 +132,7 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
         pixels={name: _pixels(labels[name]) for name in ("pre_class", "post_class", "post_damage")},
         inferred=list(city.inferred),
     )
-    return Draft(key, index, grid, impact, struck, between, lights, (vehicles[0], vehicles[1]), labels, record)
+    return Draft(key, index, grid, impact, struck, between, lights, skies, (vehicles[0], vehicles[1]), labels, record)
 
 
 def draw_event(job: ShardJob, index: int, city: City, basis: FloodBasis | None) -> Waters | None:
@@ -180,10 +184,14 @@ def _draw_dates(
                 sun_elevation=round(float(np.degrees(sun.elevation)), 3),
                 off_nadir_angle=0.0,
                 target_azimuth=0.0,
-                sensor=SENSOR,
+                sensor=DEFAULT,
             )
         )
     return (lights[0], lights[1]), (records[0], records[1])
+
+
+def _under(taken: DateRecord, sky: Sky) -> DateRecord:
+    return taken.model_copy(update={"cloud_cover": round(sky.cover, 6), "haze": round(sky.haze, 4)})
 
 
 def _grid_record(grid: Grid, place: Place) -> GridRecord:

@@ -11,22 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mage.generator.additions import Additions
+from mage.generator.atmosphere import through
 from mage.generator.blender.engine import Device, start_engine
 from mage.generator.blender.stage import Stage
 from mage.generator.build import build_place
 from mage.generator.ground import Raster, deep_water, paint_ground, with_water
+from mage.generator.ground_bands import ground_beyond, water_beyond
 from mage.generator.place import Place
 from mage.generator.plan import ShardJob
 from mage.generator.props import Placements
 from mage.generator.sample import Draft, draw_sample
 from mage.generator.scars import scarred
 from mage.generator.seasons import grounds_at, trees_in
-from mage.generator.sensors import expose, sample_radiometry
+from mage.generator.sensors import Sensor, Taken, chosen_sensors, expose, sample_radiometry, take
 from mage.generator.silt import silted
 from mage.generator.sky import Light
+from mage.generator.spectra import VISIBLE
 from mage.generator.struck import Struck
 from mage.generator.trodden import trodden
-from mage.scenes.dataset.schema import Sample, ShardRecord
+from mage.scenes.dataset.schema import ImageRecord, Sample, ShardRecord
 from mage.scenes.dataset.store import LocalStore, write_shard
 from mage.scenes.grid import Grid
 from mage.scenes.hazards.flood import FloodBasis, prepare_flood
@@ -35,6 +38,8 @@ from mage.scenes.parts import FloodPart
 from mage.scenes.terrain import depth_at
 
 Seconds = dict[str, float]
+
+SENSOR_STREAM = 42
 
 
 @dataclass(slots=True)
@@ -45,6 +50,7 @@ class Studio:
     stage: Stage
     basis: FloodBasis | None
     device: Device
+    sensors: tuple[Sensor, ...] = ()
     seconds: Seconds = field(default_factory=dict)
 
 
@@ -57,10 +63,11 @@ def open_studio(job: ShardJob, threads: int) -> Studio:
         place = build_place(job)
         floods = [part for part in job.recipe.hazards if isinstance(part, FloodPart)]
         basis = prepare_flood(place.city, floods[0]) if floods else None
+    sensors = chosen_sensors(job.recipe)
     with _timed(seconds, "scene"):
         device = start_engine(job.recipe.render, threads)
-        stage = Stage(place)
-    return Studio(place, stage, basis, device, seconds)
+        stage = Stage(place, spectral=any(sensor.beyond_visible for sensor in sensors))
+    return Studio(place, stage, basis, device, sensors, seconds)
 
 
 def render_shard(
@@ -86,18 +93,29 @@ def render_sample(job: ShardJob, index: int, studio: Studio) -> tuple[Sample, Se
         fine = draft.grid.resampled(2)
         between = draft.between
         grounds = grounds_at(studio.place, fine, paint_ground(studio.place, fine), between.seasons, between.change)
-    images = {}
+    images: dict[str, NDArray[np.uint8]] = {}
+    further: dict[str, Taken] = {}
     for k, date in enumerate(("pre", "post")):
-        images[date] = _photograph(job, draft, k, studio, (fine, grounds[k]), seconds)
-    return Sample(draft.record, images, draft.labels), seconds
+        reflected = _photograph(draft, k, studio, (fine, grounds[k]), seconds)
+        with _timed(seconds, "sensor"):
+            images[date], taken = _taken(job, draft, k, studio.sensors, reflected)
+        further |= {f"{date}_{name}": band for name, band in taken.items()}
+    record = draft.record.model_copy(update={"images": [_image_record(*item) for item in further.items()]})
+    return Sample(record, images, draft.labels, {name: band.pixels for name, band in further.items()}), seconds
 
 
 def _photograph(
-    job: ShardJob, draft: Draft, date: int, studio: Studio, dry: tuple[Grid, Raster], seconds: Seconds
-) -> NDArray[np.uint8]:
-    """One date's image; ``dry`` is the tile's ground without water at that date but for scars, and its grid."""
+    draft: Draft, date: int, studio: Studio, dry: tuple[Grid, Raster], seconds: Seconds
+) -> NDArray[np.float32]:
+    """One date's reflectance factor as the sky lets it through, (rows, columns, 3 or 7); ``dry`` is the tile's ground
+    without water at that date but for scars, and its grid.
+    """
     water = Water(studio.place.water_levels, draft.impact.levels if date == 1 else None)
     struck = draft.struck if date == 1 else None
+    beyond = None
+    if studio.stage.spectral:
+        with _timed(seconds, "ground"):
+            beyond = ground_beyond(studio.place, *dry, draft.impact if date == 1 else None, draft.between.camp)
     if date == 1 and draft.impact.shock is not None:
         with _timed(seconds, "ground"):
             dry = dry[0], scarred(studio.place, *dry, draft.impact.shock)
@@ -106,14 +124,33 @@ def _photograph(
             dry = dry[0], silted(studio.place, *dry, draft.impact)
             if draft.between.camp is not None:
                 dry = dry[0], trodden(studio.place, *dry, draft.between.camp)
-    rng = job.rng(draft.index, 1 if job.recipe.between.hold else 1 + date)
     standing = studio.place.trees if struck is None else struck.trees
     trees, added = trees_in(draft.between.seasons[date], studio.place, standing), draft.between.added[date]
-    reflected = photograph(
-        studio, draft.grid, dry, draft.lights[date], draft.vehicles[date], water, seconds, struck, trees, added
+    light, vehicles = draft.lights[date], draft.vehicles[date]
+    reflected = photograph(studio, draft.grid, dry, light, vehicles, water, seconds, struck, trees, added, beyond)
+    return through(reflected, draft.skies[date], light)
+
+
+def _taken(
+    job: ShardJob, draft: Draft, date: int, sensors: tuple[Sensor, ...], reflected: NDArray[np.float32]
+) -> tuple[NDArray[np.uint8], dict[str, Taken]]:
+    """One date's default image, and those of further sensors by ``SENSOR_BAND``."""
+    same = 0 if job.recipe.between.hold else date
+    rng = job.rng(draft.index, 1 + same)
+    image = expose(reflected[..., :VISIBLE], sample_radiometry(rng, job.recipe.radiometry), rng)
+    further: dict[str, Taken] = {}
+    for k, sensor in enumerate(sensors):
+        bands = take(reflected, draft.grid.gsd, sensor, job.rng(draft.index, SENSOR_STREAM, same, k))
+        further |= {f"{sensor.name}_{name}": band for name, band in bands.items()}
+    return image, further
+
+
+def _image_record(member: str, taken: Taken) -> ImageRecord:
+    rows, columns = taken.pixels.shape
+    bits = 8 * taken.pixels.itemsize
+    return ImageRecord.model_validate(
+        {"member": member, "rows": rows, "columns": columns, "gsd": taken.gsd, "bits": bits}
     )
-    with _timed(seconds, "sensor"):
-        return expose(reflected, sample_radiometry(rng), rng)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,16 +177,26 @@ def photograph(
     struck: Struck | None = None,
     trees: Placements | None = None,
     added: Additions | None = None,
+    beyond: Raster | None = None,
 ) -> NDArray[np.float32]:
-    """Reflectance factor of a tile, float32 (rows, columns, 3), before any sensor; see :meth:`Stage.photograph`."""
+    """Reflectance factor of a tile, float32 (rows, columns, 3), before any sensor; see :meth:`Stage.photograph`.
+
+    Where ``beyond``, what the dry ground reflects in the bands beyond the visible, is given: (rows, columns, 7), see
+    :meth:`Stage.photograph_spectrum`.
+    """
     (fine, ground), terrain = dry, studio.place.city.ground
     with _timed(seconds, "ground"):
         points = fine.points().reshape(*fine.shape, 2)
         flooded = None if water.flood is None else depth_at(terrain, water.flood, points) > 0
         deep = deep_water(studio.place, fine, flooded)
-        painting = with_water(ground, fine, depth_at(terrain, water.levels, points), deep)
+        depth = depth_at(terrain, water.levels, points)
+        painting = with_water(ground, fine, depth, deep)
+        both = None if beyond is None else water_beyond(painting, ground, beyond, depth)
+    rest = vehicles, water.levels, struck, trees, added
     with _timed(seconds, "render"):
-        return studio.stage.photograph(grid, light, painting, vehicles, water.levels, struck, trees, added)
+        if both is not None:
+            return studio.stage.photograph_spectrum(grid, light, painting, both, *rest)
+        return studio.stage.photograph(grid, light, painting, *rest)
 
 
 class _timed:  # noqa: N801 - reads as a statement

@@ -34,11 +34,13 @@ class Light:
         sun: its position.
         direct: on a plane facing the sun.
         diffuse: from the sky on a horizontal plane.
+        aerosol: optical depth at 0.55 µm that both were computed for.
     """
 
     sun: Sun
     direct: RGB
     diffuse: RGB
+    aerosol: float = 0.15
 
     @property
     def horizontal(self) -> RGB:
@@ -68,8 +70,9 @@ def sun_position(day: date, hour: float, latitude: float) -> Sun:
     return Sun(float(np.arcsin(np.clip(up, -1, 1))), float(np.arctan2(east, north) % (2 * np.pi)))
 
 
-def clear_light(sun: Sun, aerosol: float = 0.15) -> Light:
-    """Direct and diffuse irradiance under a clear sky of aerosol optical depth ``aerosol`` at 0.55 µm.
+def clear_light(sun: Sun, aerosol: float = 0.15, wavelengths: RGB = WAVELENGTHS) -> Light:
+    """Direct and diffuse irradiance under a clear sky of aerosol optical depth ``aerosol`` at 0.55 µm, at
+    ``wavelengths`` (n,) in µm; absorption by gases is left out, since sensors' bands lie where there is little.
 
     Rayleigh optical depth 0.008735 λ^-4.08 (Leckner 1978), aerosol by Ångström's law with exponent 1.3,
     air mass by Kasten & Young (1989). Half of what Rayleigh scattering takes comes down as skylight, since it scatters
@@ -78,10 +81,10 @@ def clear_light(sun: Sun, aerosol: float = 0.15) -> Light:
     elevation = max(sun.elevation, np.radians(2.0))
     degrees = np.degrees(elevation)
     mass = 1 / (np.sin(elevation) + 0.50572 * (degrees + 6.07995) ** -1.6364)
-    rayleigh = np.exp(-mass * 0.008735 * WAVELENGTHS**-4.08)
-    haze = np.exp(-mass * aerosol * (WAVELENGTHS / 0.55) ** -1.3)
+    rayleigh = np.exp(-mass * 0.008735 * wavelengths**-4.08)
+    haze = np.exp(-mass * aerosol * (wavelengths / 0.55) ** -1.3)
     down = np.sin(elevation) * (0.5 * (1 - rayleigh) + 0.85 * rayleigh * (1 - haze))
-    return Light(sun, rayleigh * haze, down)
+    return Light(sun, rayleigh * haze, down, aerosol)
 
 
 def sky_dome(light: Light, rows: int = 64) -> NDArray[np.float32]:

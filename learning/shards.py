@@ -18,7 +18,7 @@ from mage.learning.metrics import IGNORE
 from mage.learning.sampling import Draw
 from mage.scenes.dataset.index import open_dataset, read_index
 from mage.scenes.dataset.png import decode_png
-from mage.scenes.dataset.schema import IMAGE_FIELDS, DatasetRecord, ShardRecord, label_members
+from mage.scenes.dataset.schema import IMAGE_FIELDS, DatasetRecord, SensorRecord, ShardRecord, label_members
 from mage.scenes.dataset.store import SHARDS
 from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.errors import DatasetError
@@ -27,6 +27,7 @@ MASK = "post_damage"
 GRADES = 4
 
 SampleDict = dict[str, Any]
+Window = tuple[slice, slice]
 Transform = Callable[[SampleDict], SampleDict]
 
 
@@ -34,7 +35,9 @@ class ShardDataset(Dataset[SampleDict]):
     """The samples of a MAGE dataset, as TorchGeo's sample dicts.
 
     A sample holds ``image``, uint8 (2, 3, H, W), RGB before and after; ``mask``, uint8 (H, W), 0 background, 1 + Joint
-    Damage Scale grade on buildings, 255 outside the tile; ``key``, its name; and each of ``labels``, int32 (H, W).
+    Damage Scale grade on buildings, 255 outside the tile; ``key``, its name; each of ``labels``, int32 (H, W); and each
+    of ``images``, float32 (2, bands, H, W): reflectance, or 0-1 of an 8-bit product, bands as in ``dataset.json``,
+    every pixel of the tile with the value of the sensor's pixel that it lies in.
 
     Args:
         root: the dataset's folder.
@@ -42,11 +45,12 @@ class ShardDataset(Dataset[SampleDict]):
         size: side of a square crop in pixels; None gives whole tiles. An index from :class:`EpochSampler` crops at
             random, a plain int in the middle. Tiles smaller than the crop are mirrored, their mask filled with 255.
         labels: further label members to load, such as ``post_building`` or ``post_depth``; 0 outside the tile.
+        images: further sensors whose images to load, by their names in ``dataset.json``.
         transform: applied to each sample last.
 
     Raises:
-        DatasetError: no such dataset, a shard that is missing or cut, no such split or label, size below 1. Reading a
-            sample raises it too, with file and key, where a member cannot be read.
+        DatasetError: no such dataset, a shard that is missing or cut, no such split, label or sensor, size below 1.
+            Reading a sample raises it too, with file and key, where a member cannot be read.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class ShardDataset(Dataset[SampleDict]):
         split: str | None = None,
         size: int | None = None,
         labels: Sequence[str] = (),
+        images: Sequence[str] = (),
         transform: Transform | None = None,
     ) -> None:
         self.root, self.split, self.size, self.transform = Path(root), split, size, transform
@@ -65,6 +70,11 @@ class ShardDataset(Dataset[SampleDict]):
         if unknown := sorted(set(self.labels) - set(label_members())):
             raise DatasetError("no such label", expected=f"some of {', '.join(label_members())}", found=unknown[0])
         self.record = open_dataset(self.root)
+        self._sensors = {sensor.name: sensor for sensor in self.record.sensors}
+        self.images = tuple(images)
+        if missing := sorted(set(self.images) - set(self._sensors)):
+            there = ", ".join(self._sensors) or "none, the dataset has RGB images only"
+            raise DatasetError("holds no images of this sensor", file=self.root, expected=there, found=missing[0])
         chosen = _choose(self.root, self.record, split)
         self.shards, self._keys = [shard for shard, _ in chosen], [keys for _, keys in chosen]
         self._ends = list(accumulate(map(len, self._keys)))
@@ -94,6 +104,8 @@ class ShardDataset(Dataset[SampleDict]):
         }
         for name in self.labels:
             sample[name] = torch.from_numpy(_cut(rasters[name], window, "constant").astype(np.int32))
+        for name in self.images:
+            sample[name] = _sensed(tar, path, key, self._sensors[name], (shape, self.record.gsd), window)
         return sample if self.transform is None else self.transform(sample)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -123,7 +135,7 @@ class ShardDataset(Dataset[SampleDict]):
             self._tars[shard] = TarIndex(self.root / SHARDS / self.shards[shard].name)
         return self._tars[shard]
 
-    def _window(self, index: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    def _window(self, index: int, shape: tuple[int, ...]) -> Window:
         """Rows and columns to cut, possibly reaching over the far edges of a small tile."""
         if self.size is None:
             return slice(0, shape[0]), slice(0, shape[1])
@@ -174,13 +186,31 @@ def _picture(tar: TarIndex, path: Path, key: str, date: str) -> NDArray[np.uint8
     return picture
 
 
-def _mask(raster: NDArray[Any], window: tuple[slice, slice], path: Path, key: str) -> Tensor:
+def _sensed(
+    tar: TarIndex, path: Path, key: str, sensor: SensorRecord, tile: tuple[tuple[int, ...], float], window: Window
+) -> Tensor:
+    """A sensor's bands at both dates on the pixels of the tile (its shape and GSD), float32 (2, bands, H, W)."""
+    planes = []
+    for member, band in sensor.members.items():
+        raster = _decode(tar, path, key, member)
+        if raster.ndim != 2:
+            raise DatasetError(f"'{member}' of sample '{key}' is no single band", file=path, found=str(raster.shape))
+        rows, columns = (
+            np.minimum(((np.arange(n) + 0.5) * tile[1] / band.gsd).astype(int), m - 1)
+            for n, m in zip(tile[0], raster.shape, strict=False)
+        )
+        full = raster[rows[:, None], columns] / np.float32(band.scale or 255)
+        planes.append(_cut(full, window, "symmetric"))
+    return torch.from_numpy(np.stack(planes).reshape(2, len(sensor.bands), *planes[0].shape).astype(np.float32))
+
+
+def _mask(raster: NDArray[Any], window: Window, path: Path, key: str) -> Tensor:
     if raster.ndim != 2 or raster.max() > GRADES:
         raise DatasetError(f"'{MASK}' of sample '{key}'", file=path, expected="0-4", found=str(raster.max()))
     return torch.from_numpy(_cut(raster, window, "constant", IGNORE).astype(np.uint8))
 
 
-def _cut(raster: NDArray[Any], window: tuple[slice, slice], mode: Any, fill: int = 0) -> NDArray[Any]:
+def _cut(raster: NDArray[Any], window: Window, mode: Any, fill: int = 0) -> NDArray[Any]:
     """The window of a raster (H, W, ...), mirrored or filled where it reaches over the far edges."""
     part = raster[window]
     missing = [(0, cut.stop - cut.start - side) for cut, side in zip(window, part.shape, strict=False)]

@@ -49,6 +49,7 @@ def _is_date(text: str) -> str:
 
 
 _Share = Annotated[float, Field(ge=0, le=1)]
+_Height = Annotated[float, Field(ge=100, le=15_000)]
 _Hour = Annotated[float, Field(ge=0, le=24)]
 Shares = Annotated[tuple[_Share, _Share], AfterValidator(ascending)]
 Hours = Annotated[tuple[_Hour, _Hour], AfterValidator(ascending)]
@@ -56,7 +57,8 @@ Bounds = Annotated[tuple[float, float, float, float], AfterValidator(_has_inside
 Date = Annotated[str, BeforeValidator(_as_text), AfterValidator(_is_date)]
 
 
-STYLE_FILES = (".yaml", ".yml")
+STYLE_FILES = SENSOR_FILES = (".yaml", ".yml")
+MIXTURE = "mixture"  # the radiometry that draws a kind for each date
 LONGEST_CHAIN = 8
 
 
@@ -164,6 +166,17 @@ class OutputPart(_Part):
     shard_size: int = Field(16, ge=1, le=10000, description="samples in a shard")
 
 
+class AtmospherePart(_Part):
+    """What lies between the ground and the sensor, drawn per date."""
+
+    cloud: Shares = Field((0.0, 0.0), description="share of the tile under cloud that is half opaque or more")
+    thin: Shares = Field((0.0, 0.0), description="mean opacity of a thin veil of cloud without a shadow")
+    haze: Shares = Field((0.0, 0.0), description="share of light at 0.55 µm that haze scatters into view")
+    height: Annotated[tuple[_Height, _Height], AfterValidator(ascending)] = Field(
+        (600.0, 2000.0), description="of the clouds' base above the ground, m: how far from them their shadows lie"
+    )
+
+
 class RenderPart(_Part):
     """How Cycles renders."""
 
@@ -183,6 +196,9 @@ class Recipe(_Part):
     hazard: Hazard = FloodPart()
     light: LightPart = LightPart()
     between: BetweenPart = BetweenPart()
+    atmosphere: AtmospherePart = AtmospherePart()
+    sensors: tuple[str, ...] = Field((), max_length=8, description="further images, by sensors' names or files")
+    radiometry: str | None = Field(None, description="kind of the default image, or `mixture`; none is xBD's")
     output: OutputPart = OutputPart()
     render: RenderPart = RenderPart()
 
@@ -203,7 +219,8 @@ class Recipe(_Part):
         maps = [part.shakemap for part in self.hazards if isinstance(part, EarthquakePart)]
         maps += [part.file for part in self.hazards if isinstance(part, FloodPart)]
         own = style if style.endswith(STYLE_FILES) else None
-        named = (self.city.file, *self.city.terrain, self.city.surface, own, *maps)
+        sensors = [name for name in self.sensors if name.endswith(SENSOR_FILES)]
+        named = (self.city.file, *self.city.terrain, self.city.surface, own, *maps, *sensors)
         return tuple(dict.fromkeys(path for path in named if path))
 
     @property
@@ -225,6 +242,7 @@ class Recipe(_Part):
         for key in ("file", "style", "surface"):
             city[key] = digests.get(city[key], city[key])
         city["terrain"] = [digests[path] for path in city["terrain"]]
+        content["sensors"] = [digests.get(name, name) for name in content["sensors"]]
         for part in content["hazard"] if isinstance(content["hazard"], list) else [content["hazard"]]:
             for key in ("shakemap", "file"):
                 if part.get(key) is not None:

@@ -18,6 +18,8 @@ from mage.scenes.dataset.schema import (
     RoadRecord,
     Sample,
     SampleRecord,
+    SensorBandRecord,
+    SensorRecord,
     TentRecord,
 )
 from mage.scenes.dataset.store import LocalStore, write_shard
@@ -42,6 +44,35 @@ def fake_recipe(count=4, size=64, seed=0, shard_size=2):
     """The recipe that a fake dataset states."""
     output = {"size": size, "gsd": GSD, "shard_size": shard_size}
     return Recipe.model_validate({"name": "fake", "count": count, "seed": seed, "output": output})
+
+
+SENSOR = SensorRecord(
+    name="drawn-2",
+    source="drawn",
+    depth=12,
+    bands=[
+        SensorBandRecord(name="red", centre=660, width=60, gsd=1.5, bits=16, scale=10_000),
+        SensorBandRecord(name="red-edge", centre=710, width=20, gsd=3.0, bits=16, scale=10_000),
+    ],
+)
+
+
+def with_sensor(sample, sensor=SENSOR):
+    """The sample with images of a further sensor: column number times 100, in its own pixels."""
+    bands, records, grid = {}, [], sample.record.grid
+    for member, band in sensor.members.items():
+        side = int(grid.rows * grid.gsd / band.gsd)
+        bands[member] = np.tile(np.arange(side, dtype=np.uint16) * 100, (side, 1))
+        records.append({"member": member, "rows": side, "columns": side, "gsd": band.gsd, "bits": band.bits})
+    record = SampleRecord.model_validate(sample.record.model_dump() | {"images": records})
+    return Sample(record, sample.images, sample.labels, bands)
+
+
+def write_sensed_dataset(root, count=2, size=64):
+    """A dataset whose samples hold images of a further sensor."""
+    samples = [with_sensor(fake_sample(i, size)) for i in range(count)]
+    shard = write_shard(LocalStore(root), "train-000000.tar", samples, HASH)
+    return finish_dataset(root, fake_recipe(count, size), [shard], VERSIONS, SOURCES, [SENSOR])
 
 
 def write_fake_dataset(root, count=4, size=64, shard_size=2, seed=0, split="train", city="testville"):
@@ -160,6 +191,7 @@ def draw_labels(rng, building, road, water, depth, grades):
     passable = cars_pass(road, depth)
     blocked = np.concatenate([[False], ~passable])[road]
     shared = {"building": building, "road": road, "water": water, "height": height}
+    shared["cloud"] = np.zeros(building.shape, np.uint8)
     pre = {f"pre_{name}": raster.copy() for name, raster in (shared | {"class": top}).items()}
     flood = {"damage": graded, "ems98": (building > 0) * 2, "visible": (building > 0) * 1}
     flood |= {"depth": depth, "flood": depth > 0, "blocked": blocked, "class": wet}

@@ -51,10 +51,14 @@ def add_object(name: str, data: bpy.types.Mesh) -> bpy.types.Object:
 
 
 def add_placements(
-    name: str, placements: Placements, which: NDArray[np.int64], shapes: list[bpy.types.Mesh]
+    name: str,
+    placements: Placements,
+    which: NDArray[np.int64],
+    shapes: list[bpy.types.Mesh],
+    **vectors: NDArray[np.float32],
 ) -> list[bpy.types.Object]:
     """One object for each of the copies ``which``; they share their prototypes' meshes and carry their tint as
-    object colour.
+    object colour, and others (n, 3), a row for each of ``placements``, as properties by their names.
     """
     things = []
     for i in which:
@@ -63,6 +67,8 @@ def add_placements(
         thing.rotation_euler = (0.0, 0.0, float(placements.heading[i]))
         thing.scale = placements.scale[i]
         thing.color = (*placements.tint[i], 1.0)
+        for key, values in vectors.items():
+            thing[key] = tuple(map(float, values[i]))
         bpy.context.scene.collection.objects.link(thing)
         things.append(thing)
     return things

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import bpy
 import numpy as np
 from numpy.typing import NDArray
 
 from mage.generator.additions import Additions
+from mage.generator.bands import recombined
 from mage.generator.blender.camera import aim
 from mage.generator.blender.engine import purge, render_array
 from mage.generator.blender.geometry import add_mesh, add_object, add_placements
@@ -19,13 +24,17 @@ from mage.generator.blender.materials import (
     tree_material,
     vehicle_material,
 )
+from mage.generator.blender.spectral import grouped, render_passes, set_tile_beyond, tell_beyond, use_passes
 from mage.generator.ground import Painting
 from mage.generator.place import Place
 from mage.generator.props import Placements, tree_prototypes, vehicle_prototypes
 from mage.generator.sky import Light
+from mage.generator.spectra import Kind, beyond_visible, fabric_kinds, standing_kinds, tree_kinds
 from mage.generator.struck import Struck
 from mage.scenes.grid import Grid
-from mage.scenes.mesh import concatenate
+from mage.scenes.mesh import Mesh, concatenate
+
+Vectors = dict[str, NDArray[np.float32]]
 
 SHADOW_REACH = 60.0  # metres around a tile whose trees still throw shadows into it
 TALLEST_REACH = 300.0  # metres around a tile whose buildings do
@@ -33,22 +42,25 @@ TALLEST_REACH = 300.0  # metres around a tile whose buildings do
 
 class Stage:
     """Terrain, buildings and prototypes stand for good; water, trees near the tile and cars come and go with each
-    photograph.
+    photograph. One that is ``spectral`` knows what everything reflects beyond the visible.
     """
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
+    def __init__(self, place: Place, *, spectral: bool = False) -> None:
+        self.place, self.spectral = place, spectral
         self._ground = tile_material("ground")
         self._water = tile_material("water", waves=True)
         add_object("ground", add_mesh("ground", place.city.ground.mesh(), self._ground))
         self._fabric: bpy.types.Object | None = None
         self._facing = fabric_material()
         self._plain = plain_material("plain")
-        if len(place.fabric):
-            fabric = add_mesh("fabric", place.fabric, self._facing, place.albedo, pattern=place.pattern)
-            self._fabric = add_object("fabric", fabric)
-        self._add_works()
         crown, paint = tree_material(), vehicle_material()
+        if spectral:
+            use_passes()
+            for material in (self._ground, self._water, self._facing, self._plain, crown, paint):
+                tell_beyond(material)
+        if len(place.fabric):
+            self._fabric = self._add_fabric("fabric", place.fabric, place.albedo, place.pattern)
+        self._add_works()
         self._trees = [_kept(add_mesh(f"tree{i}", m, crown)) for i, m in enumerate(tree_prototypes())]
         self._cars = [_kept(add_mesh(f"car{i}", m, paint)) for i, m in enumerate(vehicle_prototypes())]
         heights = [place.city.ground.heights.max()]
@@ -62,7 +74,25 @@ class Stage:
         if deck.any():
             add_object("decks", add_mesh("decks", works.mesh.faces(deck), self._ground))
         if not deck.all():
-            add_object("works", add_mesh("works", works.mesh.faces(~deck), self._plain, works.albedo[~deck]))
+            self._add_plain("works", works.mesh.faces(~deck), works.albedo[~deck], works.cover[~deck])
+
+    def _add_plain(
+        self, name: str, mesh: Mesh, albedo: NDArray[np.float32], cover: NDArray[np.uint8]
+    ) -> bpy.types.Object:
+        vectors = self._beyond(albedo, standing_kinds(cover, albedo), Kind.DRY_LEAVES)
+        return add_object(name, add_mesh(name, mesh, self._plain, albedo, **vectors))
+
+    def _add_fabric(
+        self, name: str, mesh: Mesh, albedo: NDArray[np.float32], pattern: NDArray[np.float32]
+    ) -> bpy.types.Object:
+        vectors = self._beyond(albedo, fabric_kinds(mesh.surface, albedo, pattern))
+        return add_object(name, add_mesh(name, mesh, self._facing, albedo, pattern=pattern, **vectors))
+
+    def _beyond(
+        self, rgb: NDArray[np.floating[Any]], kinds: NDArray[np.int64] | Kind, withered: Kind | None = None
+    ) -> Vectors:
+        """What the passes ask of faces or objects of that colour (n, 3); nothing where they do not."""
+        return grouped(beyond_visible(rgb, kinds, withered)) if self.spectral else {}
 
     def photograph(
         self,
@@ -81,13 +111,55 @@ class Stage:
         have become, None while they are as they were; ``trees`` those of the season in place of either's, and
         ``added`` what stands there at that date only.
         """
+        with self._set(grid, light, painting, vehicles, levels, struck, trees, added):
+            radiance = render_array(*grid.shape)
+        return (radiance * (np.pi / light.horizontal)).astype(np.float32)
+
+    def photograph_spectrum(
+        self,
+        grid: Grid,
+        light: Light,
+        painting: Painting,
+        beyond: tuple[NDArray[np.float32], NDArray[np.float32]],
+        vehicles: Placements,
+        levels: NDArray[np.float64],
+        struck: Struck | None = None,
+        trees: Placements | None = None,
+        added: Additions | None = None,
+    ) -> NDArray[np.float32]:
+        """Reflectance factor in :data:`mage.generator.spectra.BANDS`, float32 (rows, columns, 7), of a stage that is
+        spectral: the visible as :meth:`photograph` has it, the other bands by :func:`mage.generator.bands.recombined`.
+
+        ``beyond`` are what the painting's ground and water reflect there, (rows, columns, 4) each.
+        """
+        with self._set(grid, light, painting, vehicles, levels, struck, trees, added):
+            set_tile_beyond(self._ground, beyond[0])
+            if np.isfinite(levels).any():
+                set_tile_beyond(self._water, beyond[1])
+            passes = render_passes(grid)
+        visible = (passes.combined * (np.pi / light.horizontal)).astype(np.float32)
+        return np.concatenate([visible, recombined(passes, light, grid.gsd)], axis=-1)
+
+    @contextmanager
+    def _set(
+        self,
+        grid: Grid,
+        light: Light,
+        painting: Painting,
+        vehicles: Placements,
+        levels: NDArray[np.float64],
+        struck: Struck | None,
+        trees: Placements | None,
+        added: Additions | None,
+    ) -> Iterator[None]:
+        """Have all of a photograph stand in its light before the camera, for as long as the block runs."""
         set_tile_picture(self._ground, painting.grid, painting.ground)
         if trees is None:
             trees = self.place.trees if struck is None else struck.trees
         passing = self._trees_near(grid, trees) + self._cars_near(grid, vehicles)
         passing += [] if struck is None else self._fabric_after(grid, struck)
         if added is not None and len(added):
-            passing.append(add_object("added", add_mesh("added", added.mesh, self._plain, added.albedo)))
+            passing.append(self._add_plain("added", added.mesh, added.albedo, added.cover))
         if np.isfinite(levels).any():
             set_tile_picture(self._water, painting.grid, painting.water)
             surface = self.place.city.ground.water_mesh(levels)
@@ -95,13 +167,12 @@ class Stage:
         try:
             set_light(light)
             aim(grid, self._top)
-            radiance = render_array(*grid.shape)
+            yield
         finally:
             bpy.data.batch_remove(passing)
             if self._fabric is not None:
                 self._fabric.hide_render = False
             purge()
-        return (radiance * (np.pi / light.horizontal)).astype(np.float32)
 
     def _fabric_after(self, grid: Grid, struck: Struck) -> list[bpy.types.Object]:
         """The buildings after, in place of those before, which are hidden until the picture is taken."""
@@ -114,14 +185,18 @@ class Stage:
             return []
         albedo = np.concatenate([place.albedo[kept], remains.albedo])
         pattern = np.concatenate([place.pattern[kept], remains.pattern])
-        return [add_object("after", add_mesh("after", mesh, self._facing, albedo, pattern=pattern))]
+        return [self._add_fabric("after", mesh, albedo, pattern)]
 
     def _trees_near(self, grid: Grid, trees: Placements) -> list[bpy.types.Object]:
         reach = grid.padded(int(np.ceil(SHADOW_REACH / grid.gsd))).bounds
-        return add_placements("tree", trees, trees.within(reach, tree_prototypes()), self._trees)
+        vectors = self._beyond(trees.tint, tree_kinds(trees.prototype), Kind.DRY_LEAVES)
+        return add_placements("tree", trees, trees.within(reach, tree_prototypes()), self._trees, **vectors)
 
     def _cars_near(self, grid: Grid, vehicles: Placements) -> list[bpy.types.Object]:
-        return add_placements("car", vehicles, vehicles.within(grid.bounds, vehicle_prototypes()), self._cars)
+        vectors = self._beyond(vehicles.tint, Kind.PAINT)
+        return add_placements(
+            "car", vehicles, vehicles.within(grid.bounds, vehicle_prototypes()), self._cars, **vectors
+        )
 
 
 def _kept(data: bpy.types.Mesh) -> bpy.types.Mesh:

@@ -24,7 +24,7 @@ def encode_sample(sample: Sample) -> list[tuple[str, bytes]]:
     """
     key = sample.record.key
     _check(sample, key)
-    files = {f"{name}.png": encode_png(raster) for name, raster in (sample.images | sample.labels).items()}
+    files = {f"{name}.png": encode_png(raster) for name, raster in _rasters(sample).items()}
     files["json"] = encode_record(sample.record)
     return [(f"{key}.{field}", files[field]) for field in sorted(files)]
 
@@ -45,7 +45,8 @@ def decode_rasters(read: Callable[[str], bytes], record: SampleRecord, *, file: 
     def rasters(names: Sequence[str]) -> dict[str, NDArray[Any]]:
         return {n: decode_png(read(f"{n}.png"), largest=largest, file=f"{file}.{n}.png") for n in names}
 
-    sample = Sample(record, rasters(IMAGE_FIELDS), rasters(list(label_members())))
+    bands = rasters([image.member for image in record.images])
+    sample = Sample(record, rasters(IMAGE_FIELDS), rasters(list(label_members())), bands)
     _check(sample, file or record.key)
     return sample
 
@@ -78,12 +79,15 @@ def _check(sample: Sample, file: str) -> None:
     """Names, shapes and dtypes are those of the schema."""
     shape = sample.record.grid.rows, sample.record.grid.columns
     fields = label_members()
-    for found, wanted in ((sample.images, set(IMAGE_FIELDS)), (sample.labels, set(fields))):
+    further = {i.member: ((i.rows, i.columns), f"uint{i.bits}") for i in sample.record.images}
+    parts = (sample.images, set(IMAGE_FIELDS)), (sample.labels, set(fields)), (sample.bands, set(further))
+    for found, wanted in parts:
         if set(found) != wanted:
             odd = ", ".join(sorted(set(found) ^ wanted))
             raise DatasetError("the rasters are not those of the schema", file=file, found=f"missing or odd: {odd}")
     kinds = dict.fromkeys(IMAGE_FIELDS, ((*shape, 3), "uint8")) | {n: (shape, f.dtype) for n, f in fields.items()}
-    for name, raster in (sample.images | sample.labels).items():
+    kinds |= further
+    for name, raster in _rasters(sample).items():
         expected, dtype = kinds[name]
         if raster.shape != expected or raster.dtype != np.dtype(dtype):
             raise DatasetError(
@@ -92,3 +96,7 @@ def _check(sample: Sample, file: str) -> None:
                 expected=f"{dtype} {expected}",
                 found=f"{raster.dtype} {raster.shape}",
             )
+
+
+def _rasters(sample: Sample) -> dict[str, NDArray[Any]]:
+    return {**sample.images, **sample.labels, **sample.bands}

@@ -22,6 +22,7 @@ def describe_dataset(root: Path) -> dict[str, Any]:
         "size": manifest.size,
         "gsd": manifest.gsd,
         "bands": manifest.bands,
+        "sensors": [sensor.name for sensor in manifest.sensors],
         "classes": manifest.classes,
         "shards": len(manifest.shards),
         "bytes": sum(shard.bytes for shard in manifest.shards),

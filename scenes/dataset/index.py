@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from mage.scenes.dataset.schema import (
     DatasetRecord,
     LandClass,
     SampleRecord,
+    SensorRecord,
     ShardRecord,
     label_members,
 )
@@ -57,7 +58,12 @@ Row = dict[str, Any]
 
 
 def finish_dataset(
-    root: Path, recipe: Recipe, shards: list[ShardRecord], versions: dict[str, str], sources: list[dict[str, Any]]
+    root: Path,
+    recipe: Recipe,
+    shards: list[ShardRecord],
+    versions: dict[str, str],
+    sources: list[dict[str, Any]],
+    sensors: Sequence[SensorRecord] = (),
 ) -> DatasetRecord:
     """Index finished shards and publish what makes the folder a dataset.
 
@@ -67,6 +73,7 @@ def finish_dataset(
         shards: their records; taken in the order of their names.
         versions: of all that decides what is rendered, by name.
         sources: provenance and licence of each city file.
+        sensors: those whose images the samples hold beside the RGB ones.
 
     Raises:
         DatasetError: no shards, one that cannot be read, or one in the folder that is not among them; a full disk.
@@ -91,7 +98,7 @@ def finish_dataset(
         bands=list(BANDS),
         classes=class_values(),
         colours={c.name.lower(): CLASS_COLOURS[c] for c in LandClass},
-        fields=field_descriptions(),
+        fields=field_descriptions(sensors),
         counts=tally.counts(),
         shards=shards,
         index_sha256=file_sha256(root / TABLE),
@@ -100,6 +107,7 @@ def finish_dataset(
         seed=recipe.seed,
         versions=dict(sorted(versions.items())),
         sources=sources,
+        sensors=list(sensors),
     )
     publish_text(store, MANIFEST, manifest.model_dump_json(indent=1) + "\n")
     return manifest
@@ -238,12 +246,16 @@ def read_index(root: Path, sha256: str | None = None) -> pa.Table:
     return table
 
 
-def field_descriptions() -> dict[str, dict[str, Any]]:
+def field_descriptions(sensors: Iterable[SensorRecord] = ()) -> dict[str, dict[str, Any]]:
     """What each member of a sample is, by its file name: dtype, unit and meaning."""
     images = {f"{date}.png": {"dtype": "uint8", "meaning": f"colour image {date}, RGB"} for date in ("pre", "post")}
     labels = {
         f"{name}.png": {"dtype": f.dtype, "meaning": f.meaning} | ({"unit": f.unit} if f.unit else {})
         for name, f in label_members().items()
     }
+    for sensor in sensors:
+        for name, band in sensor.members.items():
+            meaning = f"{sensor.name} {name.partition('_')[0]}, {band.centre:g} nm at {band.gsd:g} m"
+            images[f"{name}.png"] = {"dtype": f"uint{band.bits}", "meaning": meaning}
     record = {"json": {"dtype": "json", "meaning": "where, when, buildings and roads with their grades, tents"}}
     return dict(sorted((images | labels | record).items()))

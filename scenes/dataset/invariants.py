@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mage.scenes.dataset.schema import LandClass, Sample, label_members
 
+HALF_CLOUDED = 50  # percent of opacity from which on a pixel counts as under cloud
 NUMBERS = 1 << 16  # of buildings, road edges and tents that a uint16 raster can hold
 UNBURNING = {"flood", "earthquake", "wind", "camp"}  # hazards without fire; what plugins do is theirs
 COUNTED = ("pre_class", "post_class", "post_damage")  # members whose pixels a record must count
@@ -27,6 +28,7 @@ def label_problems(sample: Sample) -> list[str]:
         *_roads(sample),
         *_tents(sample),
         *_counts(sample),
+        *_clouds(sample),
     ]
 
 
@@ -129,6 +131,13 @@ def _counts(sample: Sample) -> Iterator[str]:
         found = {str(value): int(counts[value]) for value in np.flatnonzero(counts)}
         if found != stated:
             yield f"the record counts other pixels of {name} than there are; expected {found}; found {stated}"
+
+
+def _clouds(sample: Sample) -> Iterator[str]:
+    for date, taken in (("pre", sample.record.pre), ("post", sample.record.post)):
+        found = float((sample.labels[f"{date}_cloud"] >= HALF_CLOUDED).mean())
+        if abs(found - taken.cloud_cover) > 1e-6:
+            yield f"{date}_cloud covers another share of the tile than stated: {taken.cloud_cover}; found {found:.6f}"
 
 
 def _known(labels: dict[str, Raster], names: Iterable[str], numbers: list[int]) -> Iterator[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,9 +153,15 @@ LABEL_FIELDS: tuple[LabelField, ...] = (
         "number within the sample of the tent that stands, 0 none; ignores vegetation and vehicles",
     ),
     LabelField("blocked", "uint8", POST, "1 on road edges that an ordinary car cannot pass", largest=1),
+    LabelField(
+        "cloud", "uint8", BOTH, "how much of the light cloud keeps from the sensor; no other label heeds it", "%", 100
+    ),
 )
 
 IMAGE_FIELDS = ("pre", "post")
+SENSOR_NAME = r"[a-z0-9]+(?:-[a-z0-9]+)*"
+# the image of one band of a further sensor: DATE_SENSOR_BAND
+SENSOR_MEMBER = re.compile(rf"(pre|post)_({SENSOR_NAME})_({SENSOR_NAME})")
 
 
 def label_members() -> dict[str, LabelField]:
@@ -162,9 +170,11 @@ def label_members() -> dict[str, LabelField]:
     return dict(sorted(members.items()))
 
 
-def sample_members() -> list[str]:
-    """File names of a sample's members after the key and its dot, sorted as they are in the tar."""
-    return sorted([*(f"{name}.png" for name in (*IMAGE_FIELDS, *label_members())), "json"])
+def sample_members(images: Iterable[str] = ()) -> list[str]:
+    """File names of a sample's members after the key and its dot, sorted as they are in the tar; ``images`` are the
+    members of further sensors.
+    """
+    return sorted([*(f"{name}.png" for name in (*IMAGE_FIELDS, *label_members(), *images)), "json"])
 
 
 class Record(BaseModel):
@@ -195,6 +205,47 @@ class DateRecord(Record):
     off_nadir_angle: float
     target_azimuth: float
     sensor: str
+    cloud_cover: float = Field(0.0, ge=0, le=1, description="share of the tile under cloud that is half opaque or more")
+    haze: float = Field(0.0, ge=0, le=1, description="share of the light at 0.55 µm that haze scatters into view")
+
+
+class ImageRecord(Record):
+    """One band's image of a further sensor, by its member; its north-west corner is the tile's."""
+
+    member: str = Field(pattern=rf"^{SENSOR_MEMBER.pattern}$")
+    rows: int = Field(ge=1)
+    columns: int = Field(ge=1)
+    gsd: float = Field(gt=0)
+    bits: Literal[8, 16]
+
+
+class SensorBandRecord(Record):
+    """A band of a further sensor: its name in members, centre and width in nm, GSD in m, bits of its files, and the
+    digital numbers per unit of reflectance, None where a stretch to sRGB leaves no such number.
+    """
+
+    name: str = Field(pattern=rf"^{SENSOR_NAME}$")
+    centre: float = Field(gt=0)
+    width: float = Field(gt=0)
+    gsd: float = Field(gt=0)
+    bits: Literal[8, 16]
+    scale: float | None = Field(gt=0)
+
+
+class SensorRecord(Record):
+    """A further sensor of a dataset; ``depth`` is the bits that its instrument tells apart. How large its images are,
+    :class:`SampleRecord` says.
+    """
+
+    name: str = Field(pattern=rf"^{SENSOR_NAME}$")
+    source: str
+    depth: int = Field(ge=1, le=16)
+    bands: list[SensorBandRecord] = Field(min_length=1)
+
+    @property
+    def members(self) -> dict[str, SensorBandRecord]:
+        """Its images of a sample by their members, with the band of each."""
+        return {f"{date}_{self.name}_{band.name}": band for date in IMAGE_FIELDS for band in self.bands}
 
 
 Ring = list[tuple[float, float]]
@@ -317,15 +368,19 @@ class SampleRecord(Record):
         description="per label member with few values (class, damage): pixels per value, value as text"
     )
     inferred: list[str]
+    images: list[ImageRecord] = Field(default_factory=list, description="of further sensors")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One tile in memory: uint8 (rows, columns, 3) RGB images by date, label rasters by member name, and its record."""
+    """One tile in memory: uint8 (rows, columns, 3) RGB images by date, label rasters by member name, its record, and
+    the images of further sensors, uint8 or uint16 (rows, columns), by member name.
+    """
 
     record: SampleRecord
     images: dict[str, NDArray[np.uint8]]
     labels: dict[str, NDArray[Any]] = field(default_factory=dict)
+    bands: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
 class ShardRecord(Record):
@@ -360,3 +415,4 @@ class DatasetRecord(Record):
     seed: int
     versions: dict[str, str]
     sources: list[dict[str, Any]]
+    sensors: list[SensorRecord] = Field(default_factory=list, description="beside the RGB image of each date")

@@ -16,13 +16,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mage.scenes.dataset.schema import sample_members
+from mage.scenes.dataset.schema import SENSOR_MEMBER, sample_members
 from mage.scenes.errors import DatasetError
 
 BLOCK = 512
 MARK = 2 * BLOCK  # zeros that end a tar
 LONGEST = MARK + 20 * BLOCK  # with the zeros that fill its last record
-NAME = re.compile(r"([a-z0-9][a-z0-9_-]*)\.([a-z0-9_.]+)")
+NAME = re.compile(r"([a-z0-9][a-z0-9_-]*)\.([a-z0-9_.-]+)")
 FIELDS = frozenset(sample_members())
 
 
@@ -139,7 +139,7 @@ def _index(data: mmap.mmap, path: Path) -> dict[str, dict[str, tuple[int, int]]]
     while any(block := data[position : position + BLOCK]):
         name, size = _parse(block, path)
         key, field = _split(name, path)
-        if field not in FIELDS:
+        if field not in FIELDS and not SENSOR_MEMBER.fullmatch(field.removesuffix(".png")):
             raise DatasetError(
                 "a field that no sample has", file=path, expected="one of the schema's", found=repr(name)
             )

@@ -157,8 +157,9 @@ def _check_content(seen: _Inspection, shard: ShardRecord, tar: TarIndex) -> None
 def _check_sample(seen: _Inspection, tar: TarIndex, key: str, shard: ShardRecord) -> None:
     file = f"{SHARDS}/{shard.name}: {key}"
     members = list(tar.members(key))
-    if members != sample_members():
-        missing = ", ".join(sorted(set(sample_members()) - set(members)))
+    wanted = sample_members(name for sensor in seen.manifest.sensors for name in sensor.members)
+    if members != wanted:
+        missing = ", ".join(sorted(set(wanted) - set(members)))
         seen.note(file, f"members are missing: {missing}" if missing else "members are not in order")
     try:
         record = decode_record(tar.read(key, "json"), file=f"{file}.json")
@@ -168,7 +169,7 @@ def _check_sample(seen: _Inspection, tar: TarIndex, key: str, shard: ShardRecord
         return
     seen.rows.append(seen.tally.add(record, shard.name))
     _check_record(seen, record, key, file)
-    if set(members) != set(sample_members()):
+    if set(members) != set(wanted) or not _check_images(seen, record, file):
         return
     try:
         sample = decode_rasters(lambda name: tar.read(key, name), record, file=file)
@@ -187,13 +188,26 @@ def _check_record(seen: _Inspection, record: SampleRecord, key: str, file: str) 
     seen.same(f"{file}.json", "grid", (manifest.size, manifest.size, manifest.gsd), grid)
 
 
+def _check_images(seen: _Inspection, record: SampleRecord, file: str) -> bool:
+    """Whether the record's images of further sensors are as the manifest says, and cover the tile."""
+    bands = {name: band for sensor in seen.manifest.sensors for name, band in sensor.members.items()}
+    fits = sorted(bands) == sorted(image.member for image in record.images)
+    for image in record.images if fits else ():
+        band, sides = bands[image.member], (record.grid.rows, record.grid.columns)
+        expected = (*(int(n * record.grid.gsd / band.gsd + 1e-6) for n in sides), band.gsd, band.bits)
+        fits &= (image.rows, image.columns, image.gsd, image.bits) == expected
+    if not fits:
+        seen.note(f"{file}.json", f"its images are not those of the sensors in {MANIFEST}")
+    return fits
+
+
 def _check_manifest(seen: _Inspection) -> None:
     manifest = seen.manifest
     keys = [row["key"] for row in seen.rows]
     if len(set(keys)) < len(keys):
         seen.note(SHARDS, "a sample's key stands in two shards")
     seen.same(MANIFEST, "classes", class_values(), manifest.classes)
-    kinds = {name: entry["dtype"] for name, entry in field_descriptions().items()}
+    kinds = {name: entry["dtype"] for name, entry in field_descriptions(manifest.sensors).items()}
     seen.same(MANIFEST, "fields", kinds, {name: entry.get("dtype") for name, entry in manifest.fields.items()})
     if not seen.complete:
         return  # what cannot be read is a problem already; counts without it would only repeat it

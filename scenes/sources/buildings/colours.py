@@ -17,7 +17,8 @@ _HEX = re.compile(r"#?([0-9a-f]{3}|[0-9a-f]{6})(?:[0-9a-f]{2})?")
 def _tables() -> dict[str, dict[str, Colour]]:
     text = files("mage.assets").joinpath("materials.yaml").read_text(encoding="utf-8")
     content = parse_yaml(text, "materials.yaml")
-    return {kind: {name: (r, g, b) for name, (r, g, b) in table.items()} for kind, table in content.items()}
+    named = ("colours", "roofs", "walls")
+    return {kind: {name: (r, g, b) for name, (r, g, b) in content[kind].items()} for kind in named}
 
 
 def colour_of(text: str | None) -> Colour | None:
