@@ -24,6 +24,7 @@ from mage.generator.seasons import grounds_at, trees_in
 from mage.generator.sensors import expose, sample_radiometry
 from mage.generator.silt import silted
 from mage.generator.sky import Light
+from mage.generator.smoke import smoky
 from mage.generator.struck import Struck
 from mage.scenes.dataset.schema import Sample, ShardRecord
 from mage.scenes.dataset.store import LocalStore, write_shard
@@ -106,6 +107,8 @@ def _photograph(
     reflected = photograph(
         studio, draft.grid, dry, draft.lights[date], draft.vehicles[date], water, seconds, struck, trees, added
     )
+    if date == 1 and draft.smoke is not None:
+        reflected = smoky(reflected, draft.smoke, draft.lights[1])
     with _timed(seconds, "sensor"):
         return expose(reflected, sample_radiometry(rng), rng)
 
