@@ -84,9 +84,10 @@ def smoke_over(
     inner = np.s_[cut : cut + grid.rows, cut : cut + grid.columns]
     # what shades a pixel is the smoke on the way to the sun, RISE metres up; soft, for the layer is deep
     east, north, up = light.sun.direction
-    move = np.float32([[1, 0, -RISE * east / up / grid.gsd], [0, 1, RISE * north / up / grid.gsd]])
-    shifted = cv2.warpAffine(depth, move, depth.shape[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    shade = cv2.GaussianBlur(shifted, (0, 0), 4.0 / grid.gsd)
+    move = np.array([[1, 0, -RISE * east / up / grid.gsd], [0, 1, RISE * north / up / grid.gsd]])
+    size = wide.columns, wide.rows
+    shifted = cv2.warpAffine(depth, move, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    shade = np.asarray(cv2.GaussianBlur(shifted, (0, 0), 4.0 / grid.gsd), np.float32)
     return Smoke(depth[inner].copy(), shade[inner].copy(), density * _flames(place, grid, strike))
 
 
@@ -160,7 +161,7 @@ def _billows(grid: Grid, heading: float) -> Raster:
     kernel = np.zeros((2 * reach + 1,) * 2, np.float32)
     tip = (np.array([np.cos(heading), -np.sin(heading)]) * reach * 0.95 + reach).round().astype(int)
     back = 2 * reach - tip
-    cv2.line(kernel, tuple(map(int, back)), tuple(map(int, tip)), 1.0, 1, cv2.LINE_AA)
+    cv2.line(kernel, back.tolist(), tip.tolist(), (1.0,), 1, cv2.LINE_AA)
     streaks = cv2.filter2D(fractal(wide, (14.0, 5.0, 2.0), seed=313), -1, kernel / kernel.sum())
     inner = np.s_[reach : reach + grid.rows, reach : reach + grid.columns]
     return np.asarray(np.exp(0.42 * puffs + 0.45 * streaks - 0.12)[inner], np.float32)

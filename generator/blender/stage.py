@@ -114,7 +114,8 @@ class Stage:
             return []
         albedo = np.concatenate([place.albedo[kept], remains.albedo])
         pattern = np.concatenate([place.pattern[kept], remains.pattern])
-        return [add_object("after", add_mesh("after", mesh, self._facing, albedo, pattern=pattern))]
+        grain = np.concatenate([np.zeros((int(kept.sum()), 3), np.float32), remains.grain])
+        return [add_object("after", add_mesh("after", mesh, self._facing, albedo, pattern=pattern, grain=grain))]
 
     def _trees_near(self, grid: Grid, trees: Placements) -> list[bpy.types.Object]:
         reach = grid.padded(int(np.ceil(SHADOW_REACH / grid.gsd))).bounds
