@@ -25,20 +25,20 @@ PARALLEL = 0.98  # cosine of the turn of a roof that what stands on it survives
 MOTTLED = {Surface.CHAR: 1.3, Surface.SLAB: 0.5}  # strength of stains on what breaks in large pieces
 SHEETS = 0.5  # strength of the folds and seams of tarpaulins
 # how much smaller pieces show in what is broken
-GRAIN = {Surface.RUBBLE: 1.0, Surface.TIMBER: 0.7, Surface.ASH: 0.55, Surface.CHAR: 0.3, Surface.SLAB: 0.25}
+GRAIN = {Surface.RUBBLE: 1.0, Surface.TIMBER: 0.7, Surface.ASH: 0.48, Surface.CHAR: 0.3, Surface.SLAB: 0.25}
 
 # 8-bit sRGB as seen in imagery; a face takes one of them
 _COLOURS: dict[Surface, list[tuple[int, int, int]]] = {
-    Surface.RUBBLE: [(150, 143, 133), (136, 129, 120), (168, 160, 148), (120, 114, 106), (178, 170, 160)],
+    Surface.RUBBLE: [(160, 154, 148), (146, 141, 135), (174, 168, 161), (130, 125, 119), (182, 177, 170)],
     Surface.SLAB: [(172, 167, 158), (160, 155, 147)],
     Surface.TIMBER: [(142, 118, 92), (118, 98, 78), (164, 140, 110), (98, 86, 72)],
     Surface.DECKING: [(172, 121, 86), (180, 132, 96), (160, 112, 80)],
     Surface.TARPAULIN: [(82, 96, 166), (92, 106, 172), (112, 114, 181), (84, 128, 108)],
     Surface.CHAR: [(60, 63, 55), (52, 56, 48), (70, 72, 63)],
-    Surface.ASH: [(153, 149, 128), (145, 142, 120), (166, 162, 144), (128, 124, 108)],
+    Surface.ASH: [(164, 160, 139), (156, 152, 131), (176, 172, 153), (140, 136, 119)],
 }
 _SPREAD = {Surface.RUBBLE: 0.12, Surface.TIMBER: 0.25, Surface.ASH: 0.08, Surface.CHAR: 0.2, Surface.DECKING: 0.08}
-_OWN = 0.3  # of the faces of rubble that wear the colour of the building's own roof or walls
+_OWN = 0.22  # of the faces of rubble that wear the colour of the building's own roof or walls
 _FABRIC = (Surface.ROOF, Surface.WALL, Surface.CLUTTER, Surface.OPENING, Surface.CLOSURE, Surface.OTHER, Surface.GROUND)
 
 

@@ -37,6 +37,7 @@ HAZE = 0.04  # optical depth of what has drifted over from elsewhere
 COLOUR = np.array([0.47, 0.455, 0.44], np.float32)  # reflectance of smoke that nothing shines through
 BANDS = np.array([0.82, 1.0, 1.22], np.float32)  # of optical depth in R, G, B: Angstrom's exponent 1.2
 RISE = 22.0  # metres above the ground that smoke throws its shadow from
+LOWEST = 0.2  # sine of the sun's elevation below which shadows of smoke get no longer
 FLAME = np.array([1.15, 0.42, 0.07], np.float32)  # of fire in daylight, as if it were reflectance
 ALIGHT = 0.8  # of a front's glow from which on flames are seen
 
@@ -77,13 +78,13 @@ def smoke_over(
     sources = _sources(rng, place, strike)
     if density <= 0 or not len(sources):
         return None
-    margin = int(np.ceil((RISE / np.tan(light.sun.elevation) + 12.0) / grid.gsd))
-    wide = grid.padded(min(margin, int(120 / grid.gsd)))
+    east, north, up = light.sun.direction
+    up = max(up, LOWEST)
+    wide = grid.padded(int(np.ceil((RISE / up + 12.0) / grid.gsd)))
     depth = density * _plumes(wide, sources, *_wind(strike.parameters))
     cut = (wide.rows - grid.rows) // 2
     inner = np.s_[cut : cut + grid.rows, cut : cut + grid.columns]
     # what shades a pixel is the smoke on the way to the sun, RISE metres up; soft, for the layer is deep
-    east, north, up = light.sun.direction
     move = np.array([[1, 0, -RISE * east / up / grid.gsd], [0, 1, RISE * north / up / grid.gsd]])
     size = wide.columns, wide.rows
     shifted = cv2.warpAffine(depth, move, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -139,14 +140,16 @@ def _plumes(grid: Grid, sources: Floats, speed: float, heading: float) -> Raster
     way = np.array([np.cos(heading), np.sin(heading)])
     points = rough.points().reshape(*rough.shape, 2)
     along, aside = points @ way, points @ np.array([-way[1], way[0]])
+    low, high = float(aside.min()), float(aside.max())
     total = np.zeros(rough.shape)
     for x, y, width, power in sources:
-        s = along - (x * way[0] + y * way[1])
-        if s.max() < -width or s.min() > FARTHEST:
+        s, own = along - (x * way[0] + y * way[1]), y * way[0] - x * way[1]
+        widest = 4 * (width + WIDEN * max(float(s.max()), 0.0)) + 25.0
+        if s.max() < -width or s.min() > FARTHEST or low - own > widest or own - high > widest:
             continue
         down = np.clip(s, 0, None)
         sigma = width + WIDEN * down
-        n = aside - (y * way[0] - x * way[1]) + wander * np.clip(down / 60, 0, 1.6)
+        n = aside - own + wander * np.clip(down / 60, 0, 1.6)
         begun = np.clip(0.5 + 0.5 * s / width, 0, 1)
         total += power / (np.sqrt(2 * np.pi) * speed * sigma) * begun * np.exp(-0.5 * (n / sigma) ** 2)
     fine = cv2.resize(total.astype(np.float32), None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)

@@ -15,9 +15,11 @@ from mage.generator.labels import Truth
 from mage.generator.plan import ShardJob, make_plan
 from mage.generator.sample import draw_sample
 from mage.scenes.dataset.schema import Sample
+from mage.scenes.grades import bright, cems, hazus, jds_of_flood, jds_of_structure
 from mage.scenes.hazards.flood import prepare_flood
 from mage.scenes.parts import FloodPart
 from mage.scenes.recipe import Recipe, read_recipe
+from mage.scenes.strike import Burn
 from mage.scenes.terrain import depth_at
 
 SEVERE = {
@@ -90,7 +92,10 @@ def test_a_chain_of_three_says_of_each_what_it_did(sample: Sample) -> None:
 def test_every_closed_road_touches_what_closes_it() -> None:
     """By an independent measure: debris in plan over the carriageway, and water at the image along the line."""
     quake = {**SEVERE["earthquake"], "distance": [0, 0.5]}
-    job = job_of([quake, {"kind": "flood", "share": [0.3, 0.4]}], **{"city.extent": 200, "output.size": 160})
+    job = job_of(
+        [quake, {"kind": "flood", "share": [0.4, 0.5], "recession": [0.2, 0.2]}],
+        **{"city.extent": 200, "output.size": 160},
+    )
     place = build_place(job)
     draft = draw_sample(job, 0, place, prepare_flood(place.city, FloodPart()))
     assert draft.struck is not None
@@ -110,6 +115,21 @@ def test_every_closed_road_touches_what_closes_it() -> None:
             dry = depth_at(place.city.ground, normal, points) == 0
             assert deep[dry].max() > 0.25
     assert reasons == {"debris", "water"}
+    labels = draft.labels
+    assert (labels["post_mud"] > 0).any()
+    assert not ((labels["post_mud"] > 0) & (labels["post_flood"] > 0)).any()
+
+
+def test_every_published_scale_follows_from_what_is_stored(sample: Sample) -> None:
+    some = [b for b in sample.record.buildings if not b.new]
+    visible, ems98 = (np.array([getattr(b, name) for b in some], np.uint8) for name in ("visible", "ems98"))
+    water = jds_of_flood(np.array([b.wet_share for b in some]), np.zeros(len(some)))
+    burn = np.array([Burn[b.burn.upper()] for b in some], np.uint8)
+    least = np.maximum(np.maximum(jds_of_structure(visible), water), np.array([0, 1, 3], np.uint8)[burn])
+    assert (np.array([b.jds for b in some]) >= least).all()  # more only where a burning roof is open, or one drowned
+    assert ((bright(visible) == 3) == (visible == 5)).all()
+    assert [name == "Destroyed" for name in cems(visible)] == (visible == 5).tolist()
+    assert [name == "None" for name in hazus(ems98)] == (ems98 == 0).tolist()
 
 
 def test_closed_roads_have_their_reason_and_only_they(sample: Sample) -> None:
