@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mage.generator.bands import beyond_light
+from mage.generator.bands import sunlit
 from mage.generator.noise import fractal
 from mage.generator.plan import ShardJob
 from mage.generator.sky import Light, Sun
@@ -104,13 +104,8 @@ def through(reflected: Raster, sky: Sky, light: Light) -> Raster:
     if sky.clear:
         return reflected
     n = reflected.shape[-1]
-    other = beyond_light(light)
-    direct, diffuse = (
-        np.concatenate(pair)[:n] for pair in ((light.direct, other.direct), (light.diffuse, other.diffuse))
-    )
-    sunlight = direct * np.sin(light.sun.elevation)
-    lost = (1 - TRANSMITTED) * sunlight / (sunlight + diffuse)
-    ground = reflected * (1 - sky.shadow[..., None] * lost.astype(np.float32))
+    lost = np.float32(1 - TRANSMITTED) * sunlit(light, n)
+    ground = reflected * (1 - sky.shadow[..., None] * lost)
     share = sky.opacity[..., None]
     white = table()[0][Kind.CLOUD, :n].astype(np.float32) * sky.bright[..., None]
     haze = np.clip(sky.haze * (centres()[:n] / 0.55) ** -1.3, 0, 1).astype(np.float32)

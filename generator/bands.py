@@ -43,6 +43,18 @@ def beyond_light(light: Light) -> Light:
     return clear_light(light.sun, light.aerosol, centres()[VISIBLE:])
 
 
+def sunlit(light: Light, n: int) -> NDArray[np.float32]:
+    """Share of the light on a horizontal plane that comes straight from the sun, float32 (n,), in the first n of
+    :data:`mage.generator.spectra.BANDS`.
+    """
+    other = beyond_light(light)
+    direct, diffuse = (
+        np.concatenate(pair)[:n] for pair in ((light.direct, other.direct), (light.diffuse, other.diffuse))
+    )
+    sunlight = direct * np.sin(light.sun.elevation)
+    return np.asarray(sunlight / (sunlight + diffuse), np.float32)
+
+
 def recombined(passes: Passes, light: Light, gsd: float) -> Image:
     """Reflectance factor in the bands beyond the visible, float32 (rows, columns, 4); 1 is a white plane in full
     light.

@@ -23,19 +23,22 @@ AROUND = 60.0  # metres around a tile within which what happened to a building i
 ALONG = 30.0  # metres beside a road of the tile from where debris may reach it
 PARALLEL = 0.98  # cosine of the turn of a roof that what stands on it survives
 MOTTLED = {Surface.CHAR: 1.3, Surface.SLAB: 0.5}  # strength of stains on what breaks in large pieces
+SHEETS = 0.5  # strength of the folds and seams of tarpaulins
+# how much smaller pieces show in what is broken
+GRAIN = {Surface.RUBBLE: 1.0, Surface.TIMBER: 0.7, Surface.ASH: 0.48, Surface.CHAR: 0.3, Surface.SLAB: 0.25}
 
 # 8-bit sRGB as seen in imagery; a face takes one of them
 _COLOURS: dict[Surface, list[tuple[int, int, int]]] = {
-    Surface.RUBBLE: [(150, 143, 133), (136, 129, 120), (168, 160, 148), (120, 114, 106), (178, 170, 160)],
-    Surface.SLAB: [(186, 182, 172), (174, 171, 163)],
+    Surface.RUBBLE: [(160, 154, 148), (146, 141, 135), (174, 168, 161), (130, 125, 119), (182, 177, 170)],
+    Surface.SLAB: [(172, 167, 158), (160, 155, 147)],
     Surface.TIMBER: [(142, 118, 92), (118, 98, 78), (164, 140, 110), (98, 86, 72)],
     Surface.DECKING: [(172, 121, 86), (180, 132, 96), (160, 112, 80)],
-    Surface.TARPAULIN: [(82, 96, 166), (112, 114, 181)],
+    Surface.TARPAULIN: [(82, 96, 166), (92, 106, 172), (112, 114, 181), (84, 128, 108)],
     Surface.CHAR: [(60, 63, 55), (52, 56, 48), (70, 72, 63)],
-    Surface.ASH: [(153, 149, 128), (145, 142, 120), (166, 162, 144), (128, 124, 108)],
+    Surface.ASH: [(164, 160, 139), (156, 152, 131), (176, 172, 153), (140, 136, 119)],
 }
-_SPREAD = {Surface.RUBBLE: 0.3, Surface.TIMBER: 0.3, Surface.ASH: 0.22, Surface.CHAR: 0.25, Surface.DECKING: 0.08}
-_OWN = 0.3  # of the faces of rubble that wear the colour of the building's own roof or walls
+_SPREAD = {Surface.RUBBLE: 0.12, Surface.TIMBER: 0.25, Surface.ASH: 0.08, Surface.CHAR: 0.2, Surface.DECKING: 0.08}
+_OWN = 0.22  # of the faces of rubble that wear the colour of the building's own roof or walls
 _FABRIC = (Surface.ROOF, Surface.WALL, Surface.CLUTTER, Surface.OPENING, Surface.CLOSURE, Surface.OTHER, Surface.GROUND)
 
 
@@ -49,6 +52,7 @@ class Remains:
         owner: int32 (m,) index of the building each face comes from.
         loose: bool (m,) faces of debris outside the footprint of the building that it comes from.
         albedo, pattern: float32 (m, 3) as in :class:`mage.generator.place.Place`.
+        grain: float32 (m, 3) how strongly each face shows the pieces that it is broken to, alike in all three.
     """
 
     gone: Flags
@@ -57,6 +61,7 @@ class Remains:
     loose: Flags
     albedo: NDArray[np.float32]
     pattern: NDArray[np.float32]
+    grain: NDArray[np.float32]
 
     @property
     def standing(self) -> tuple[Mesh, NDArray[np.int32]]:
@@ -96,13 +101,17 @@ def dress_remains(place: Place, aftermath: Aftermath, seed: int) -> Remains:
             patterns.append(pattern)
             owners.append(np.full(len(mesh), i, np.int32))
             loose.append(np.full(len(mesh), outside))
+    mesh = concatenate(meshes)[0]
+    grain = np.zeros(len(Surface), np.float32)
+    grain[list(GRAIN)] = list(GRAIN.values())
     return Remains(
         gone,
-        concatenate(meshes)[0],
+        mesh,
         np.concatenate([np.zeros(0, np.int32), *owners]),
         np.concatenate([np.zeros(0, bool), *loose]),
         np.concatenate([np.zeros((0, 3)), *albedos]).astype(np.float32),
         np.concatenate([np.zeros((0, 3)), *patterns]).astype(np.float32),
+        np.repeat(grain[mesh.surface][:, None], 3, axis=1),
     )
 
 
@@ -152,6 +161,7 @@ class _Worn:
             if len(here):
                 albedo[here] = self._broken(rng, kind, reflectance(colours), len(here))
                 pattern[here, 2] = MOTTLED.get(kind, 0.0)
+                pattern[here, 1] = SHEETS if kind == Surface.TARPAULIN else 0.0
         tone = mesh.attributes.get("tone", np.ones(len(mesh), np.float32)).astype(float)
         tone = np.where(tone > 0, tone, 1.0)  # of clutter, which has none
         return np.clip(albedo * tone[:, None], 0.006, 0.8), pattern

@@ -22,10 +22,12 @@ from mage.generator.remains import buildings_around, dress_remains
 from mage.generator.rings import map_ring, parts_of, pixel_ring, polygons_of
 from mage.generator.sensors import DEFAULT
 from mage.generator.sky import Light, clear_light, sun_position
+from mage.generator.smoke import Smoke, smoke_over
 from mage.generator.struck import Struck, burnt_out, trees_after
 from mage.generator.tiles import choose_tile, reach_of
 from mage.generator.trodden import track_plans
 from mage.scenes.city import City
+from mage.scenes.dataset.invariants import roofs_seen
 from mage.scenes.dataset.schema import (
     BuildingRecord,
     DateRecord,
@@ -39,13 +41,13 @@ from mage.scenes.hazards.flood import FloodBasis, draw_waters
 from mage.scenes.hazards.wetting import Waters, sample_impact, torrent
 from mage.scenes.impact import Impact, Shock
 from mage.scenes.modifiers import aftermath
-from mage.scenes.parts import CampPart, FloodPart
+from mage.scenes.parts import CampPart, FirePart, FloodPart
 from mage.scenes.recipe import LightPart
 from mage.scenes.strike import Burn, Collapse, Strike
 from mage.scenes.traffic import park_vehicles
 
 # of a sample, beside those of its pictures' noise; strikes are counted on
-STRIKE_STREAM, AFTER_STREAM, FLOOD_STREAM, TORRENT_STREAM = 8, 7, 6, 5
+STRIKE_STREAM, AFTER_STREAM, FLOOD_STREAM, TORRENT_STREAM, SMOKE_STREAM = 8, 7, 6, 5, 51
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +63,7 @@ class Draft:
     lights: tuple[Light, Light]
     skies: tuple[Sky, Sky]
     vehicles: tuple[Placements, Placements]
+    smoke: Smoke | None
     labels: dict[str, NDArray[Any]]
     record: SampleRecord
 
@@ -106,6 +109,7 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
     labels = {f"pre_{k}": v for k, v in before.items()} | {f"post_{k}": v for k, v in after.items()}
     skies = draw_skies(job, index, grid, (lights[0].sun, lights[1].sun))
     labels |= {f"{date}_cloud": sky.label for date, sky in zip(("pre", "post"), skies, strict=True)}
+    smoke = _smoke(job, index, place, grid, impact, lights[1])
     key = f"{city.name}-{recipe.disaster}-{index:06d}"
     record = SampleRecord(
         key=key,
@@ -129,10 +133,13 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
         roads=[_road(place, impact, grid, int(i), n + 1) for n, i in enumerate(truth.edges())],
         changes=change_records(between.change, grid, place),
         tents=tent_records(camp, truth.tents(), grid, place),
+        smoke=0.0 if smoke is None else round(smoke.hidden, 4),
         pixels={name: _pixels(labels[name]) for name in ("pre_class", "post_class", "post_damage")},
         inferred=list(city.inferred),
     )
-    return Draft(key, index, grid, impact, struck, between, lights, skies, (vehicles[0], vehicles[1]), labels, record)
+    record = record.model_copy(update={"buildings": _with_sight(record.buildings, labels)})
+    both = vehicles[0], vehicles[1]
+    return Draft(key, index, grid, impact, struck, between, lights, skies, both, smoke, labels, record)
 
 
 def draw_event(job: ShardJob, index: int, city: City, basis: FloodBasis | None) -> Waters | None:
@@ -166,6 +173,16 @@ def _struck(
     impact = combined(place.city, strikes, strike, left, water)
     remains = dress_remains(place, left, seed)
     return impact, Struck(remains, trees_after(place.trees, strike), strike.severity)
+
+
+def _smoke(job: ShardJob, index: int, place: Place, grid: Grid, impact: Impact, light: Light) -> Smoke | None:
+    """Smoke over the tile after, as thick as the recipe's first fire says."""
+    fire = next((part for part in job.recipe.hazards if isinstance(part, FirePart)), None)
+    if fire is None or impact.shock is None:
+        return None
+    rng = job.rng(index, SMOKE_STREAM)
+    density = float(rng.uniform(*fire.smoke))
+    return smoke_over(rng, place, grid, impact.shock.strike, density, light)
 
 
 def _draw_dates(
@@ -229,6 +246,13 @@ def _building(place: Place, impact: Impact, grid: Grid, index: int, number: int)
         loss=round(float(impact.loss[index]), 4),
         inferred=list(building.inferred),
     )
+
+
+def _with_sight(records: list[BuildingRecord], labels: dict[str, NDArray[Any]]) -> list[BuildingRecord]:
+    """Records of buildings with the share of each roof that is seen at both dates."""
+    seen = {f"roof_seen_{date}": roofs_seen(labels, date) for date in ("pre", "post")}
+    shares = [{name: round(of[r.id], 4) for name, of in seen.items() if r.id in of} for r in records]
+    return [r.model_copy(update=s) for r, s in zip(records, shares, strict=True)]
 
 
 def _harm(shock: Shock | None, index: int) -> dict[str, Any]:

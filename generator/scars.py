@@ -1,4 +1,4 @@
-"""What a disaster leaves on the ground: soot and ash where it burnt, dust around what fell."""
+"""What a disaster leaves on the ground: soot and ash where it burnt, dust around what fell, litter where wind was."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from scipy.ndimage import distance_transform_edt
 from mage.generator.colour import reflectance
 from mage.generator.covers import Cover, burn, cover_of, road_ids
 from mage.generator.ground import Raster
+from mage.generator.litter import littered
 from mage.generator.noise import fractal
 from mage.generator.place import Place
 from mage.scenes.grid import Grid
@@ -23,8 +24,10 @@ SOOT = [(52, 50, 45), (66, 62, 54), (59, 68, 57)]
 ASH = [(153, 149, 128), (145, 142, 120), (132, 128, 110)]
 DUST = [(172, 164, 150), (184, 176, 162)]
 SEALED = (Cover.ROAD, Cover.ASPHALT, Cover.PARKING, Cover.PAVED, Cover.POOL, Cover.SAND, Cover.BALLAST)
+FOULED = [(48, 62, 54), (58, 70, 58)]  # a pool full of ash
 SOOTED = 0.16  # of the soot on grass that shows on what is paved
-LOT = 5.0  # metres around a burnt house that its ash covers
+GONE_OUT = 0.3  # severity around a pool from which on nobody has cleaned it
+LOT = 6.5  # metres around a burnt house that its ash covers
 DUSTY, HALO = 0.35, 4.0  # share of its roof from which a building's fall raises dust; metres in which that thins out
 
 
@@ -39,10 +42,15 @@ def scarred(place: Place, grid: Grid, ground: Raster, shock: Shock) -> Raster:
         uneven = np.clip(severity * (1 + 0.35 * fractal(grid, (7.0, 2.5, 0.8), seed=107)), 0, 1)
         dark = np.minimum(1.25 * uneven, 0.95) * np.where(np.isin(cover, SEALED), SOOTED, 1.0)
         result = _covered(grid, result, SOOT, dark, 109)
+        result = _covered(grid, result, FOULED, 0.9 * ((cover == Cover.POOL) & (severity > GONE_OUT)), 119)
         burnt = _around(place, grid, strike.burn == Burn.BURNT, LOT)
         result = _covered(grid, result, ASH, 0.85 * burnt * np.where(cover == Cover.ROAD, 0.25, 1.0), 113)
-    fallen = (shock.aftermath.roof_lost >= DUSTY) & (strike.burn == Burn.NONE) & ~strike.swept
-    return np.asarray(_covered(grid, result, DUST, 0.75 * _around(place, grid, fallen, HALO), 127), np.float32)
+    if "wind" in shock.intensities:
+        result = littered(place, grid, result, cover_of(place, grid, road_ids(place, grid)), strike)
+    if set(shock.intensities) != {"wind"}:
+        fallen = (shock.aftermath.roof_lost >= DUSTY) & (strike.burn == Burn.NONE) & ~strike.swept
+        result = _covered(grid, result, DUST, 0.75 * _around(place, grid, fallen, HALO), 127)
+    return np.asarray(result, np.float32)
 
 
 def _covered(grid: Grid, ground: Any, swatches: list[tuple[int, int, int]], share: Any, seed: int) -> Any:

@@ -26,6 +26,7 @@ from mage.generator.seasons import grounds_at, trees_in
 from mage.generator.sensors import Sensor, Taken, chosen_sensors, expose, sample_radiometry, take
 from mage.generator.silt import silted
 from mage.generator.sky import Light
+from mage.generator.smoke import smoky
 from mage.generator.spectra import VISIBLE
 from mage.generator.struck import Struck
 from mage.generator.trodden import trodden
@@ -128,6 +129,8 @@ def _photograph(
     trees, added = trees_in(draft.between.seasons[date], studio.place, standing), draft.between.added[date]
     light, vehicles = draft.lights[date], draft.vehicles[date]
     reflected = photograph(studio, draft.grid, dry, light, vehicles, water, seconds, struck, trees, added, beyond)
+    if date == 1 and draft.smoke is not None:
+        reflected = smoky(reflected, draft.smoke, light)
     return through(reflected, draft.skies[date], light)
 
 

@@ -21,7 +21,7 @@ LYING = 0.5  # of its crown's width that a felled tree's crown stands up
 GUTTED = 0.6  # severity of the ground from which on a vehicle has burnt out
 # 8-bit sRGB as seen in imagery: burnt sheet metal, twigs without leaves, leaves killed by heat, charred wood
 RUST = (104, 92, 84)
-TWIGS, SCORCHED, CHARRED = (86, 78, 62), (108, 88, 62), (40, 37, 34)
+TWIGS, SCORCHED, CHARRED, WILTED = (86, 78, 62), (98, 86, 66), (40, 37, 34), (84, 80, 58)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +68,11 @@ def trees_after(trees: Placements, strike: Strike) -> Placements:
     radius, height = trees.scale[:, 0], trees.scale[:, 2]
     scale = np.where(felled[:, None], np.stack([height, radius, 2 * radius * LYING], axis=1), trees.scale)
     tint = trees.tint.copy()
-    for stand, colour, share in ((Stand.STRIPPED, TWIGS, 0.85), (Stand.SCORCHED, SCORCHED, 0.75)):
+    for stand, colour, share in (
+        (Stand.STRIPPED, TWIGS, 0.85),
+        (Stand.SCORCHED, SCORCHED, 0.8),
+        (Stand.FELLED, WILTED, 0.55),
+    ):
         own = (1 - share) * tint + share * 1.3 * reflectance(colour)
         tint = np.where((state == stand)[:, None], own, tint)
     tint = np.where((state == Stand.BURNT)[:, None], reflectance(CHARRED), tint)

@@ -236,7 +236,9 @@ def _gardens(houses: list[Building]) -> list[Polygon]:
     for cell in cells:
         own = middle.query(cell, predicate="intersects")
         if len(own):
-            around = houses[int(own[0])].footprint.buffer(GARDEN, join_style="mitre").intersection(cell)
+            # mitred buffers of the parts of one house may cross each other
+            around = shapely.make_valid(houses[int(own[0])].footprint.buffer(GARDEN, join_style="mitre"))
+            around = around.intersection(cell)
             gardens += [g for g in shapely.get_parts(around) if g.geom_type == "Polygon"]
     return gardens
 

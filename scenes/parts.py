@@ -212,6 +212,9 @@ class FirePart(BaseModel):
     cured: _Shares = Field((0.2, 0.6), description="share of grass and crops that is dry")
     crowns: _Shares = Field((0.1, 0.4), description="share of trees that pass fire on")
     brands: float = Field(0.5, ge=0, le=20, description="brands of a burning building that set fire, on average")
+    smoke: _Shares = Field(
+        (0.0, 1.0), description="how thick the smoke of what burns is in the image, drawn: 0 none, 1 as of houses"
+    )
 
 
 _Count = Annotated[int, Field(ge=1, le=20_000)]

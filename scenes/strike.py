@@ -80,6 +80,7 @@ class Strike:
         burn: (b,) a :class:`Burn`.
         trees: (t,) a :class:`Stand`; ``tree_heading`` (t,) radians that felled ones lie along.
         severity: (rows, columns) burn severity of the ground on the terrain's vertices, 0-1.
+        front: (rows, columns) how fiercely the ground burns at the moment of the image, 0-1.
     """
 
     hazard: str
@@ -98,6 +99,7 @@ class Strike:
     trees: Bytes
     tree_heading: Floats
     severity: Floats
+    front: Floats
 
 
 def untouched(city: City, hazard: str, parameters: Mapping[str, float | int | str | None] | None = None) -> Strike:
@@ -127,4 +129,5 @@ def untouched(city: City, hazard: str, parameters: Mapping[str, float | int | st
         trees=np.zeros(t, np.uint8),
         tree_heading=np.zeros(t),
         severity=np.zeros(city.terrain.heights.shape),
+        front=np.zeros(city.terrain.heights.shape),
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import bpy
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from mage.generator.noise import fractal
 from mage.scenes.grid import Grid
@@ -80,7 +82,7 @@ def fabric_material() -> bpy.types.Material:
     stains = nodes.new("ShaderNodeTexImage", image=float_image("stains", _stains()))
     nodes.join(scale, "Vector", stains, "Vector")
     tint = nodes.new("ShaderNodeAttribute", attribute_name="tint")
-    return nodes.diffuse(nodes.product((tint, "Vector"), (stains, "Color"), _covering(nodes, uv)))
+    return nodes.diffuse(nodes.product((tint, "Vector"), (stains, "Color"), _covering(nodes, uv), _crushed(nodes, uv)))
 
 
 def plain_material(name: str) -> bpy.types.Material:
@@ -104,6 +106,47 @@ def _covering(nodes: _Nodes, uv: Any) -> tuple[Any, str]:
     one.inputs[1].default_value = 1.0
     nodes.join(dot, "Value", one, 0)
     return one, "Value"
+
+
+def _crushed(nodes: _Nodes, uv: Any) -> tuple[Any, str]:
+    """A factor near 1 per band: what is broken to pieces, as strongly as the faces' ``grain`` says."""
+    scale = nodes.new("ShaderNodeVectorMath", operation="SCALE")
+    scale.inputs["Scale"].default_value = 1 / COVERING_SIDE
+    nodes.join(uv, "UV", scale, 0)
+    pieces = nodes.new("ShaderNodeTexImage", image=float_image("pieces", _fragments()))
+    nodes.join(scale, "Vector", pieces, "Vector")
+    strength = nodes.new("ShaderNodeAttribute", attribute_name="grain")
+    factor = nodes.new("ShaderNodeVectorMath", operation="MULTIPLY_ADD")
+    nodes.join(pieces, "Color", factor, 0)
+    nodes.join(strength, "Vector", factor, 1)
+    factor.inputs[2].default_value = (1.0, 1.0, 1.0)
+    return factor, "Vector"
+
+
+def _fragments() -> NDArray[np.float32]:
+    """What rubble adds to 1 in each band: chunks of 0.3 to 1.5 m, each of its own tone, dark gaps between them, bars
+    and boards across. Zero on average.
+    """
+    rng = np.random.default_rng(94)
+    n = COVERING_PIXELS
+    points = rng.uniform(0, n, (1400, 2))
+    size = rng.uniform(0, 14, len(points))  # pixels by which some chunks are larger than others
+    y, x = np.mgrid[0:n, 0:n]
+    spots = np.column_stack([x.ravel(), y.ravel()])
+    away, index = cKDTree(points).query(spots, k=4)
+    order = np.argsort(away - size[index], axis=1)
+    away = np.take_along_axis(away - size[index], order, axis=1)
+    own = np.take_along_axis(index, order, axis=1)[:, 0]
+    tone = rng.normal(0, 0.34, len(points))[:, None] + rng.normal(0, 0.07, (len(points), 3))
+    gap = np.exp(-((away[:, 1] - away[:, 0]) / 3.0))
+    value = np.exp(tone[own] - 0.75 * gap[:, None]).reshape(n, n, 3).astype(np.float32)
+    for _ in range(500):
+        at, turn, half = rng.uniform(0, n, 2), rng.uniform(0, np.pi), rng.uniform(6, 34)
+        step = half * np.array([np.cos(turn), np.sin(turn)])
+        first, last = ((at + sign * step).astype(int).tolist() for sign in (-1, 1))
+        shade = float(np.exp(rng.normal(0.15, 0.5)))
+        cv2.line(value, first, last, (1.05 * shade, shade, 0.9 * shade), int(rng.integers(1, 4)))
+    return value / value.mean(axis=(0, 1)) - 1
 
 
 def _coverings() -> NDArray[np.float32]:

@@ -83,9 +83,14 @@ class Stage:
         return add_object(name, add_mesh(name, mesh, self._plain, albedo, **vectors))
 
     def _add_fabric(
-        self, name: str, mesh: Mesh, albedo: NDArray[np.float32], pattern: NDArray[np.float32]
+        self,
+        name: str,
+        mesh: Mesh,
+        albedo: NDArray[np.float32],
+        pattern: NDArray[np.float32],
+        **grain: NDArray[np.float32],
     ) -> bpy.types.Object:
-        vectors = self._beyond(albedo, fabric_kinds(mesh.surface, albedo, pattern))
+        vectors = self._beyond(albedo, fabric_kinds(mesh.surface, albedo, pattern)) | grain
         return add_object(name, add_mesh(name, mesh, self._facing, albedo, pattern=pattern, **vectors))
 
     def _beyond(
@@ -185,7 +190,8 @@ class Stage:
             return []
         albedo = np.concatenate([place.albedo[kept], remains.albedo])
         pattern = np.concatenate([place.pattern[kept], remains.pattern])
-        return [self._add_fabric("after", mesh, albedo, pattern)]
+        grain = np.concatenate([np.zeros((int(kept.sum()), 3), np.float32), remains.grain])
+        return [self._add_fabric("after", mesh, albedo, pattern, grain=grain)]
 
     def _trees_near(self, grid: Grid, trees: Placements) -> list[bpy.types.Object]:
         reach = grid.padded(int(np.ceil(SHADOW_REACH / grid.gsd))).bounds

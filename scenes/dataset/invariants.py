@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from mage.scenes.dataset.schema import LandClass, Sample, label_members
 
 HALF_CLOUDED = 50  # percent of opacity from which on a pixel counts as under cloud
 NUMBERS = 1 << 16  # of buildings, road edges and tents that a uint16 raster can hold
+SEEN = 1e-3  # that a stated share of a roof may differ by, for rounding
 UNBURNING = {"flood", "earthquake", "wind", "camp"}  # hazards without fire; what plugins do is theirs
 COUNTED = ("pre_class", "post_class", "post_damage")  # members whose pixels a record must count
 
@@ -30,6 +31,14 @@ def label_problems(sample: Sample) -> list[str]:
         *_counts(sample),
         *_clouds(sample),
     ]
+
+
+def roofs_seen(labels: Mapping[str, Raster], date: str) -> dict[int, float]:
+    """For each building of a date's rasters, by its number: the share of its pixels where it is the top surface."""
+    number = labels[f"{date}_building"]
+    count = np.bincount(number.ravel())
+    seen = np.bincount(number[labels[f"{date}_class"] == LandClass.BUILDING], minlength=len(count))
+    return {int(i): float(seen[i] / count[i]) for i in np.flatnonzero(count) if i}
 
 
 def _ranges(sample: Sample) -> Iterator[str]:
@@ -83,6 +92,12 @@ def _buildings(sample: Sample) -> Iterator[str]:
         yield from _where(labels["post_debris"] > 0, "post_debris lies where there was but a flood")
     if UNBURNING.issuperset(sample.record.hazard.split("-")):
         yield from _where(labels["post_burn"] > 0, "post_burn is above 0 where there was no fire")
+    for date in ("pre", "post"):
+        seen = roofs_seen(labels, date)
+        for b in buildings:
+            stated, found = getattr(b, f"roof_seen_{date}"), seen.get(b.id)
+            if stated is not None and (found is None or abs(stated - found) > SEEN):
+                yield f"building {b.id} states roof_seen_{date} {stated:g}, and the rasters say {found}"
     for field, value in (("damage", "jds"), ("ems98", "ems98"), ("visible", "visible")):
         raster, building = labels[f"post_{field}"], labels["post_building"]
         yield from _where((raster > 0) != (building > 0), f"post_{field} is not where post_building is")

@@ -287,6 +287,16 @@ class BuildingRecord(Record):
     buried: float = Field(
         0.0, ge=0, le=1, description="share of its roof under others' debris: why `visible` may exceed `ems98`"
     )
+    roof_seen_pre: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="share of its pixels in the image before that no crown, vehicle, bridge or other building's debris "
+        "hides; None where it has none",
+    )
+    roof_seen_post: float | None = Field(
+        None, ge=0, le=1, description="as `roof_seen_pre`, of the image after: of its roof, or what is left of it"
+    )
     new: bool = Field(False, description="built between the dates: only the image after shows it, undamaged")
     inferred: list[str]
 
@@ -364,6 +374,9 @@ class SampleRecord(Record):
     roads: list[RoadRecord]
     changes: list[ChangeRecord] = Field(default_factory=list)
     tents: list[TentRecord] = Field(default_factory=list, description="of which the image after shows at least a pixel")
+    smoke: float = Field(
+        0.0, ge=0, le=1, description="share of the image after of which smoke hides at least half; labels ignore it"
+    )
     pixels: dict[str, dict[str, int]] = Field(
         description="per label member with few values (class, damage): pixels per value, value as text"
     )

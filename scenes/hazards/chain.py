@@ -145,6 +145,7 @@ def _followed(first: Strike, then: Strike) -> Strike:
         trees=np.where(changed, then.trees, first.trees).astype(np.uint8),
         tree_heading=np.where(changed & (then.trees == Stand.FELLED), then.tree_heading, first.tree_heading),
         severity=np.maximum(first.severity, then.severity),
+        front=np.maximum(first.front, then.front),
     )
 
 

@@ -25,6 +25,7 @@ STAGES = np.array([1 / 3, 2 / 3, 1.0])  # shares of that time at which the grade
 RESISTANT_LOSS = 0.8  # of a resistant building's value: the shell stands
 LOW, HIGH = 0.2, 0.66  # severity from which a tree is scorched, and from which it is burnt
 ISLANDS = 0.12  # of the ground that fire has passed over is left green
+GLOWS = 8.0  # minutes in which ground that the fire has come to burns down to a third (assumed)
 AT_WALLS = 0.85  # least severity of the ground at a building that has caught fire
 
 
@@ -49,7 +50,8 @@ def fire(
     a burnt building is told by ``burn``.
 
     Ground that the fire has passed over has a severity of 0.3-1 by noise, at burnt buildings at least 0.85, with green
-    islands; trees are burnt above 0.66 and scorched above 0.2.
+    islands; trees are burnt above 0.66 and scorched above 0.2. It burns (``front``) with 1 when the fire comes and with
+    1 / e of that 8 minutes later.
 
     Args:
         city: completed.
@@ -71,6 +73,7 @@ def fire(
     points = np.asarray(ignitions, float).reshape(-1, 2)
     arrival = spread(city, fuel, points, wind, brand_rng, brands=brands)
     possible, severity = _severity(ground_rng, city, arrival, minutes)
+    since = minutes - arrival.ground
     lasts = time_rng.uniform(*BURNING, len(city.buildings))
     parameters = {
         "ignitions": len(points),
@@ -84,6 +87,7 @@ def fire(
         direction=np.full(len(city.buildings), math.remainder(wind.heading, math.tau)),
         trees=_trees(city, arrival, possible, minutes),
         severity=severity,
+        front=np.where((possible > 0) & (since >= 0), np.exp(-np.maximum(since, 0) / GLOWS), 0.0),
     )
 
 

@@ -25,12 +25,11 @@ Flags = NDArray[np.bool_]
 
 BULK = 0.33
 CELLS = 520  # of the surface of one heap; two triangles each
-PIECES = 95  # bodies on one heap; twelve triangles each
+PIECES = 120  # bodies on one heap; twelve triangles each
 FINEST = 0.55  # metres between the points of a heap's surface at least
 MEASURE = 0.5  # metres: cells by which bodies are measured
 STEP = 1.5  # metres that a heap bridges between the ground and a roof beside it
 THIN = 0.1  # metres: less is dust, and no debris
-ROUGH = 0.6  # metres that neighbouring points of a thick heap differ by
 TAKEN = 0.15  # share of a heap's volume that its bodies hold at most
 CREST = 0.5  # of the building's height: the thickest that debris lies where it came from; ``BULK`` of it elsewhere
 FULL = 0.85  # of the room below that, the share that is filled at most: the rest is relief
@@ -41,7 +40,7 @@ NO_VOLUME = "buildings without a volume: no rubble of them"
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What a heap is made of: shares of slabs, beams, plates of roofing and blocks among its bodies, and of faces that
-    show another surface than ``fill``.
+    show another surface than ``fill``; ``rough`` is metres that neighbouring points of a thick one differ by.
     """
 
     slabs: float
@@ -51,11 +50,14 @@ class Kind:
     beam: Surface = Surface.TIMBER
     fleck: Surface = Surface.TIMBER
     flecks: float = 0.05
+    rough: float = 0.6
 
 
 MASONRY = Kind(slabs=0.4, beams=0.15, plates=0.1)
-TIMBERED = Kind(slabs=0.08, beams=0.42, plates=0.3, flecks=0.3)
-BURNED = Kind(slabs=0.05, beams=0.25, plates=0.0, fill=Surface.ASH, beam=Surface.CHAR, fleck=Surface.CHAR, flecks=0.15)
+TIMBERED = Kind(slabs=0.08, beams=0.42, plates=0.3, flecks=0.2, rough=0.4)
+BURNED = Kind(
+    slabs=0.05, beams=0.12, plates=0.0, fill=Surface.ASH, beam=Surface.CHAR, fleck=Surface.CHAR, flecks=0.06, rough=0.25
+)
 
 
 def kind_of(site: Site) -> Kind:
@@ -155,7 +157,7 @@ def heap(
         return empty_mesh()
     lattice = _lattice(rng, site, source, reach, max(40, int(CELLS * share)))
     base = lattice.bed if bed is None else np.full(len(lattice.xy), bed)
-    height = _profile(rng, site, source, lattice, volume, reach, lean)
+    height = _profile(rng, site, source, lattice, volume, reach, lean, kind.rough)
     if hollow is not None:
         shapely.prepare(hollow)
         height[shapely.contains_xy(shapely.buffer(hollow, -0.8), lattice.xy)] = 0.0
@@ -178,7 +180,7 @@ def heap(
     used, compact = np.unique(triangles, return_inverse=True)
     faces = compact.reshape(-1, 3)
     kinds = np.where(rng.random(len(faces)) < kind.flecks, kind.fleck, kind.fill).astype(np.uint8)
-    field = built(np.column_stack([lattice.xy, z])[used], faces, kinds, np.exp(rng.normal(0, 0.22, len(faces))))
+    field = built(np.column_stack([lattice.xy, z])[used], faces, kinds, np.exp(rng.normal(0, 0.09, len(faces))))
     return concatenate([field, bodies])[0]
 
 
@@ -215,6 +217,7 @@ def _profile(
     volume: float,
     reach: float,
     lean: float,
+    rough: float,
 ) -> Floats:
     """Relative height of each point of a heap: a mound inside its source, a skirt beyond, rough all over."""
     thickness = volume / source.area
@@ -231,7 +234,7 @@ def _profile(
     middle = shapely.get_coordinates(shapely.centroid(source))[0]
     bearing = np.arctan2(*(lattice.xy - middle).T[::-1]) - site.direction
     leaning = 1 + lean * np.cos(bearing) * np.clip(np.linalg.norm(lattice.xy - middle, axis=1) / inner, 0, 1)
-    return np.asarray(shape * leaning * np.exp(np.clip(ROUGH / thickness, 0.12, 0.5) * fine + 1.3 * broad))
+    return np.asarray(shape * leaning * np.exp(np.clip(rough / thickness, 0.12, 0.5) * fine + 1.3 * broad))
 
 
 def _faces(lattice: _Lattice, base: Floats, height: Floats, volume: float) -> tuple[NDArray[np.int64], Floats]:
@@ -330,7 +333,7 @@ def _held(surface: _Surface, bodies: Mesh) -> float:
 
 def _sizes(rng: np.random.Generator, count: int, kind: Kind, scale: float) -> tuple[NDArray[np.uint8], Floats]:
     """Surfaces (n,) and sizes (n, 3) in metres of bodies, larger ones from larger buildings."""
-    scale = min(scale, 1.8)
+    scale = min(scale, 1.1)
     drawn = rng.random(count)
     bounds = np.cumsum([kind.slabs, kind.beams, kind.plates])
     what = np.searchsorted(bounds, drawn, side="right")

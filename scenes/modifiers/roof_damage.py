@@ -118,8 +118,8 @@ def without_gable(rng: np.random.Generator, site: Site, mesh: Mesh) -> list[Mesh
 def fallen_in(rng: np.random.Generator, site: Site, mesh: Mesh) -> list[Mesh]:
     """Part of the roof fallen in: a hole of a quarter to a half, its edges on broken rafters, rubble on the floor."""
     share = rng.uniform(0.25, 0.5)
-    bars = Surface.TIMBER if kind_of(site) is TIMBERED else Surface.SLAB
-    loss = Loss(min(1.0, share * 1.25), share, rafter=bars, within=Surface.RUBBLE, grain=3.0)
+    bars, bare = (Surface.TIMBER, Surface.DECKING) if kind_of(site) is TIMBERED else (Surface.SLAB, Surface.SLAB)
+    loss = Loss(min(1.0, share * 1.25), share, bare=bare, rafter=bars, within=Surface.RUBBLE, grain=3.0)
     rest = opened(rng, site, mesh, loss)
     floor = float(_floor(site, Surface.SLAB).vertices[0, 2])
     inner = shapely.buffer(site.plan, -0.4)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
 from command_line import TINY, mage, samples_of
 
 from mage.generator.build import build_place
@@ -14,7 +15,12 @@ from mage.generator.labels import Truth
 from mage.generator.plan import ShardJob, make_plan
 from mage.generator.sample import draw_sample
 from mage.scenes.dataset.schema import Sample
+from mage.scenes.grades import bright, cems, hazus, jds_of_flood, jds_of_structure
+from mage.scenes.hazards.flood import prepare_flood
+from mage.scenes.parts import FloodPart
 from mage.scenes.recipe import Recipe, read_recipe
+from mage.scenes.strike import Burn
+from mage.scenes.terrain import depth_at
 
 SEVERE = {
     "earthquake": {"kind": "earthquake", "magnitude": [7.8, 8.0], "distance": [0, 1], "depth": [6, 6]},
@@ -81,6 +87,49 @@ def test_a_chain_of_three_says_of_each_what_it_did(sample: Sample) -> None:
     assert any("earthquake" in b.causes for b in record.buildings)
     assert {key.split("_")[0] for key in record.parameters} == {"earthquake", "fire", "flood"}
     assert (sample.labels["post_flood"] > 0).any()
+
+
+def test_every_closed_road_touches_what_closes_it() -> None:
+    """By an independent measure: debris in plan over the carriageway, and water at the image along the line."""
+    quake = {**SEVERE["earthquake"], "distance": [0, 0.5]}
+    job = job_of(
+        [quake, {"kind": "flood", "share": [0.4, 0.5], "recession": [0.2, 0.2]}],
+        **{"city.extent": 200, "output.size": 160},
+    )
+    place = build_place(job)
+    draft = draw_sample(job, 0, place, prepare_flood(place.city, FloodPart()))
+    assert draft.struck is not None
+    debris = draft.struck.remains.debris
+    plans = shapely.polygons(debris.vertices[debris.triangles][..., :2])
+    cover = shapely.union_all(plans[shapely.area(plans) > 1e-6], grid_size=1e-3)
+    normal = place.water_levels
+    reasons = set()
+    for road in draft.record.roads:
+        edge = place.city.roads.edges[road.edge]
+        reasons |= set(road.reason.split(" and ")) - {""}
+        if "debris" in road.reason:
+            assert edge.line.buffer(edge.width / 2 + 0.5).intersection(cover).area > 0
+        if "water" in road.reason:
+            points = shapely.get_coordinates(shapely.segmentize(edge.line, 1.0))
+            deep = depth_at(place.city.ground, draft.impact.levels, points)
+            dry = depth_at(place.city.ground, normal, points) == 0
+            assert deep[dry].max() > 0.25
+    assert reasons == {"debris", "water"}
+    labels = draft.labels
+    assert (labels["post_mud"] > 0).any()
+    assert not ((labels["post_mud"] > 0) & (labels["post_flood"] > 0)).any()
+
+
+def test_every_published_scale_follows_from_what_is_stored(sample: Sample) -> None:
+    some = [b for b in sample.record.buildings if not b.new]
+    visible, ems98 = (np.array([getattr(b, name) for b in some], np.uint8) for name in ("visible", "ems98"))
+    water = jds_of_flood(np.array([b.wet_share for b in some]), np.zeros(len(some)))
+    burn = np.array([Burn[b.burn.upper()] for b in some], np.uint8)
+    least = np.maximum(np.maximum(jds_of_structure(visible), water), np.array([0, 1, 3], np.uint8)[burn])
+    assert (np.array([b.jds for b in some]) >= least).all()  # more only where a burning roof is open, or one drowned
+    assert ((bright(visible) == 3) == (visible == 5)).all()
+    assert [name == "Destroyed" for name in cems(visible)] == (visible == 5).tolist()
+    assert [name == "None" for name in hazus(ems98)] == (ems98 == 0).tolist()
 
 
 def test_closed_roads_have_their_reason_and_only_they(sample: Sample) -> None:

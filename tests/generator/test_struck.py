@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scenes_in_closed_form import box_building, box_city, box_mesh, flat_terrain
-from shapely.geometry import LineString
+from shapely.geometry import LineString, Polygon
 
 from mage.generator.colour import to_linear
 from mage.generator.ground import paint_ground
@@ -19,7 +19,7 @@ from mage.generator.remains import buildings_around, dress_remains
 from mage.generator.scars import scarred
 from mage.generator.struck import Struck, burnt_out, trees_after
 from mage.scenes.aftermath import Aftermath
-from mage.scenes.city import Trees
+from mage.scenes.city import LandPatch, Trees
 from mage.scenes.dataset.schema import LandClass
 from mage.scenes.grid import Grid
 from mage.scenes.hazards.chain import combined
@@ -230,6 +230,52 @@ def test_burnt_ground_is_darker_burnt_lots_are_ashen_and_streets_stay_clean() ->
     _, calm, _ = after_of(nothing, aftermath(PLACE.city, nothing, 1))
     assert calm.shock is not None
     assert (scarred(PLACE, GRID, ground, calm.shock) == ground).all()
+
+
+def test_wind_strews_the_ground_down_wind_of_what_it_broke_and_streets_less() -> None:
+    lost = np.array([1.0, 0.0])
+    strike = strike_of(
+        "wind", ems98=np.array([5, 0], np.uint8), covering_lost=lost, deck_lost=lost, direction=np.full(2, -np.pi / 2)
+    )
+    _, impact, _ = after_of(strike, aftermath(PLACE.city, strike, 1))
+    assert impact.shock is not None
+    ground = paint_ground(PLACE, GRID)
+    after = scarred(PLACE, GRID, ground, impact.shock)
+    changed = np.abs(after - ground).max(axis=2) > 0.02
+    assert changed[inside(-10, -25, 6, -8)].mean() > 0.6
+    assert changed[inside(-10, 26, 6, 32)].mean() < 0.05
+    again = scarred(PLACE, GRID.resampled(1), ground, impact.shock)
+    assert (after == again).all()
+    corner = Grid(40, 64, GRID.west + 10, GRID.north - 35, 0.5)
+    part = scarred(PLACE, corner, ground[70:110, 20:84], impact.shock)
+    alike = np.abs(part - after[70:110, 20:84]).max(axis=2)[8:-8, 8:-8] < 0.02
+    assert alike.mean() > 0.98  # but for what lies beyond the tile, soil is the same
+
+
+def test_rubble_after_shaking_has_dust_around_it_and_none_after_wind() -> None:
+    ground = np.full((*GRID.shape, 3), 0.1, np.float32)
+    fallen = {"ems98": np.array([5, 0], np.uint8), "collapse": np.array([Collapse.HEAP, 0], np.uint8)}
+    beside = inside(-16, -8, -11, 12)
+    tone = {}
+    for hazard in ("earthquake", "wind"):
+        strike = strike_of(hazard, **fallen, direction=np.zeros(2))
+        _, impact, _ = after_of(strike, aftermath(PLACE.city, strike, 1))
+        assert impact.shock is not None
+        tone[hazard] = scarred(PLACE, GRID, ground, impact.shock)[beside].mean()
+    assert tone["earthquake"] > 0.15 > tone["wind"]
+
+
+def test_a_pool_in_burnt_ground_is_fouled() -> None:
+    patch = LandPatch(Polygon([(-5, -5), (5, -5), (5, 5), (-5, 5)]), "pool")
+    pool = replace(box_city((), flat_terrain(2.0)), land=(patch,))
+    place = prepare_place(pool, load_style("suburb"), np.random.default_rng(0))
+    strike = replace(untouched(pool, "fire"), severity=np.full(pool.ground.heights.shape, 0.9))
+    impact = combined(pool, [strike], strike, aftermath(pool, strike, 1))
+    assert impact.shock is not None
+    ground = paint_ground(place, GRID)
+    before, after = (g[inside(-3, -3, 3, 3)].mean(axis=0) for g in (ground, scarred(place, GRID, ground, impact.shock)))
+    assert before[2] > 2 * before[0]
+    assert after.max() < 0.5 * before.max()
 
 
 @pytest.mark.parametrize("kind", [Collapse.HEAP, Collapse.PANCAKE_ALL, Collapse.CORNER, Collapse.OVERTURN_BLOCK])

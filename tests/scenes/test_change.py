@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shapely import Polygon
 
 from mage.scenes.change import APART, HAZARD, POST, PRE, Change, sample_change
 from mage.scenes.city import City
@@ -37,6 +40,30 @@ def told(change: Change) -> list[object]:
 def test_two_draws_are_equal_and_another_seed_differs(village: City) -> None:
     assert told(drawn(village, 1, 1.0)) == told(drawn(village, 1, 1.0))
     assert told(drawn(village, 1, 1.0)) != told(drawn(village, 2, 1.0))
+
+
+def test_a_footprint_whose_mitred_buffer_crosses_itself_is_no_error(village: City) -> None:
+    ring = [
+        (-121.62323495212468, -85.31497048936373),
+        (-116.04026397111348, -74.76389317282714),
+        (-105.29007366179768, -80.45222231085671),
+        (-106.53137832030062, -82.79812406635345),
+        (-103.42275388900835, -84.443013916944),
+        (-102.18144923050541, -82.09711216144726),
+        (-93.00513438430639, -86.95264472575303),
+        (-98.5881053653176, -97.50372204228962),
+        (-107.76442021151662, -92.64818947798385),
+        (-106.52311555301368, -90.30228772248711),
+        (-109.63173998430594, -88.65739787189656),
+        (-110.87304464280888, -91.0032996273933),
+    ]
+    house = Polygon(ring)
+    shapes = [
+        house,
+        *(shapely.box(x, y, x + 10, y + 8) for x, y in ((-100, -111), (-118, -119), (-84, -53), (-102, -69))),
+    ]
+    city = replace(village, buildings=tuple(replace(village.buildings[0], footprint=s) for s in shapes))
+    assert told(drawn(city, 1, 1.0)) == told(drawn(city, 1, 1.0))
 
 
 def test_an_amount_of_none_changes_nothing_and_more_changes_more(village: City) -> None:

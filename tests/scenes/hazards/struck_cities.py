@@ -44,7 +44,8 @@ def arrays_of(strike):
 def assert_whole(strike, city):
     """A strike fits its city: shapes, types, probabilities and ranges."""
     b, t = len(city.buildings), len(city.trees)
-    shapes = {"p_grade": (b, 6), "severity": city.ground.heights.shape, "trees": (t,), "tree_heading": (t,)}
+    ground = city.ground.heights.shape
+    shapes = {"p_grade": (b, 6), "severity": ground, "front": ground, "trees": (t,), "tree_heading": (t,)}
     for name, value in arrays_of(strike).items():
         assert value.shape == shapes.get(name, (b,)), name
     for name in ("ems98", "collapse", "burn", "trees"):

@@ -57,7 +57,7 @@ def test_a_building_keeps_the_worst_of_everything(seed, kinds):
     strikes = drawn(seed, kinds)
     result = chained(strikes)
     assert_whole(result, CITY)
-    for name in ("ems98", "burn", "covering_lost", "deck_lost", "swept", "severity"):
+    for name in ("ems98", "burn", "covering_lost", "deck_lost", "swept", "severity", "front"):
         assert (getattr(result, name) == np.max([getattr(s, name) for s in strikes], axis=0)).all(), name
     assert all((result.loss >= s.loss - 1e-12).all() for s in strikes)
     worst = np.argmax([s.ems98 for s in strikes], axis=0)
