@@ -33,6 +33,7 @@ class Journal:
     seconds: dict[str, float] = field(default_factory=dict)
     samples: int = 0
     device: str = ""
+    workers: int = 0
     sources: list[dict[str, Any]] = field(default_factory=list)
 
     def hear(self, event: Event) -> None:
@@ -43,22 +44,34 @@ class Journal:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
         if event["event"] == "sample":
             self.samples += 1
+        self.workers = max(self.workers, event.get("rank", -1) + 1)
         if event["event"] == "ready" and not self.device:
             self.device, self.sources = event["device"], event["sources"]
             inferred = ", ".join(event["city"]["inferred"])
             made_up = f"; inferred, since no source holds them: {inferred}" if inferred else ""
             self.say(f"{event['city']['buildings']} buildings, rendering on {self.device}{made_up}")
+        elif event["event"] == "ready" and event["device"] not in self.device:
+            self.device += f", {event['device']}"
+        if event["event"] == "fallback":
+            self.say(event["message"])
 
 
 def generate(
-    recipe: Recipe, root: Path, *, workers: int = 1, say: Callable[[str], None] = lambda _: None, progress: bool = False
+    recipe: Recipe,
+    root: Path,
+    *,
+    workers: int | None = None,
+    gpus: tuple[int, ...] | None = None,
+    say: Callable[[str], None] = lambda _: None,
+    progress: bool = False,
 ) -> DatasetRecord:
     """Render a recipe's dataset into ``root``, going on from whatever of the same recipe is there already.
 
     Args:
         recipe: what to render.
         root: an empty or new folder, or one with an unfinished dataset of the same recipe and seed.
-        workers: processes; each holds the whole city in memory.
+        workers: processes, each with the whole city in memory; None takes what keeps the machine busy.
+        gpus: numbers of those to use, None for all there are; the workers share them out.
         say: told of what happens, a line at a time.
         progress: draw a progress bar on standard error.
 
@@ -79,10 +92,10 @@ def generate(
             journal.hear(event)
             bar.update(event["event"] == "sample")
 
-        fresh = run_local(plan, jobs, root, min(workers, max(len(jobs), 1)), hear) if jobs else []
+        fresh = run_local(plan, jobs, root, workers, hear, gpus) if jobs else []
     shards = sorted([*done.values(), *fresh], key=lambda s: s.name)
     record = finish_dataset(root, recipe, shards, versions(), journal.sources or _known_sources(root))
-    timings: dict[str, Any] = {"device": journal.device, "samples": journal.samples, "workers": workers}
+    timings: dict[str, Any] = {"device": journal.device, "samples": journal.samples, "workers": journal.workers}
     timings["seconds"] = {k: round(v, 2) for k, v in journal.seconds.items()}
     timings["wall"] = round(time.perf_counter() - started, 2)
     write_report(root, timings)

@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mage.generator.additions import Additions
-from mage.generator.blender.engine import Device, start_engine
+from mage.generator.blender.devices import Device
+from mage.generator.blender.engine import start_engine
 from mage.generator.blender.stage import Stage
 from mage.generator.build import build_place
 from mage.generator.ground import Raster, deep_water, paint_ground, with_water
 from mage.generator.place import Place
 from mage.generator.plan import ShardJob
 from mage.generator.props import Placements
+from mage.generator.runners.share import WHOLE, Share
 from mage.generator.sample import Draft, draw_sample
 from mage.generator.scars import scarred
 from mage.generator.seasons import grounds_at, trees_in
@@ -46,15 +48,15 @@ class Studio:
     seconds: Seconds = field(default_factory=dict)
 
 
-def open_studio(job: ShardJob, threads: int) -> Studio:
-    """Build the job's city in memory and in Blender."""
+def open_studio(job: ShardJob, threads: int, share: Share = WHOLE) -> Studio:
+    """Build the job's city in memory and in Blender, on this worker's ``share`` of the GPUs."""
     seconds: Seconds = {}
     with _timed(seconds, "city"):
         place = build_place(job)
         floods = [part for part in job.recipe.hazards if isinstance(part, FloodPart)]
         basis = prepare_flood(place.city, floods[0]) if floods else None
     with _timed(seconds, "scene"):
-        device = start_engine(job.recipe.render, threads)
+        device = start_engine(job.recipe.render, threads, share)
         stage = Stage(place)
     return Studio(place, stage, basis, device, seconds)
 

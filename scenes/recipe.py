@@ -59,6 +59,16 @@ Date = Annotated[str, BeforeValidator(_as_text), AfterValidator(_is_date)]
 STYLE_FILES = (".yaml", ".yml")
 LONGEST_CHAIN = 8
 
+Quality = Literal["draft", "standard", "high"]
+# PSNR in dB of 8-bit sRGB after the nominal stretch against a reference of 1,024 samples that every scene of
+# benchmarks/samples.py reaches with the samples beside it, denoised or not
+QUALITY: dict[Quality, float] = {"draft": 32.0, "standard": 36.0, "high": 40.0}
+SAMPLES: dict[bool, dict[Quality, int]] = {
+    True: {"draft": 2, "standard": 6, "high": 16},
+    False: {"draft": 8, "standard": 16, "high": 48},
+}
+EEVEE_SAMPLES = 32  # of anti-aliasing and soft shadows; it is not held to a reference
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -159,12 +169,20 @@ class OutputPart(_Part):
 
 
 class RenderPart(_Part):
-    """How Cycles renders."""
+    """How Blender renders."""
 
-    # 39 dB against a reference of 512 samples (benchmarks/samples.py)
-    spp: int = Field(8, ge=1, le=4096, description="samples per pixel")
+    engine: Literal["cycles", "eevee"] = Field("cycles", description="path tracing, or rasterising (needs OpenGL)")
+    quality: Quality = Field("standard", description="PSNR against a reference of 1,024 samples; see QUALITY")
+    spp: int | None = Field(None, ge=1, le=4096, description="samples per pixel; none goes by the quality")
     denoise: bool = Field(True, description="OpenImageDenoise, fast prefilter")
     device: Literal["auto", "cpu", "cuda", "optix", "hip", "metal", "oneapi"] = "auto"
+
+    @property
+    def samples(self) -> int:
+        """Samples per pixel."""
+        if self.spp is not None:
+            return self.spp
+        return EEVEE_SAMPLES if self.engine == "eevee" else SAMPLES[self.denoise][self.quality]
 
 
 class Recipe(_Part):
