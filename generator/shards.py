@@ -15,7 +15,7 @@ from mage.generator.blender.devices import Device
 from mage.generator.blender.engine import start_engine
 from mage.generator.blender.stage import Stage
 from mage.generator.build import build_place
-from mage.generator.ground import Raster, deep_water, paint_ground, with_water
+from mage.generator.ground import Painting, Raster, deep_water, paint_ground, with_water
 from mage.generator.place import Place
 from mage.generator.plan import ShardJob
 from mage.generator.props import Placements
@@ -141,9 +141,12 @@ def photograph(
     (fine, ground), terrain = dry, studio.place.city.ground
     with _timed(seconds, "ground"):
         points = fine.points().reshape(*fine.shape, 2)
-        flooded = None if water.flood is None else depth_at(terrain, water.flood, points) > 0
-        deep = deep_water(studio.place, fine, flooded)
-        painting = with_water(ground, fine, depth_at(terrain, water.levels, points), deep)
+        depth = depth_at(terrain, water.levels, points)
+        if depth.any():
+            flooded = None if water.flood is None else depth_at(terrain, water.flood, points) > 0
+            painting = with_water(ground, fine, depth, deep_water(studio.place, fine, flooded))
+        else:  # no water is in the picture
+            painting = Painting(fine, ground, ground)
     with _timed(seconds, "render"):
         return studio.stage.photograph(grid, light, painting, vehicles, water.levels, struck, trees, added)
 
