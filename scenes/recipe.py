@@ -64,8 +64,8 @@ Quality = Literal["draft", "standard", "high"]
 # benchmarks/samples.py reaches with the samples beside it, denoised or not
 QUALITY: dict[Quality, float] = {"draft": 32.0, "standard": 36.0, "high": 40.0}
 SAMPLES: dict[bool, dict[Quality, int]] = {
-    True: {"draft": 2, "standard": 6, "high": 16},
-    False: {"draft": 8, "standard": 16, "high": 48},
+    True: {"draft": 2, "standard": 6, "high": 32},
+    False: {"draft": 32, "standard": 64, "high": 192},
 }
 EEVEE_SAMPLES = 32  # of anti-aliasing and soft shadows; it is not held to a reference
 

@@ -66,12 +66,12 @@ def _set_up_cycles(part: RenderPart, share: Share) -> Device:
 
 
 def _render_nothing() -> None:
-    """A picture of one pixel: where no OpenGL driver starts, Blender dies here, before any work is lost."""
+    """A picture of a few pixels: where no OpenGL driver starts, Blender dies here, before any work is lost."""
     scene = bpy.context.scene
     camera = bpy.data.objects.new("nothing", bpy.data.cameras.new("nothing"))
     scene.collection.objects.link(camera)
     scene.camera = camera
-    render_array(1, 1)
+    render_array(4, 4)
     bpy.data.objects.remove(camera)
     purge()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +34,8 @@ TALLEST_REACH = 300.0  # metres around a tile whose buildings do
 
 
 class Stage:
-    """Terrain, buildings and prototypes stand for good; water, trees near the tile and cars come and go with each
-    photograph.
+    """Terrain, buildings and prototypes stand for good, trees near the tile while they stay the same; water and cars
+    come and go with each photograph.
     """
 
     def __init__(self, place: Place) -> None:
@@ -50,6 +52,8 @@ class Stage:
         self._add_works()
         crown, paint = tree_material(), vehicle_material()
         self._trees = [_kept(add_mesh(f"tree{i}", m, crown)) for i, m in enumerate(tree_prototypes())]
+        self._planted: list[bpy.types.Object] = []
+        self._as_planted: list[NDArray[Any]] = []
         self._cars = [_kept(add_mesh(f"car{i}", m, paint)) for i, m in enumerate(vehicle_prototypes())]
         heights = [place.city.ground.heights.max()]
         heights += [mesh.vertices[:, 2].max() for mesh in (place.fabric, place.works.mesh) if len(mesh)]
@@ -84,7 +88,8 @@ class Stage:
         set_tile_picture(self._ground, painting.grid, painting.ground)
         if trees is None:
             trees = self.place.trees if struck is None else struck.trees
-        passing = self._trees_near(grid, trees) + self._cars_near(grid, vehicles)
+        self._plant(grid, trees)
+        passing = self._cars_near(grid, vehicles)
         passing += [] if struck is None else self._fabric_after(grid, struck)
         if added is not None and len(added):
             passing.append(add_object("added", add_mesh("added", added.mesh, self._plain, added.albedo)))
@@ -116,9 +121,15 @@ class Stage:
         pattern = np.concatenate([place.pattern[kept], remains.pattern])
         return [add_object("after", add_mesh("after", mesh, self._facing, albedo, pattern=pattern))]
 
-    def _trees_near(self, grid: Grid, trees: Placements) -> list[bpy.types.Object]:
+    def _plant(self, grid: Grid, trees: Placements) -> None:
+        """Trees near the tile; those of the photograph before stay if they are the same, as at most pairs' dates."""
         reach = grid.padded(int(np.ceil(SHADOW_REACH / grid.gsd))).bounds
-        return add_placements("tree", trees, trees.within(reach, tree_prototypes()), self._trees)
+        near = trees.within(reach, tree_prototypes())
+        wanted = [values[near] for values in (trees.position, trees.heading, trees.scale, trees.prototype, trees.tint)]
+        if len(wanted[0]) == len(self._planted) and all(map(np.array_equal, wanted, self._as_planted)):
+            return
+        bpy.data.batch_remove(self._planted)
+        self._planted, self._as_planted = add_placements("tree", trees, near, self._trees), wanted
 
     def _cars_near(self, grid: Grid, vehicles: Placements) -> list[bpy.types.Object]:
         return add_placements("car", vehicles, vehicles.within(grid.bounds, vehicle_prototypes()), self._cars)
