@@ -117,8 +117,11 @@ def _failure(reason: str) -> RenderError:
 
 
 def _scratch() -> str | None:
-    """A memory file system where there is one: the picture is read back at once."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a fresh private folder is made in it
+    """The folder for temporary files that the environment names, or a memory file system: a picture is read back at
+    once.
+    """
+    shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a fresh private folder is made in it
+    return os.environ.get("TMPDIR") or shared
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,8 +26,9 @@ TRIES = 3  # a worker may die of a driver's or a machine's fault; a job that kil
 RECYCLE_AFTER = 32  # jobs; whatever Blender leaks ends with its process
 # Where no number of workers is asked for. A pair's ground, labels and packing keep one processor busy while the
 # renderer waits: on a GPU most of the time, on the CPU a quarter of it (benchmarks/README.md).
-THREADS_EACH, PER_GPU = 4, 16
+THREADS_EACH, PER_GPU = 4, 8
 MODULE = "mage.generator.runners.worker"
+MEMORY = "/dev/shm"  # noqa: S108 - where there is one, a private folder is made in it
 
 Event = dict[str, Any]
 Mail = queue.Queue[tuple["_Worker", Event | None]]
@@ -40,6 +42,7 @@ class _Worker:
     complaints: Any
     rank: int
     device: str
+    scratch: str
     ears: threading.Thread | None = None
     taken: str | None = None
     job: ShardJob | None = None
@@ -155,6 +158,7 @@ def _staff(crew: list[_Worker], desk: _Desk, room: int, setup: dict[str, Any], m
 
 def _hire(plan: Plan, rank: int, device: str, setup: dict[str, Any], mail: Mail) -> _Worker:
     complaints = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - lives as long as the worker
+    scratch = tempfile.mkdtemp(prefix="mage-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None)
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own module
         [sys.executable, "-m", MODULE],
         stdin=subprocess.PIPE,
@@ -162,9 +166,10 @@ def _hire(plan: Plan, rank: int, device: str, setup: dict[str, Any], mail: Mail)
         stderr=complaints,
         text=True,
         encoding="utf-8",
+        env=os.environ | {"TMPDIR": scratch},  # Blender that is killed or crashes leaves its files behind
         start_new_session=True,  # Ctrl-C is the driver's to handle; it dismisses its workers itself
     )
-    worker = _Worker(process, complaints, rank, device)
+    worker = _Worker(process, complaints, rank, device, scratch)
     recipe = {"recipe": plan.recipe.model_dump(mode="json"), "recipe_hash": plan.recipe_hash}
     _send(worker, recipe | setup | {"rank": rank, "device": device})
 
@@ -253,6 +258,7 @@ def _last_words(worker: _Worker) -> str:
 def _dismiss(worker: _Worker) -> None:
     worker.process.kill()
     worker.process.wait()
+    shutil.rmtree(worker.scratch, ignore_errors=True)
     if worker.ears is not None:
         worker.ears.join()
     for stream in (worker.process.stdin, worker.complaints):

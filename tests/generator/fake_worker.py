@@ -42,6 +42,7 @@ def main() -> None:
         sys.stderr.write("no context\n")
         sys.stderr.flush()
         os.abort()
+    Path(os.environ["TMPDIR"], "half.exr").touch()
     ready = False
     for line in sys.stdin:
         order = json.loads(line)

@@ -24,6 +24,9 @@ class Crew:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
         monkeypatch.setattr(local, "MODULE", "fake_worker")
+        self.memory = folder / "memory"
+        self.memory.mkdir()
+        monkeypatch.setattr(local, "MEMORY", str(self.memory))
         monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
         monkeypatch.setenv("FAKE_NOTES", str(folder))
         for name, value in settings.items():
@@ -52,6 +55,7 @@ def test_a_worker_that_crashes_costs_a_retry_and_no_shard(tmp_path: Path, monkey
     assert crew.run(workers=2) == FOUR
     assert [name for name, _ in crew.orders()].count(FOUR[1]) == 2
     assert not crew.said
+    assert not list(crew.memory.iterdir())  # nor does it leave its files behind
 
 
 def test_a_job_that_kills_every_worker_ends_the_run_with_its_name(
