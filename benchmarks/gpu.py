@@ -1,6 +1,6 @@
 """A GPU as Cycles sees it: what is chosen, whether labels are the CPU's to the byte, pictures a second, how busy it is.
 
-Run: ``python benchmarks/gpu.py FOLDER [SECONDS]``; within SECONDS (280) it writes ``results.json`` and ``pictures.png``
+Run: ``python benchmarks/gpu.py [FOLDER] [SECONDS]``; within SECONDS (280) it writes ``results.json`` and ``pictures.png``
 into FOLDER and prints a table as it goes. A part that fails is told of and left out. Without a GPU the same parts run,
 tiny, on the CPU.
 
@@ -245,7 +245,7 @@ def eevee(bench: Bench) -> None:
 
 def main() -> None:
     """Print and write all that is found."""
-    out = Path(sys.argv[1])
+    out = Path(sys.argv[1] if len(sys.argv) > 1 else "out/gpu")
     out.mkdir(parents=True, exist_ok=True)
     bench = Bench(out, float(sys.argv[2]) if len(sys.argv) > 2 else 280.0)
     bench.part("look", lambda: look(bench), 0)
