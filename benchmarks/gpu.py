@@ -1,8 +1,8 @@
 """A GPU as Cycles sees it: what is chosen, whether labels are the CPU's to the byte, pictures a second, how busy it is.
 
 Run: ``python benchmarks/gpu.py [FOLDER] [SECONDS]``; within SECONDS (280) it writes ``results.json`` and
-``pictures.png`` into FOLDER and prints a table as it goes. A part that fails is told of and left out. Without a GPU the same parts run,
-tiny, on the CPU.
+``pictures.png`` into FOLDER and prints a table as it goes. A part that fails is told of and left out. Without a GPU the
+same parts run, tiny, on the CPU.
 
 Speed is taken while all workers work: from the moment the last of them is ready until a window has passed, then the
 run is interrupted. A labelled pixel is one of one date.
