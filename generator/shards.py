@@ -56,7 +56,8 @@ def open_studio(job: ShardJob, threads: int, share: Share = WHOLE) -> Studio:
         floods = [part for part in job.recipe.hazards if isinstance(part, FloodPart)]
         basis = prepare_flood(place.city, floods[0]) if floods else None
     with _timed(seconds, "scene"):
-        device = start_engine(job.recipe.render, threads, share)
+        render = job.recipe.render.model_copy(update={"spp": job.recipe.samples})
+        device = start_engine(render, threads, share)
         stage = Stage(place)
     return Studio(place, stage, basis, device, seconds)
 

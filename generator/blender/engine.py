@@ -47,7 +47,7 @@ def _set_up_cycles(part: RenderPart, share: Share) -> Device:
     device = choose_device(part.device, share)
     cycles = scene.cycles
     cycles.device = "CPU" if device.kind == "CPU" else "GPU"
-    cycles.samples = part.samples
+    cycles.samples = part.samples()
     cycles.use_adaptive_sampling = False  # bit-identical for any number of threads only without it
     cycles.seed = 0
     cycles.use_denoising = part.denoise
