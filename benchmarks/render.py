@@ -24,6 +24,7 @@ from samples import Recorder, psnr, shown
 
 from mage.generator import shards
 from mage.generator.blender.engine import render_array, start_engine
+from mage.generator.blender.light import set_light
 from mage.generator.blender.stage import Stage
 from mage.generator.colour import BLACK, GAIN, to_srgb
 from mage.generator.plan import make_plan
@@ -68,7 +69,7 @@ def plainly(studio: Studio, call: Call, samples: int) -> tuple[NDArray[np.float6
     start_engine(read_recipe("flood", {"render.spp": samples, "render.denoise": False}).render, os.cpu_count() or 1)
     bpy.context.scene.cycles.use_light_tree = True
     stage = PlainStage(studio.place)
-    stage.photograph(*_tiny(call), **call[1])  # sets the sky up
+    set_light(call[0][1])
     bpy.data.worlds["sky"].cycles.sampling_method = "AUTOMATIC"
     light = stage.photograph(*call[0], **call[1])
     layer, scene = bpy.context.view_layer, bpy.context.scene
@@ -76,11 +77,6 @@ def plainly(studio: Studio, call: Call, samples: int) -> tuple[NDArray[np.float6
     scene.cycles.samples, scene.cycles.max_bounces = 1, 0
     render_array(*call[0][0].shape)
     return np.clip(to_srgb(light * GAIN + BLACK), 0, 255), now() - start
-
-
-def _tiny(call: Call) -> tuple[Any, ...]:
-    grid = call[0][0]
-    return (type(grid)(4, 4, grid.west, grid.north, grid.gsd), *call[0][1:])
 
 
 def _numbers() -> bpy.types.Material:
