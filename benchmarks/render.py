@@ -1,78 +1,171 @@
-"""Where the CPU seconds of a labelled pair go, and what the sky's importance map costs.
+"""CPU seconds of a labelled pair, by MAGE and by a plain loop over Blender, and where they go.
 
-Run: ``python benchmarks/render.py [SIZE]``. Ratios are taken within one run on one machine, in CPU seconds; the pair is
-the first of the bundled recipe.
+Run: ``python benchmarks/render.py [SIZE] [SMALL] [REFERENCE]`` (pixels; pixels and samples of what PSNR is taken on).
+The pair is the first of the bundled recipe, at standard quality. The plain loop has the same city, ground picture, sun,
+sky and materials and as many bounces, but builds all objects for every picture, one a building, from lists; it takes 64
+samples, not denoised, Blender's own choice of light sampling, and one more rendering for the buildings' numbers. It is
+given the ground's painting for nothing. Ratios are taken within one run on one machine.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import bpy
+import numpy as np
+from numpy.typing import NDArray
+from samples import Recorder, psnr, shown
 
-from mage.generator.blender.engine import start_engine
+from mage.generator import shards
+from mage.generator.blender.engine import render_array, start_engine
+from mage.generator.blender.light import set_light
 from mage.generator.blender.stage import Stage
-from mage.generator.build import build_place
-from mage.generator.ground import deep_water, paint_ground, with_water
+from mage.generator.colour import BLACK, GAIN, to_srgb
 from mage.generator.plan import make_plan
-from mage.generator.sample import draw_sample
-from mage.scenes.hazards.flood import prepare_flood
-from mage.scenes.parts import FloodPart
-from mage.scenes.recipe import read_recipe
-from mage.scenes.terrain import depth_at
+from mage.generator.shards import Studio, open_studio, render_sample
+from mage.scenes.dataset.store import LocalStore, write_shard
+from mage.scenes.mesh import Mesh
+from mage.scenes.recipe import QUALITY, read_recipe
+
+Call = tuple[tuple[Any, ...], dict[str, Any]]
+PLAIN = 64
+now = time.process_time
 
 
-class Clock:
-    """CPU seconds since the last look."""
+class PlainStage(Stage):
+    """What a loop without care builds: an object a building, from lists."""
 
-    def __init__(self) -> None:
-        self._last = time.process_time()
+    def __init__(self, place: Any) -> None:
+        super().__init__(place)
+        bpy.data.objects.remove(self._fabric)
+        for i in np.unique(place.owner):
+            own = place.owner == i
+            mesh: Mesh = place.fabric.faces(own)
+            data = bpy.data.meshes.new(f"building{i}")
+            data.from_pydata(mesh.vertices.tolist(), [], mesh.triangles.tolist())
+            layer = data.uv_layers.new(name="uv")
+            for loop, uv in zip(layer.data, mesh.uv.reshape(-1, 2).tolist(), strict=True):
+                loop.uv = uv
+            for name, values in (("tint", place.albedo[own]), ("pattern", place.pattern[own])):
+                attribute = data.attributes.new(name, "FLOAT_VECTOR", "FACE")
+                for item, value in zip(attribute.data, values.tolist(), strict=True):
+                    item.vector = value
+            data.materials.append(self._facing)
+            thing = bpy.data.objects.new(f"building{i}", data)
+            thing.pass_index = int(i) + 1
+            bpy.context.scene.collection.objects.link(thing)
+        self._fabric = None
 
-    def lap(self) -> float:
-        """Seconds since the last lap."""
-        now = time.process_time()
-        spent, self._last = now - self._last, now
-        return spent
+
+def plainly(studio: Studio, call: Call, samples: int) -> tuple[NDArray[np.float64], float]:
+    """A picture by the plain loop as 8-bit sRGB, and its CPU seconds, with the rendering of the buildings' numbers."""
+    start = now()
+    start_engine(read_recipe("flood", {"render.spp": samples, "render.denoise": False}).render, os.cpu_count() or 1)
+    bpy.context.scene.cycles.use_light_tree = True
+    stage = PlainStage(studio.place)
+    set_light(call[0][1])
+    bpy.data.worlds["sky"].cycles.sampling_method = "AUTOMATIC"
+    light = stage.photograph(*call[0], **call[1])
+    layer, scene = bpy.context.view_layer, bpy.context.scene
+    layer.material_override = _numbers()
+    scene.cycles.samples, scene.cycles.max_bounces = 1, 0
+    render_array(*call[0][0].shape)
+    return np.clip(to_srgb(light * GAIN + BLACK), 0, 255), now() - start
+
+
+def _numbers() -> bpy.types.Material:
+    material = bpy.data.materials.new("numbers")
+    material.use_nodes = True
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    nodes.clear()
+    info, emission = nodes.new("ShaderNodeObjectInfo"), nodes.new("ShaderNodeEmission")
+    output = nodes.new("ShaderNodeOutputMaterial")
+    links.new(info.outputs["Object Index"], emission.inputs["Color"])
+    links.new(emission.outputs["Emission"], output.inputs["Surface"])
+    return material
+
+
+def opened(size: int, **changes: Any) -> tuple[Studio, list[Call], Any]:
+    """A studio, what its first pair asks to be photographed, and the job."""
+    job = make_plan(read_recipe("flood", {"output.size": size, "render.device": "cpu", **changes})).jobs[0]
+    studio = open_studio(job, os.cpu_count() or 1)
+    stage, studio.stage = studio.stage, Recorder()  # type: ignore[assignment]
+    render_sample(job, 0, studio)
+    calls = studio.stage.calls  # type: ignore[attr-defined]
+    studio.stage = stage
+    return studio, calls, job
+
+
+def where_time_goes(size: int) -> tuple[float, float, Studio, list[Call]]:
+    """Print the stages of a pair; its CPU seconds, and those of painting."""
+    shards.time = SimpleNamespace(perf_counter=now)  # type: ignore[assignment]
+    studio, calls, job = opened(size)
+    sample, seconds = render_sample(job, 0, studio)
+    n = job.recipe.samples
+    one, plain, whole = 0.0, 0.0, 0.0
+    for call in calls:
+        one += shown(studio, call, 1, denoised=False)[1]
+        plain += shown(studio, call, n, denoised=False)[1]
+        whole += shown(studio, call, n, denoised=True)[1]
+    start = now()
+    with tempfile.TemporaryDirectory() as folder:
+        write_shard(LocalStore(Path(folder)), "train-000000.tar", iter([sample]), job.recipe_hash)
+    written = now() - start
+    sampling, denoising = (plain - one) * n / (n - 1), whole - plain
+    table = {
+        "sampling": sampling,
+        "denoising": denoising,
+        "scene, synchronisation, reading back": whole - sampling - denoising,
+        "draw, hazard, labels": seconds["labels"],
+        "ground painting": seconds["ground"],
+        "sensor": seconds["sensor"],
+        "writing": written,
+    }
+    total = sum(table.values())
+    print(f"a pair of {size} px, {n} samples, {len(studio.place.city.buildings)} buildings: {total:.1f} CPU s")
+    for name, value in table.items():
+        print(f"  {name:<38}{value:8.2f}  {100 * value / total:4.0f} %")
+    once = ", ".join(f"{name} {value:.1f}" for name, value in studio.seconds.items())
+    print(f"  once a worker: {once} CPU s")
+    print(f"  all but sampling and denoising: {100 * (1 - (sampling + denoising) / total):.0f} % (target 15)")
+    print(f"  labels / colour: {100 * seconds['labels'] / whole:.0f} % (target 10)", flush=True)
+    return total, seconds["ground"], studio, calls
 
 
 def main() -> None:
-    """Print the table."""
-    size = int(sys.argv[1]) if len(sys.argv) > 1 else 512
-    job = make_plan(read_recipe("flood", {"output.size": size})).jobs[0]
-    clock, table = Clock(), {}
-    place = build_place(job)
-    basis = prepare_flood(place.city, FloodPart())
-    table["city, once"] = clock.lap()
-    start_engine(job.recipe.render, os.cpu_count() or 1)
-    stage = Stage(place)
-    table["Blender scene, once"] = clock.lap()
-    draft = draw_sample(job, 0, place, basis)
-    table["flood and labels, both dates"] = clock.lap()
-    fine = draft.grid.resampled(2)
-    depth = depth_at(place.city.ground, place.water_levels, fine.points().reshape(*fine.shape, 2))
-    painting = with_water(paint_ground(place, fine), fine, depth, deep_water(place, fine))
-    table["ground painting, one date"] = clock.lap()
-    settings = (draft.grid, draft.lights[0], painting, draft.vehicles[0], place.water_levels)
-    stage.photograph(*settings)
-    colour = table["colour, one date"] = clock.lap()
-    cycles = bpy.context.scene.cycles
-    samples, cycles.samples = cycles.samples, 1
-    stage.photograph(*settings)
-    one = clock.lap()
-    cycles.samples = samples
-    bpy.data.worlds["sky"].cycles.sampling_method = "AUTOMATIC"
-    clock.lap()
-    stage.photograph(*settings)
-    automatic = clock.lap()
-    print(f"{size} px, {samples} samples, {len(place.city.buildings)} buildings, CPU seconds:")
-    for name, seconds in table.items():
-        print(f"  {name:<32}{seconds:8.2f}")
-    print(f"  flood and labels / colour, per pair   {table['flood and labels, both dates'] / (2 * colour):6.2f}")
-    print(f"  all but sampling / colour, one date   {one / colour:6.2f}   (a rendering of one sample)")
-    print(f"  Blender's own sky map / ours          {automatic / colour:6.2f}")
-    sys.stdout.flush()
+    """Print all tables."""
+    size, small, reference = (
+        int(sys.argv[k]) if len(sys.argv) > k else default for k, default in ((1, 512), (2, 128), (3, 1024))
+    )
+    total, painting, studio, calls = where_time_goes(size)
+    plain = 2 * plainly(studio, calls[0], PLAIN)[1]
+    print(
+        f"plain loop, {PLAIN} samples: {plain:.1f} CPU s; {plain / (total - painting):.1f} times (target 3)", flush=True
+    )
+
+    studio, calls, job = opened(small)
+    truth, _ = shown(studio, calls[0], reference, denoised=False)
+    ours, seconds = shown(studio, calls[0], job.recipe.samples, denoised=True)
+    print(f"{small} px, PSNR against {reference} samples: {psnr(ours, truth):.1f} dB (standard: {QUALITY['standard']})")
+    for samples in (16, 32, 64, 128):
+        theirs, spent = plainly(studio, calls[0], samples)
+        print(f"  plain, {samples:3d} samples: {psnr(theirs, truth):.1f} dB, {spent / seconds:.1f} times", flush=True)
+    for name, changes in (
+        ("twice the pixels a side", {"output.size": 2 * small}),
+        ("a city 3 times", {"city.extent": 1120.0}),
+    ):
+        other, more, _ = opened(small, **changes)
+        spent = shown(other, more[0], job.recipe.samples, denoised=True)[1]
+        count = len(other.place.city.buildings) / len(studio.place.city.buildings)
+        print(
+            f"  {name}: {spent / seconds:.2f} times the colour's seconds, {count:.1f} times the buildings", flush=True
+        )
     os._exit(0)  # Blender may crash while it is torn down
 
 

@@ -1,7 +1,8 @@
-"""How many samples a pixel needs: PSNR of the denoised picture against a reference, and what each costs.
+"""How many samples a pixel needs for each quality: PSNR against a reference, and what each costs.
 
-Run: ``python benchmarks/samples.py [SIZE] [REFERENCE]`` (pixels; samples of the reference, not denoised). PSNR is
-taken on 8-bit sRGB after the nominal stretch, before blur and noise, on the first tile of the bundled recipe.
+Run: ``python benchmarks/samples.py [SIZE] [REFERENCE] [SCENE ...]`` (pixels; samples of the reference, not denoised).
+PSNR is taken on 8-bit sRGB after the nominal stretch, before blur and noise; the targets are those of
+:data:`mage.scenes.recipe.QUALITY`.
 """
 
 from __future__ import annotations
@@ -9,53 +10,86 @@ from __future__ import annotations
 import os
 import sys
 import time
+from typing import Any
 
 import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from mage.generator.blender.engine import start_engine
-from mage.generator.blender.stage import Stage
-from mage.generator.build import build_place
 from mage.generator.colour import BLACK, GAIN, to_srgb
-from mage.generator.ground import deep_water, paint_ground, with_water
 from mage.generator.plan import make_plan
-from mage.generator.sample import draw_sample
-from mage.scenes.hazards.flood import prepare_flood
-from mage.scenes.parts import FloodPart
+from mage.generator.shards import Studio, open_studio, render_sample
 from mage.scenes.recipe import read_recipe
-from mage.scenes.terrain import depth_at
+
+# name: recipe, what differs from it, index of the sample, 0 for the picture before and 1 for the one after
+SCENES: dict[str, tuple[str, dict[str, Any], int, int]] = {
+    "suburb": ("flood", {}, 0, 0),
+    "flood": ("flood", {}, 1, 1),
+    "long shadows": (
+        "flood",
+        {"city.style": "european-old-town", "light.pre": "2023-11-20", "light.hours": [9.0, 9.0]},
+        0,
+        0,
+    ),
+    "rubble": ("earthquake", {"city.extent": 400}, 0, 1),
+    "burnt": ("fire", {"city.extent": 400}, 0, 1),
+}
+SAMPLES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48)
+
+
+class Recorder:
+    """Stands in for a stage and keeps what it was asked to photograph."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+
+    def photograph(self, grid: Any, *rest: Any, **more: Any) -> NDArray[np.float32]:
+        """Remember the order; a grey picture meets it."""
+        self.calls.append(((grid, *rest), more))
+        return np.full((*grid.shape, 3), 0.1, np.float32)
+
+
+def scene(name: str, size: int) -> tuple[Studio, tuple[tuple[Any, ...], dict[str, Any]]]:
+    """A studio, and the arguments of one photograph in it."""
+    recipe, changes, index, date = SCENES[name]
+    job = make_plan(read_recipe(recipe, {"output.size": size, "render.device": "cpu", **changes})).jobs[0]
+    studio = open_studio(job, os.cpu_count() or 1)
+    stage, studio.stage = studio.stage, Recorder()  # type: ignore[assignment]
+    render_sample(job, index, studio)
+    calls = studio.stage.calls  # type: ignore[attr-defined]
+    studio.stage = stage
+    return studio, calls[date]
+
+
+def shown(studio: Studio, call: tuple[Any, Any], samples: int, *, denoised: bool) -> tuple[NDArray[np.float64], float]:
+    """A picture as 8-bit sRGB, not rounded, and its CPU seconds."""
+    cycles = bpy.context.scene.cycles
+    cycles.samples, cycles.use_denoising = samples, denoised
+    start = time.process_time()
+    light = studio.stage.photograph(*call[0], **call[1])
+    return np.clip(to_srgb(light * GAIN + BLACK), 0, 255), time.process_time() - start
+
+
+def psnr(picture: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
+    """Peak signal to noise ratio of an 8-bit picture, dB."""
+    return float(10 * np.log10(255**2 / np.mean((picture - truth) ** 2)))
 
 
 def main() -> None:
-    """Print the table."""
-    size = int(sys.argv[1]) if len(sys.argv) > 1 else 256
+    """Print a table for each scene."""
+    size = int(sys.argv[1]) if len(sys.argv) > 1 else 128
     reference = int(sys.argv[2]) if len(sys.argv) > 2 else 256
-    job = make_plan(read_recipe("flood", {"output.size": size})).jobs[0]
-    place = build_place(job)
-    start_engine(job.recipe.render, os.cpu_count() or 1)
-    stage = Stage(place)
-    draft = draw_sample(job, 0, place, prepare_flood(place.city, FloodPart()))
-    fine = draft.grid.resampled(2)
-    depth = depth_at(place.city.ground, place.water_levels, fine.points().reshape(*fine.shape, 2))
-    painting = with_water(paint_ground(place, fine), fine, depth, deep_water(place, fine))
-    cycles = bpy.context.scene.cycles
-
-    def shown(samples: int, *, denoised: bool) -> tuple[NDArray[np.float64], float]:
-        cycles.samples, cycles.use_denoising = samples, denoised
-        start = time.process_time()
-        light = stage.photograph(draft.grid, draft.lights[0], painting, draft.vehicles[0], place.water_levels)
-        return to_srgb(light * GAIN + BLACK), time.process_time() - start
-
-    truth, _ = shown(reference, denoised=False)
-    print(f"{size} px, reference of {reference} samples")
-    print("  samples   PSNR dB, denoised   CPU s   PSNR dB, plain   CPU s")
-    for samples in (2, 4, 8, 16, 32):
-        cells = []
-        for denoised in (True, False):
-            picture, seconds = shown(samples, denoised=denoised)
-            cells.append(f"{10 * np.log10(255**2 / np.mean((picture - truth) ** 2)):13.1f} {seconds:11.2f}")
-        print(f"  {samples:7d} {'   '.join(cells)}", flush=True)
+    for name in sys.argv[3:] or SCENES:
+        studio, call = scene(name, size)
+        truth, _ = shown(studio, call, reference, denoised=False)
+        print(f"{name}: {size} px, reference of {reference} samples")
+        print("  samples   PSNR dB, denoised   CPU s   PSNR dB, plain   CPU s")
+        for samples in SAMPLES:
+            cells = []
+            for denoised in (True, False):
+                picture, seconds = shown(studio, call, samples, denoised=denoised)
+                cells.append(f"{psnr(picture, truth):13.1f} {seconds:11.2f}")
+            print(f"  {samples:7d} {'   '.join(cells)}", flush=True)
     os._exit(0)  # Blender may crash while it is torn down
 
 

@@ -17,7 +17,7 @@ from mage.scenes.recipe import AtmospherePart
 
 Raster = NDArray[np.float32]
 
-ATMOSPHERE_STREAM = 40
+ATMOSPHERE_STREAM = 43  # of a sample's date before; the next is the date after's
 HEAPS, VEILS = (520.0, 210.0, 85.0, 34.0, 13.0), (900.0, 340.0, 120.0)  # m; sizes of cumulus and of thin cloud
 SOFTNESS = 0.7  # of noise of unit spread from the clear sky to an opaque core
 DENSEST = 0.98

@@ -44,9 +44,15 @@ def generate(
     size: Annotated[int | None, typer.Option(help="Pixels along a side.")] = None,
     gsd: Annotated[float | None, typer.Option(help="Metres per pixel.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed gives other scenes.")] = None,
-    spp: Annotated[int | None, typer.Option(help="Samples per pixel.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes; each holds the city in memory.")] = 1,
+    quality: Annotated[str | None, typer.Option(help="draft, standard or high.")] = None,
+    spp: Annotated[int | None, typer.Option(help="Samples per pixel, in place of the quality's.")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes, each with the city in memory; none takes what keeps the machine busy."),
+    ] = None,
+    engine: Annotated[str | None, typer.Option(help="cycles, or eevee.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, optix, hip, metal or oneapi.")] = None,
+    gpus: Annotated[str | None, typer.Option(metavar="N,N...", help="GPUs to use, by number, or all.")] = None,
     allow_plugins: AllowPlugins = False,
     assignments: Assignments = None,
 ) -> None:
@@ -62,7 +68,9 @@ def generate(
         "output.size": size,
         "output.gsd": gsd,
         "seed": seed,
+        "render.quality": quality,
         "render.spp": spp,
+        "render.engine": engine,
         "render.device": device,
     }
     chosen = read_recipe(recipe, _overrides(options, assignments))
@@ -75,6 +83,7 @@ def generate(
             chosen,
             out,
             workers=workers,
+            gpus=_numbers(gpus),
             allow_plugins=allow_plugins,
             say=lambda line: typer.echo(line, err=True),
             progress=True,
@@ -97,7 +106,8 @@ def preview(
     terrain: Terrain = None,
     style: Style = None,
     size: Annotated[int, typer.Option(min=32, max=2048, help="Pixels along a side.")] = 384,
-    spp: Annotated[int, typer.Option(min=1, help="Samples per pixel.")] = 8,
+    quality: Annotated[str | None, typer.Option(help="draft, standard or high.")] = None,
+    spp: Annotated[int | None, typer.Option(min=1, help="Samples per pixel, in place of the quality's.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed gives another scene.")] = None,
     allow_plugins: AllowPlugins = False,
     assignments: Assignments = None,
@@ -111,7 +121,8 @@ def preview(
 
     if out.suffix.lower() != ".png":
         raise MageError("a preview is written as PNG", file=out, expected="a name that ends in .png")
-    options = {**_of_city(city, bounds, terrain, style), "output.size": size, "render.spp": spp, "seed": seed}
+    options = {**_of_city(city, bounds, terrain, style), "output.size": size}
+    options |= {"render.quality": quality, "render.spp": spp, "seed": seed}
     path = Path(target)
     if path.is_dir():
         preview_dataset(path, out)
@@ -141,6 +152,15 @@ def _of_city(city: Path | None, bounds: str | None, terrain: list[Path] | None, 
         "city.terrain": [str(path) for path in terrain] if terrain else None,
         "city.style": style,
     }
+
+
+def _numbers(gpus: str | None) -> tuple[int, ...] | None:
+    if gpus in (None, "all"):
+        return None
+    try:
+        return tuple(dict.fromkeys(int(part) for part in str(gpus).split(",")))
+    except ValueError:
+        raise MageError("cannot understand --gpus", expected="all, or numbers such as 0,1", found=gpus) from None
 
 
 def _overrides(options: dict[str, Any], assignments: list[str] | None) -> dict[str, Any]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from enum import IntEnum
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -65,6 +68,25 @@ def burn(shapes: list[shapely.Geometry], values: list[int], grid: Grid, dtype: s
     return np.asarray(rasterize(pairs, out_shape=grid.shape, fill=0, transform=Affine(*grid.transform), dtype=dtype))
 
 
+def _remembered(paint: Callable[..., NDArray[Any]]) -> Callable[..., NDArray[Any]]:
+    """``paint`` of a place, a grid and rasters, with its last results at hand: a tile's ground is asked for again and
+    again, for both dates and for all that lies on it.
+    """
+    kept: deque[tuple[Any, Any, tuple[NDArray[Any], ...], NDArray[Any]]] = deque(maxlen=2)
+
+    @wraps(paint)
+    def asked(place: Place, grid: Grid, *rasters: NDArray[Any]) -> NDArray[Any]:
+        for of, on, given, value in kept:
+            if of is place and on == grid and all(map(np.array_equal, given, rasters)):
+                return value.copy()
+        value = paint(place, grid, *rasters)
+        kept.append((place, grid, tuple(r.copy() for r in rasters), value.copy()))
+        return value
+
+    return asked
+
+
+@_remembered
 def road_ids(place: Place, grid: Grid) -> NDArray[np.int32]:
     """Index of the road edge at each pixel's centre plus 1, 0 for none; bridges lie on top, and where streets meet on
     one level, the wider one. Tunnels are not seen.
@@ -79,6 +101,7 @@ def _level(edge: RoadEdge) -> int:
     return max(edge.layer, 1) if on_bridge(edge) else 0
 
 
+@_remembered
 def cover_of(place: Place, grid: Grid, roads: NDArray[np.int32]) -> NDArray[np.uint8]:
     """The :class:`Cover` of the ground at each pixel's centre, uint8 (rows, columns).
 

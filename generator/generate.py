@@ -34,6 +34,7 @@ class Journal:
     seconds: dict[str, float] = field(default_factory=dict)
     samples: int = 0
     device: str = ""
+    workers: int = 0
     sources: list[dict[str, Any]] = field(default_factory=list)
 
     def hear(self, event: Event) -> None:
@@ -44,18 +45,24 @@ class Journal:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
         if event["event"] == "sample":
             self.samples += 1
+        self.workers = max(self.workers, event.get("rank", -1) + 1)
         if event["event"] == "ready" and not self.device:
             self.device, self.sources = event["device"], event["sources"]
             inferred = ", ".join(event["city"]["inferred"])
             made_up = f"; inferred, since no source holds them: {inferred}" if inferred else ""
             self.say(f"{event['city']['buildings']} buildings, rendering on {self.device}{made_up}")
+        elif event["event"] == "ready" and event["device"] not in self.device:
+            self.device += f", {event['device']}"
+        if event["event"] == "fallback":
+            self.say(event["message"])
 
 
 def generate(
     recipe: Recipe,
     root: Path,
     *,
-    workers: int = 1,
+    workers: int | None = None,
+    gpus: tuple[int, ...] | None = None,
     allow_plugins: bool = False,
     say: Callable[[str], None] = lambda _: None,
     progress: bool = False,
@@ -65,7 +72,8 @@ def generate(
     Args:
         recipe: what to render.
         root: an empty or new folder, or one with an unfinished dataset of the same recipe and seed.
-        workers: processes; each holds the whole city in memory.
+        workers: processes, each with the whole city in memory; None takes what keeps the machine busy.
+        gpus: numbers of those to use, None for all there are; the workers share them out.
         allow_plugins: let the recipe's own hazards run, which are code that it names.
         say: told of what happens, a line at a time.
         progress: draw a progress bar on standard error.
@@ -87,11 +95,11 @@ def generate(
             journal.hear(event)
             bar.update(event["event"] == "sample")
 
-        fresh = run_local(plan, jobs, root, min(workers, max(len(jobs), 1)), hear) if jobs else []
+        fresh = run_local(plan, jobs, root, workers, hear, gpus) if jobs else []
     shards = sorted([*done.values(), *fresh], key=lambda s: s.name)
     sensors = [sensor.record for sensor in chosen_sensors(recipe)]
     record = finish_dataset(root, recipe, shards, versions(), journal.sources or _known_sources(root), sensors)
-    timings: dict[str, Any] = {"device": journal.device, "samples": journal.samples, "workers": workers}
+    timings: dict[str, Any] = {"device": journal.device, "samples": journal.samples, "workers": journal.workers}
     timings["seconds"] = {k: round(v, 2) for k, v in journal.seconds.items()}
     timings["wall"] = round(time.perf_counter() - started, 2)
     write_report(root, timings)

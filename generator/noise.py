@@ -38,7 +38,11 @@ def value_noise(grid: Grid, wavelength: float, seed: int) -> Raster:
     values = lattice(columns[None, :], rows[:, None], seed)
     along = values[:, i - columns[0]] * (1 - u) + values[:, i - columns[0] + 1] * u
     v = v[:, None]
-    return np.asarray(along[j - rows[0]] * (1 - v) + along[j - rows[0] + 1] * v, np.float32)
+    low, high = along[j - rows[0]], along[j - rows[0] + 1]
+    low *= 1 - v
+    high *= v
+    low += high
+    return low
 
 
 def fractal(grid: Grid, wavelengths: tuple[float, ...], seed: int, falloff: float = 0.6) -> Raster:

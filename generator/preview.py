@@ -67,6 +67,8 @@ def contact_sheet(sample: Sample) -> Picture:
     tiles = [(f"{date} image", image) for date, image in sample.images.items()]
     tiles += _false_colours(sample)
     tiles += [(name.replace("_", " "), _coloured(name, raster)) for name, raster in sorted(sample.labels.items())]
+    tiles.sort(key=lambda tile: not tile[0].startswith("pre"))  # each date together, its image first
+    tiles.append(("legend", _legend(*tiles[0][1].shape[:2])))
     captioned = [_captioned(picture, name) for name, picture in tiles]
     blank = np.full_like(captioned[0], 255)
     captioned += [blank] * (-len(captioned) % COLUMNS)
@@ -110,7 +112,23 @@ def _coloured(name: str, raster: NDArray[Any]) -> Picture:
     return np.asarray(cv2.applyColorMap(scaled, ramp)[..., ::-1])
 
 
+def _legend(rows: int, columns: int) -> Picture:
+    """Colours of land cover on the left, of damage on the right."""
+    classes = [(kind.name.lower(), CLASS_COLOURS[kind]) for kind in LandClass]
+    damage = list(zip(("no damage", "minor", "major", "destroyed"), DAMAGE_COLOURS[1:], strict=True))
+    picture = np.full((rows, columns, 3), 255, np.uint8)
+    step = rows / (len(classes) + 1)
+    for left, entries in ((0.04, classes), (0.54, damage)):
+        for k, (name, colour) in enumerate(entries):
+            x, y = int(left * columns), int((k + 0.5) * step)
+            cv2.rectangle(picture, (x, y), (x + int(step), y + int(0.75 * step)), colour, cv2.FILLED)
+            place, size = (x + int(1.4 * step), y + int(0.7 * step)), step / 36
+            cv2.putText(picture, name, place, cv2.FONT_HERSHEY_SIMPLEX, size, (30, 30, 30), 1, cv2.LINE_AA)
+    return picture
+
+
 def _captioned(picture: Picture, name: str) -> Picture:
+    name += ": nothing" if (picture == picture[0, 0]).all() else ""
     framed = cv2.copyMakeBorder(np.ascontiguousarray(picture), 24, 6, 3, 3, cv2.BORDER_CONSTANT, value=(255, 255, 255))
     cv2.putText(framed, name, (5, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.48, (30, 30, 30), 1, cv2.LINE_AA)
     return np.asarray(framed, np.uint8)

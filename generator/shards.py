@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 
 from mage.generator.additions import Additions
 from mage.generator.atmosphere import through
-from mage.generator.blender.engine import Device, start_engine
+from mage.generator.blender.devices import Device
+from mage.generator.blender.engine import start_engine
 from mage.generator.blender.stage import Stage
 from mage.generator.build import build_place
-from mage.generator.ground import Raster, deep_water, paint_ground, with_water
+from mage.generator.ground import Painting, Raster, deep_water, paint_ground, with_water
 from mage.generator.ground_bands import ground_beyond, water_beyond
 from mage.generator.place import Place
 from mage.generator.plan import ShardJob
 from mage.generator.props import Placements
+from mage.generator.runners.share import WHOLE, Share
 from mage.generator.sample import Draft, draw_sample
 from mage.generator.scars import scarred
 from mage.generator.seasons import grounds_at, trees_in
@@ -55,8 +57,8 @@ class Studio:
     seconds: Seconds = field(default_factory=dict)
 
 
-def open_studio(job: ShardJob, threads: int) -> Studio:
-    """Build the job's city in memory and in Blender."""
+def open_studio(job: ShardJob, threads: int, share: Share = WHOLE) -> Studio:
+    """Build the job's city in memory and in Blender, on this worker's ``share`` of the GPUs."""
     seconds: Seconds = {}
     for path in job.recipe.plugins:  # before a city is built for what cannot be used
         load_plugin(path, allowed=job.allow_plugins)
@@ -66,7 +68,8 @@ def open_studio(job: ShardJob, threads: int) -> Studio:
         basis = prepare_flood(place.city, floods[0]) if floods else None
     sensors = chosen_sensors(job.recipe)
     with _timed(seconds, "scene"):
-        device = start_engine(job.recipe.render, threads)
+        render = job.recipe.render.model_copy(update={"spp": job.recipe.samples})
+        device = start_engine(render, threads, share)
         stage = Stage(place, spectral=any(sensor.beyond_visible for sensor in sensors))
     return Studio(place, stage, basis, device, sensors, seconds)
 
@@ -190,10 +193,12 @@ def photograph(
     (fine, ground), terrain = dry, studio.place.city.ground
     with _timed(seconds, "ground"):
         points = fine.points().reshape(*fine.shape, 2)
-        flooded = None if water.flood is None else depth_at(terrain, water.flood, points) > 0
-        deep = deep_water(studio.place, fine, flooded)
         depth = depth_at(terrain, water.levels, points)
-        painting = with_water(ground, fine, depth, deep)
+        if depth.any():
+            flooded = None if water.flood is None else depth_at(terrain, water.flood, points) > 0
+            painting = with_water(ground, fine, depth, deep_water(studio.place, fine, flooded))
+        else:  # no water is in the picture
+            painting = Painting(fine, ground, ground)
         both = None if beyond is None else water_beyond(painting, ground, beyond, depth)
     rest = vehicles, water.levels, struck, trees, added
     with _timed(seconds, "render"):

@@ -52,7 +52,8 @@ SYSTEM_LIBRARIES = (
 # Run in a process of their own: one that has imported bpy cannot start others, and an import that crashes is a finding.
 BLENDER_PROBE = """
 import json, os, bpy
-from mage.generator.blender.engine import devices, start_engine
+from mage.generator.blender.devices import devices
+from mage.generator.blender.engine import start_engine
 from mage.scenes.recipe import RenderPart
 chosen = start_engine(RenderPart(), 1)
 found = {"version": bpy.app.version_string, "devices": devices(), "auto": str(chosen)}

@@ -45,6 +45,10 @@ class RenderError(MageError):
     """Blender failed, or a worker died."""
 
 
+class DeviceError(RenderError):
+    """A GPU, or what drives it, failed while rendering; another device may do."""
+
+
 class ModelError(MageError):
     """A model or checkpoint is not what was expected."""
 

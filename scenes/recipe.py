@@ -61,6 +61,16 @@ STYLE_FILES = SENSOR_FILES = (".yaml", ".yml")
 MIXTURE = "mixture"  # the radiometry that draws a kind for each date
 LONGEST_CHAIN = 8
 
+Quality = Literal["draft", "standard", "high"]
+# PSNR in dB of 8-bit sRGB after the nominal stretch against a reference of 1,024 samples that the scenes of
+# benchmarks/samples.py reach with the samples below, which are more where buildings break: a denoiser takes the fine
+# grain of rubble for noise
+QUALITY: dict[Quality, float] = {"draft": 32.0, "standard": 36.0, "high": 40.0}
+SAMPLES: dict[Quality, int] = {"draft": 2, "standard": 6, "high": 48}
+SAMPLES_OF_RUBBLE: dict[Quality, int] = {"draft": 6, "standard": 12, "high": 48}
+NOT_DENOISED: dict[Quality, int] = {"draft": 32, "standard": 64, "high": 192}
+EEVEE_SAMPLES = 32  # of anti-aliasing and soft shadows; it is not held to a reference
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -178,12 +188,22 @@ class AtmospherePart(_Part):
 
 
 class RenderPart(_Part):
-    """How Cycles renders."""
+    """How Blender renders."""
 
-    # 39 dB against a reference of 512 samples (benchmarks/samples.py)
-    spp: int = Field(8, ge=1, le=4096, description="samples per pixel")
+    engine: Literal["cycles", "eevee"] = Field("cycles", description="path tracing, or rasterising (needs OpenGL)")
+    quality: Quality = Field("standard", description="PSNR against a reference of 1,024 samples; see QUALITY")
+    spp: int | None = Field(None, ge=1, le=4096, description="samples per pixel; none goes by the quality")
     denoise: bool = Field(True, description="OpenImageDenoise, fast prefilter")
     device: Literal["auto", "cpu", "cuda", "optix", "hip", "metal", "oneapi"] = "auto"
+
+    def samples(self, *, rubble: bool = False) -> int:
+        """Samples per pixel; ``rubble`` where buildings break."""
+        if self.spp is not None:
+            return self.spp
+        if self.engine == "eevee":
+            return EEVEE_SAMPLES
+        denoised = SAMPLES_OF_RUBBLE if rubble else SAMPLES
+        return (denoised if self.denoise else NOT_DENOISED)[self.quality]
 
 
 class Recipe(_Part):
@@ -206,6 +226,11 @@ class Recipe(_Part):
     def hazards(self) -> tuple[HazardPart, ...]:
         """The parts of all hazards, in the order in which they strike."""
         return self.hazard if isinstance(self.hazard, tuple) else (self.hazard,)
+
+    @property
+    def samples(self) -> int:
+        """Samples per pixel that the recipe's pictures are rendered with."""
+        return self.render.samples(rubble=any(part.kind != "flood" for part in self.hazards))
 
     @property
     def disaster(self) -> str:

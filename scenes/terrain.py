@@ -62,12 +62,13 @@ class Terrain:
         rows, columns = self.heights.shape
         c = np.clip((xy[..., 0] - self.west) / self.step, 0, columns - 1)
         r = np.clip((self.north - xy[..., 1]) / self.step, 0, rows - 1)
-        c0 = np.minimum(c.astype(np.int64), columns - 2)
-        r0 = np.minimum(r.astype(np.int64), rows - 2)
+        c0 = np.minimum(c.astype(np.int32), columns - 2)
+        r0 = np.minimum(r.astype(np.int32), rows - 2)
         fc, fr = c - c0, r - r0
-        nw, se = values[r0, c0], values[r0 + 1, c0 + 1]
         upper = fc >= fr  # the triangle north-west, north-east, south-east
-        third = np.where(upper, values[r0, c0 + 1], values[r0 + 1, c0])
+        flat, corner = values.ravel(), r0 * columns + c0
+        nw, se = flat.take(corner), flat.take(corner + (columns + 1))
+        third = flat.take(corner + np.where(upper, 1, columns))
         a, b = np.where(upper, 1 - fc, 1 - fr), np.where(upper, fr, fc)
         return np.asarray(a * nw + b * se + (1 - a - b) * third)
 
@@ -131,5 +132,19 @@ def depth_at(terrain: Terrain, levels: Floats, xy: Floats) -> Floats:
     ``levels`` are those of :func:`extended_levels`. This is the same linear interpolation that
     :meth:`Terrain.water_mesh` renders.
     """
-    depth = terrain.sample(xy, levels - terrain.heights)
+    above = levels - terrain.heights
+    if not _any_near(terrain, above > 0, xy):
+        return np.zeros(xy.shape[:-1])
+    depth = terrain.sample(xy, above)
     return np.where(np.isfinite(depth) & (depth > 0), depth, 0.0)
+
+
+def _any_near(terrain: Terrain, where: NDArray[np.bool_], xy: Floats) -> bool:
+    """Whether a vertex that any of the points (..., 2) takes part of is one of those: most tiles hold no water."""
+    if xy.size == 0:
+        return False
+    rows, columns = where.shape
+    x, y = xy[..., 0], xy[..., 1]
+    west, east = (np.clip((float(v) - terrain.west) / terrain.step, 0, columns - 1) for v in (x.min(), x.max()))
+    north, south = (np.clip((terrain.north - float(v)) / terrain.step, 0, rows - 1) for v in (y.max(), y.min()))
+    return bool(where[max(int(north) - 1, 0) : int(south) + 2, max(int(west) - 1, 0) : int(east) + 2].any())

@@ -1,4 +1,4 @@
-"""Cycles, headless: settings, devices, and a rendering that comes back as an array."""
+"""Blender headless: settings, and a rendering that comes back as an array."""
 
 from __future__ import annotations
 
@@ -7,49 +7,54 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from mage.scenes.errors import RenderError
+from mage.generator.blender.devices import Device, choose_device
+from mage.generator.blender.eevee import opengl_driver, set_up_eevee
+from mage.generator.runners.share import WHOLE, Share
+from mage.scenes.errors import DeviceError, RenderError
 from mage.scenes.recipe import RenderPart
 
-DEVICE_ORDER = ("OPTIX", "CUDA", "HIP", "METAL", "ONEAPI")  # the fastest interface of each vendor first
 
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """What Cycles renders on: an interface (``CPU``, ``OPTIX`` ...) and the names of its processors."""
-
-    kind: str
-    names: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.kind} ({', '.join(self.names)})" if self.names else self.kind
-
-
-def start_engine(part: RenderPart, threads: int) -> Device:
-    """Empty Blender, set Cycles up for this recipe and say what it runs on.
+def start_engine(part: RenderPart, threads: int, share: Share = WHOLE) -> Device:
+    """Empty Blender, set it up for this recipe and say what it renders on.
 
     Raises:
         RenderError: the device that the recipe names is not there; the message lists those that are.
     """
     bpy.ops.wm.read_factory_settings(use_empty=True)
+    render = bpy.context.scene.render
+    render.threads_mode, render.threads = "FIXED", threads
+    render.resolution_percentage = 100
+    render.use_compositing = render.use_sequencer = False
+    render.film_transparent = False
+    image = render.image_settings
+    image.file_format, image.color_mode, image.color_depth, image.exr_codec = "OPEN_EXR", "RGB", "32", "NONE"
+    if part.engine == "cycles":
+        return _set_up_cycles(part, share)
+    set_up_eevee(part)
+    _render_nothing()
+    return Device("EEVEE", (opengl_driver(),), len(share.gpus or (0,)))
+
+
+def _set_up_cycles(part: RenderPart, share: Share) -> Device:
     scene = bpy.context.scene
     scene.render.engine = "CYCLES"
-    device = _choose_device(part.device)
+    device = choose_device(part.device, share)
     cycles = scene.cycles
     cycles.device = "CPU" if device.kind == "CPU" else "GPU"
-    cycles.samples = part.spp
+    cycles.samples = part.samples()
     cycles.use_adaptive_sampling = False  # bit-identical for any number of threads only without it
     cycles.seed = 0
     cycles.use_denoising = part.denoise
     cycles.denoiser = "OPENIMAGEDENOISE"
     cycles.denoising_input_passes = "RGB_ALBEDO_NORMAL"
     cycles.denoising_prefilter = "FAST"
+    cycles.denoising_use_gpu = device.kind != "CPU"
     cycles.use_light_tree = False  # one sun and one sky leave nothing to choose
     cycles.max_bounces = 2
     cycles.diffuse_bounces = 2
@@ -57,60 +62,27 @@ def start_engine(part: RenderPart, threads: int) -> Device:
     cycles.transmission_bounces = cycles.transparent_max_bounces = cycles.volume_bounces = 0
     cycles.caustics_reflective = cycles.caustics_refractive = False
     cycles.use_auto_tile = False
-    render = scene.render
-    render.threads_mode, render.threads = "FIXED", threads
-    render.resolution_percentage = 100
-    render.use_compositing = render.use_sequencer = False
-    render.film_transparent = False
-    image = render.image_settings
-    image.file_format, image.color_mode, image.color_depth, image.exr_codec = "OPEN_EXR", "RGB", "32", "NONE"
     return device
 
 
-def _choose_device(wanted: str) -> Device:
-    found = devices()
-    if wanted == "cpu" or (wanted == "auto" and not found):
-        return Device("CPU", ())
-    kinds = [k for k in DEVICE_ORDER if k in found] if wanted == "auto" else [wanted.upper()]
-    if kinds[0] not in found:
-        there = ", ".join(["cpu", *(k.lower() for k in found)])
-        raise RenderError("the device asked for is not on this machine", expected=wanted, found=there)
-    preferences = bpy.context.preferences.addons["cycles"].preferences
-    preferences.compute_device_type = kinds[0]
-    for entry in preferences.get_devices_for_type(kinds[0]):
-        entry.use = entry.type != "CPU"
-    return Device(kinds[0], found[kinds[0]])
-
-
-def devices() -> dict[str, tuple[str, ...]]:
-    """Names of the GPUs that each of Cycles' interfaces finds; interfaces without any are left out."""
-    preferences = bpy.context.preferences.addons["cycles"].preferences
-    found = {}
-    for kind in DEVICE_ORDER:
-        try:
-            names = tuple(d.name for d in preferences.get_devices_for_type(kind) if d.type != "CPU")
-        except (TypeError, ValueError):  # an interface that this build of Blender does not know
-            continue
-        if names:
-            found[kind] = names
-    return found
+def _render_nothing() -> None:
+    """A picture of a few pixels: where no OpenGL driver starts, Blender dies here, before any work is lost."""
+    scene = bpy.context.scene
+    camera = bpy.data.objects.new("nothing", bpy.data.cameras.new("nothing"))
+    scene.collection.objects.link(camera)
+    scene.camera = camera
+    render_array(4, 4)
+    bpy.data.objects.remove(camera)
+    purge()
 
 
 def render_array(rows: int, columns: int) -> NDArray[np.float32]:
     """Render the scene from its camera, linear light, float32 (rows, columns, 3), row 0 in the north.
 
     Raises:
-        RenderError: Blender gave no picture of that size.
+        DeviceError, RenderError: as :func:`rendered`.
     """
-    scene = bpy.context.scene
-    scene.render.resolution_x, scene.render.resolution_y = columns, rows
-    with tempfile.TemporaryDirectory(prefix="mage-", dir=_scratch()) as folder:
-        path = Path(folder) / "render.exr"
-        scene.render.filepath = str(path)
-        with quiet():
-            bpy.ops.render.render(write_still=True)
-        if not path.exists():
-            raise RenderError("Blender rendered no picture")
+    with rendered(rows, columns) as path:
         image = bpy.data.images.load(str(path))
         try:
             if tuple(image.size) != (columns, rows):
@@ -123,9 +95,44 @@ def render_array(rows: int, columns: int) -> NDArray[np.float32]:
     return np.ascontiguousarray(pixels.reshape(rows, columns, channels)[::-1, :, :3])
 
 
+@contextmanager
+def rendered(rows: int, columns: int) -> Iterator[Path]:
+    """The file of a rendering of the scene from its camera; it is gone when the context is left.
+
+    Raises:
+        DeviceError: a GPU failed: out of memory, a kernel that is missing.
+        RenderError: Blender gave no picture.
+    """
+    scene = bpy.context.scene
+    scene.render.resolution_x, scene.render.resolution_y = columns, rows
+    with tempfile.TemporaryDirectory(prefix="mage-", dir=_scratch()) as folder:
+        path = Path(folder) / "render.exr"
+        scene.render.filepath = str(path)
+        try:
+            with quiet():
+                bpy.ops.render.render(write_still=True)
+        except RuntimeError as error:  # what the renderer reported
+            raise _failure(str(error)) from None
+        if not path.exists():
+            raise _failure("no picture")
+        yield path
+
+
+def _failure(reason: str) -> RenderError:
+    words = " ".join(reason.replace("Error:", " ").split())
+    scene = bpy.context.scene
+    if scene.render.engine == "CYCLES" and scene.cycles.device == "GPU":
+        kind = bpy.context.preferences.addons["cycles"].preferences.compute_device_type
+        return DeviceError(f"rendering on {kind} failed: {words}")
+    return RenderError(f"rendering failed: {words}")
+
+
 def _scratch() -> str | None:
-    """A memory file system where there is one: the picture is read back at once."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a fresh private folder is made in it
+    """The folder for temporary files that the environment names, or a memory file system: a picture is read back at
+    once.
+    """
+    shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a fresh private folder is made in it
+    return os.environ.get("TMPDIR") or shared
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import bpy
@@ -11,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mage.generator.bands import Passes
-from mage.generator.blender.engine import _scratch, quiet
+from mage.generator.blender.engine import rendered
 from mage.generator.blender.exr import read_layers
 from mage.generator.blender.materials import float_image
 from mage.scenes.errors import RenderError
@@ -94,20 +92,13 @@ def render_passes(grid: Grid) -> Passes:
     """Render the scene from its camera once, with the passes of :func:`use_passes`.
 
     Raises:
+        DeviceError: a GPU failed.
         RenderError: Blender gave no picture of that size.
     """
-    scene = bpy.context.scene
-    image = scene.render.image_settings
-    scene.render.resolution_x, scene.render.resolution_y = grid.columns, grid.rows
+    image = bpy.context.scene.render.image_settings
     image.file_format = "OPEN_EXR_MULTILAYER"
     try:
-        with tempfile.TemporaryDirectory(prefix="mage-", dir=_scratch()) as folder:
-            path = Path(folder) / "render.exr"
-            scene.render.filepath = str(path)
-            with quiet():
-                bpy.ops.render.render(write_still=True)
-            if not path.exists():
-                raise RenderError("Blender rendered no picture")
+        with rendered(grid.rows, grid.columns) as path:
             layers = read_layers(path)
     finally:
         image.file_format, image.color_mode = "OPEN_EXR", "RGB"

@@ -41,8 +41,8 @@ TALLEST_REACH = 300.0  # metres around a tile whose buildings do
 
 
 class Stage:
-    """Terrain, buildings and prototypes stand for good; water, trees near the tile and cars come and go with each
-    photograph. One that is ``spectral`` knows what everything reflects beyond the visible.
+    """Terrain, buildings and prototypes stand for good, trees near the tile while they stay the same; water and cars
+    come and go with each photograph. One that is ``spectral`` knows what everything reflects beyond the visible.
     """
 
     def __init__(self, place: Place, *, spectral: bool = False) -> None:
@@ -62,6 +62,8 @@ class Stage:
             self._fabric = self._add_fabric("fabric", place.fabric, place.albedo, place.pattern)
         self._add_works()
         self._trees = [_kept(add_mesh(f"tree{i}", m, crown)) for i, m in enumerate(tree_prototypes())]
+        self._planted: list[bpy.types.Object] = []
+        self._as_planted: list[NDArray[Any]] = []
         self._cars = [_kept(add_mesh(f"car{i}", m, paint)) for i, m in enumerate(vehicle_prototypes())]
         heights = [place.city.ground.heights.max()]
         heights += [mesh.vertices[:, 2].max() for mesh in (place.fabric, place.works.mesh) if len(mesh)]
@@ -161,7 +163,8 @@ class Stage:
         set_tile_picture(self._ground, painting.grid, painting.ground)
         if trees is None:
             trees = self.place.trees if struck is None else struck.trees
-        passing = self._trees_near(grid, trees) + self._cars_near(grid, vehicles)
+        self._plant(grid, trees)
+        passing = self._cars_near(grid, vehicles)
         passing += [] if struck is None else self._fabric_after(grid, struck)
         if added is not None and len(added):
             passing.append(self._add_plain("added", added.mesh, added.albedo, added.cover))
@@ -193,10 +196,16 @@ class Stage:
         grain = np.concatenate([np.zeros((int(kept.sum()), 3), np.float32), remains.grain])
         return [self._add_fabric("after", mesh, albedo, pattern, grain=grain)]
 
-    def _trees_near(self, grid: Grid, trees: Placements) -> list[bpy.types.Object]:
+    def _plant(self, grid: Grid, trees: Placements) -> None:
+        """Trees near the tile; those of the photograph before stay if they are the same, as at most pairs' dates."""
         reach = grid.padded(int(np.ceil(SHADOW_REACH / grid.gsd))).bounds
+        near = trees.within(reach, tree_prototypes())
+        wanted = [values[near] for values in (trees.position, trees.heading, trees.scale, trees.prototype, trees.tint)]
+        if len(wanted[0]) == len(self._planted) and all(map(np.array_equal, wanted, self._as_planted)):
+            return
+        bpy.data.batch_remove(self._planted)
         vectors = self._beyond(trees.tint, tree_kinds(trees.prototype), Kind.DRY_LEAVES)
-        return add_placements("tree", trees, trees.within(reach, tree_prototypes()), self._trees, **vectors)
+        self._planted, self._as_planted = add_placements("tree", trees, near, self._trees, **vectors), wanted
 
     def _cars_near(self, grid: Grid, vehicles: Placements) -> list[bpy.types.Object]:
         vectors = self._beyond(vehicles.tint, Kind.PAINT)

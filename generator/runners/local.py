@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,59 +24,92 @@ from mage.scenes.errors import MageError, RenderError
 
 TRIES = 3  # a worker may die of a driver's or a machine's fault; a job that kills three is to blame itself
 RECYCLE_AFTER = 32  # jobs; whatever Blender leaks ends with its process
+# Where no number of workers is asked for. A pair's ground, labels and packing keep one processor busy while the
+# renderer waits: on a GPU most of the time, on the CPU a quarter of it (benchmarks/README.md).
+THREADS_EACH, PER_GPU = 4, 8
+MODULE = "mage.generator.runners.worker"
+MEMORY = "/dev/shm"  # noqa: S108 - where there is one, a private folder is made in it
 
 Event = dict[str, Any]
+Mail = queue.Queue[tuple["_Worker", Event | None]]
 
 
 @dataclass(slots=True)
 class _Worker:
-    """A process and the job that it has in hand."""
+    """A process, what it was told to render on and what it renders on, and the job that it has in hand."""
 
     process: subprocess.Popen[str]
     complaints: Any
+    rank: int
+    device: str
+    scratch: str
+    ears: threading.Thread | None = None
+    taken: str | None = None
     job: ShardJob | None = None
     served: int = 0
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether another device could do better; so it is told of one that has not said yet what it took."""
+        return self.device != "cpu" and self.taken != "CPU"
 
 
 @dataclass(slots=True)
 class _Desk:
-    """Jobs waiting, failures counted, records handed in."""
+    """Jobs waiting, failures counted, records handed in; what to render on, and which jobs on something else."""
 
+    plan: Plan
     waiting: list[ShardJob]
+    device: str
     failures: dict[str, int] = field(default_factory=dict)
+    elsewhere: dict[str, str] = field(default_factory=dict)
     records: list[ShardRecord] = field(default_factory=list)
+    on_gpu: int = 0  # samples
+
+    def device_of(self, job: ShardJob) -> str:
+        return self.elsewhere.get(job.name, self.device)
 
 
 def run_local(
-    plan: Plan, jobs: Sequence[ShardJob], root: Path, workers: int, hear: Callable[[Event], None]
+    plan: Plan,
+    jobs: Sequence[ShardJob],
+    root: Path,
+    workers: int | None,
+    hear: Callable[[Event], None],
+    gpus: tuple[int, ...] | None = None,
 ) -> list[ShardRecord]:
     """Render ``jobs`` of a plan into ``root`` with that many processes; ``hear`` gets every event as it happens.
+
+    ``workers`` None takes as many as keep the machine busy: one for every four processors, or several a GPU. ``gpus``
+    are those that may be used, None for all; the workers share them out. A job that a GPU fails goes to the next
+    device, the CPU at last; one whose worker dies is tried again.
 
     Raises:
         MageError: what a worker reported, as the same class; RenderError when a job killed its worker three times.
     """
-    desk = _Desk(list(jobs))
-    mail: queue.Queue[tuple[_Worker, Event | None]] = queue.Queue()
-    threads = max(1, (os.cpu_count() or 1) // workers)
+    desk = _Desk(plan, list(jobs), plan.recipe.render.device)
+    mail: Mail = queue.Queue()
     crew: list[_Worker] = []
+    cpus = os.cpu_count() or 1
+    wanted = min(workers or max(1, cpus // THREADS_EACH), len(jobs))
+    room = wanted if workers else 1  # until the first says what it renders on
+    setup = {"root": str(root), "threads": max(1, cpus // wanted), "workers": workers and wanted, "gpus": gpus}
     try:
         while desk.waiting or any(w.job for w in crew):
-            while desk.waiting and len(crew) < workers:
-                crew.append(_hire(plan, root, threads, mail))
-            for worker in crew:
-                if worker.job is None and desk.waiting:
-                    _hand_out(worker, desk)
+            _staff(crew, desk, room, setup, mail)
             worker, event = mail.get()
             if worker not in crew:
                 continue
-            if event is None:
+            if event is None or event.get("kind") == "DeviceError":
                 crew.remove(worker)
-                _mourn(worker, desk)
-            else:
-                _take_in(worker, event, desk, hear)
-                if worker.job is None and worker.served >= RECYCLE_AFTER:
-                    crew.remove(worker)
-                    _dismiss(worker)
+                _mourn(worker, event, desk, hear)
+                continue
+            _take_in(worker, event, desk, hear)
+            if event["event"] == "ready" and workers is None:
+                room = min(cpus, PER_GPU * event["gpus"], len(jobs)) or wanted
+            if worker.job is None and worker.served >= RECYCLE_AFTER:
+                crew.remove(worker)
+                _dismiss(worker)
     finally:
         for worker in crew:
             _dismiss(worker)
@@ -87,49 +122,70 @@ def run_portrait(plan: Plan, out: Path, hear: Callable[[Event], None]) -> None:
     Raises:
         MageError: what the process reported, as the same class; RenderError when it ended without a picture.
     """
-    mail: queue.Queue[tuple[_Worker, Event | None]] = queue.Queue()
-    worker = _hire(plan, out.parent, os.cpu_count() or 1, mail)
-    try:
-        _send(worker, {"task": "portrait", "name": out.name, "first": 0, "count": 0})
-        while (event := mail.get()[1]) is not None:
-            if event["event"] == "error":
-                raise _reported(event)
-            hear(event)
-            if event["event"] == "portrait":
-                return
-        raise RenderError(f"{out.name}: the rendering process ended ({_last_words(worker)})")
-    finally:
-        _dismiss(worker)
+    job = ShardJob(out.name, 0, 0, plan.recipe, plan.recipe_hash)
+    desk = _Desk(plan, [job], plan.recipe.render.device)
+    setup = {"root": str(out.parent), "threads": os.cpu_count() or 1, "workers": 1, "gpus": None}
+    while desk.waiting:
+        mail: Mail = queue.Queue()
+        worker = _hire(plan, 0, desk.device_of(job), setup, mail)
+        try:
+            _hand_out(worker, desk.waiting.pop(), "portrait")
+            while (event := mail.get()[1]) is not None and event.get("kind") != "DeviceError":
+                _take_in(worker, event, desk, hear)
+                if event["event"] == "portrait":
+                    return
+            _mourn(worker, event, desk, hear)
+        finally:
+            _dismiss(worker)
 
 
-def _hire(plan: Plan, root: Path, threads: int, mail: queue.Queue[tuple[_Worker, Event | None]]) -> _Worker:
+def _staff(crew: list[_Worker], desk: _Desk, room: int, setup: dict[str, Any], mail: Mail) -> None:
+    """Give every idle worker a job for its device; let go those that have none, and hire while there is room."""
+    for worker in [w for w in crew if w.job is None]:
+        job = next((j for j in desk.waiting if desk.device_of(j) == worker.device), None)
+        if job is not None:
+            desk.waiting.remove(job)
+            _hand_out(worker, job)
+        elif desk.waiting:
+            crew.remove(worker)
+            _dismiss(worker)
+    while desk.waiting and len(crew) < room:
+        job = desk.waiting.pop(0)
+        rank = min(set(range(room)) - {w.rank for w in crew})
+        crew.append(_hire(desk.plan, rank, desk.device_of(job), setup, mail))
+        _hand_out(crew[-1], job)
+
+
+def _hire(plan: Plan, rank: int, device: str, setup: dict[str, Any], mail: Mail) -> _Worker:
     complaints = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - lives as long as the worker
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mage.generator.runners.worker"],
+    scratch = tempfile.mkdtemp(prefix="mage-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None)
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own module
+        [sys.executable, "-m", MODULE],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=complaints,
         text=True,
         encoding="utf-8",
+        env=os.environ | {"TMPDIR": scratch},  # Blender that is killed or crashes leaves its files behind
         start_new_session=True,  # Ctrl-C is the driver's to handle; it dismisses its workers itself
     )
-    worker = _Worker(process, complaints)
-    setup = {
+    worker = _Worker(process, complaints, rank, device, scratch)
+    plan_of_it = {
         "recipe": plan.recipe.model_dump(mode="json"),
         "recipe_hash": plan.recipe_hash,
-        "root": str(root),
-        "threads": threads,
         "allow_plugins": plan.allow_plugins,
     }
-    _send(worker, setup)
+    _send(worker, plan_of_it | setup | {"rank": rank, "device": device})
 
     def listen() -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            mail.put((worker, json.loads(line)))
+        with process.stdout as events:
+            for line in events:
+                mail.put((worker, json.loads(line)))
         mail.put((worker, None))
 
-    threading.Thread(target=listen, daemon=True).start()
+    worker.ears = threading.Thread(target=listen, daemon=True)
+    worker.ears.start()
     return worker
 
 
@@ -142,14 +198,17 @@ def _send(worker: _Worker, message: dict[str, Any]) -> None:
         pass  # its death is in the mail
 
 
-def _hand_out(worker: _Worker, desk: _Desk) -> None:
-    worker.job = job = desk.waiting.pop(0)
-    _send(worker, {"task": "shard", "name": job.name, "first": job.first, "count": job.count})
+def _hand_out(worker: _Worker, job: ShardJob, task: str = "shard") -> None:
+    worker.job = job
+    _send(worker, {"task": task, "name": job.name, "first": job.first, "count": job.count})
 
 
 def _take_in(worker: _Worker, event: Event, desk: _Desk, hear: Callable[[Event], None]) -> None:
     if event["event"] == "error":
         raise _reported(event)
+    if event["event"] == "ready":
+        worker.taken = event["kind"]
+    desk.on_gpu += event["event"] == "sample" and worker.on_gpu
     if event["event"] == "shard":
         desk.records.append(ShardRecord.model_validate(event["record"]))
         worker.job, worker.served = None, worker.served + 1
@@ -163,16 +222,29 @@ def _reported(event: Event) -> MageError:
     return error
 
 
-def _mourn(worker: _Worker, desk: _Desk) -> None:
-    """A worker ended: its job goes back to the desk, unless it has now killed too many."""
-    words = _last_words(worker)
-    worker.complaints.close()
-    job = worker.job
+def _mourn(worker: _Worker, event: Event | None, desk: _Desk, hear: Callable[[Event], None]) -> None:
+    """A worker ended, without a word or since its GPU failed: its job goes back to the desk, for another device where
+    that may help, unless it has now killed too many.
+    """
+    words = event["message"] if event else _last_words(worker)
+    _dismiss(worker)
+    job, died = worker.job, event is None
     if job is None:
         return
-    desk.failures[job.name] = desk.failures.get(job.name, 0) + 1
-    if desk.failures[job.name] >= TRIES:
+    if died and desk.plan.recipe.render.engine == "eevee" and worker.taken is None:
+        raise RenderError(
+            f"EEVEE could not start ({words}): it draws with OpenGL, without a display by a driver that EGL finds; "
+            "render.engine cycles needs none"
+        )
+    desk.failures[job.name] = failures = desk.failures.get(job.name, 0) + died
+    if failures >= TRIES:
         raise RenderError(f"{job.name}: the rendering process ended {TRIES} times ({words})")
+    if worker.on_gpu and (not died or failures == TRIES - 1):
+        other = "cuda" if not died and worker.device == "auto" and worker.taken == "OPTIX" else "cpu"
+        desk.elsewhere[job.name] = other
+        if not desk.on_gpu:  # it never worked here
+            desk.device = other
+        hear({"event": "fallback", "message": f"{job.name}: {words}; trying {other} instead"})
     desk.waiting.insert(0, job)
 
 
@@ -182,12 +254,17 @@ def _last_words(worker: _Worker) -> str:
     worker.complaints.seek(0)
     last = [line for line in worker.complaints.read().splitlines() if line.strip()][-3:]
     reason = f"signal {-code}" if code < 0 else f"exit code {code}"
+    if code == -signal.SIGKILL:
+        reason += " (killed, for lack of memory perhaps: try fewer --workers)"
     return f"{reason}: {' | '.join(last) or 'without a word'}; `mage doctor` checks what Blender needs"
 
 
 def _dismiss(worker: _Worker) -> None:
     worker.process.kill()
     worker.process.wait()
+    shutil.rmtree(worker.scratch, ignore_errors=True)
+    if worker.ears is not None:
+        worker.ears.join()
     for stream in (worker.process.stdin, worker.complaints):
         if stream is not None and not stream.closed:
             with suppress(BrokenPipeError):

@@ -45,13 +45,16 @@ def _serve(events: TextIO) -> None:
     try:
         from mage.generator.plan import ShardJob
         from mage.generator.portrait import portray
+        from mage.generator.runners.share import Share
         from mage.generator.shards import open_studio, render_shard
         from mage.scenes.dataset.png import encode_png
         from mage.scenes.dataset.store import LocalStore
         from mage.scenes.recipe import Recipe
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "bpy", "generator") from None
+    setup["recipe"]["render"]["device"] = setup["device"]
     recipe = Recipe.model_validate(setup["recipe"])
+    share = Share(setup["rank"], setup["workers"], tuple(setup["gpus"]) if setup["gpus"] else None)
     store = LocalStore(Path(setup["root"]))
     studio = None
     for line in orders:
@@ -60,10 +63,11 @@ def _serve(events: TextIO) -> None:
             order["name"], order["first"], order["count"], recipe, setup["recipe_hash"], setup["allow_plugins"]
         )
         if studio is None:
-            studio = open_studio(job, setup["threads"])
+            studio = open_studio(job, setup["threads"], share)
             sources = [_source(s) for s in studio.place.city.sources]
             facts = {"buildings": len(studio.place.city.buildings), "inferred": list(studio.place.city.inferred)}
-            _tell(events, event="ready", device=str(studio.device), seconds=studio.seconds, sources=sources, city=facts)
+            device = {"device": str(studio.device), "kind": studio.device.kind, "gpus": studio.device.available}
+            _tell(events, event="ready", rank=share.rank, **device, seconds=studio.seconds, sources=sources, city=facts)
 
         if order["task"] == "portrait":
             picture = encode_png(portray(job, studio))

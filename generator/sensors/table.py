@@ -163,7 +163,7 @@ def chosen_sensors(recipe: Recipe) -> tuple[Sensor, ...]:
 
     Raises:
         RecipeError: one is not known, stands twice, is finer than the rendering, or has pixels so large that a tile
-            holds too few of them; or the recipe's radiometry is no kind.
+            holds too few of them; bands beyond the visible of EEVEE; or the recipe's radiometry is no kind.
     """
     known = (*kinds(), MIXTURE)
     if recipe.radiometry is not None and recipe.radiometry not in known:
@@ -180,6 +180,10 @@ def chosen_sensors(recipe: Recipe) -> tuple[Sensor, ...]:
 
 def _fits(sensor: Sensor, recipe: Recipe) -> None:
     size, gsd = recipe.output.size, recipe.output.gsd
+    if recipe.render.engine == "eevee" and sensor.beyond_visible:
+        raise RecipeError(
+            f"sensors: EEVEE gives no bands beyond the visible for {sensor.name}", expected="the engine cycles"
+        )
     if sensor.gsd is None:
         raise RecipeError(f"sensors: {sensor.name} has no gsd of its own")
     if sensor.gsd < gsd - 1e-9:

@@ -236,3 +236,16 @@ def test_the_hash_is_the_same_in_every_process():
     code = "from mage.scenes.recipe import read_recipe; print(read_recipe('flood').hash({}))"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONHASHSEED": "7"})
     assert other.stdout.strip() == changed()
+
+
+def test_quality_chooses_the_samples_and_an_explicit_number_goes_before_it():
+    def samples(recipe="flood", **render):
+        return read_recipe(recipe, {f"render.{k}": v for k, v in render.items()}).samples
+
+    asked = [samples(quality=quality) for quality in ("draft", "standard", "high")]
+    assert asked == sorted(set(asked))
+    assert samples() == asked[1]
+    assert samples(denoise=False) > samples("earthquake") > samples()
+    assert samples(quality="high", spp=3) == 3
+    with pytest.raises(RecipeError, match=r"render\.quality"):
+        samples(quality="best")

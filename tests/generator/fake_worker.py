@@ -1,0 +1,70 @@
+"""A worker without Blender that fails as a machine may: it speaks the protocol of ``mage.generator.runners.worker``.
+
+Environment: ``FAKE_KIND`` is what ``auto`` takes (``CPU`` without it); ``FAKE_FAULT`` is what goes wrong, one of the
+names below; ``FAKE_NOTES`` is a folder for what must outlast a process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+FAULT, NOTES = os.environ.get("FAKE_FAULT", ""), Path(os.environ["FAKE_NOTES"])
+
+
+def _tell(**event: object) -> None:
+    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.flush()
+
+
+def _fails(job: str, kind: str) -> bool:
+    """Whether the fault strikes now: on a GPU always, at a first try only, or whenever it is told to."""
+    first = not (NOTES / f"{job}-{FAULT}").exists()
+    (NOTES / f"{job}-{FAULT}").touch()
+    return {
+        "dies once": first and job == "train-000001.tar",
+        "dies on a GPU": kind != "CPU",
+        "dies": job == "train-000001.tar",
+        "no memory on the GPU": kind != "CPU" and job == "train-000001.tar",
+        "no kernel": kind not in ("CPU", "CUDA") if os.environ.get("FAKE_CUDA") else kind != "CPU",
+    }.get(FAULT, False)
+
+
+def main() -> None:
+    """Serve jobs, and say in a line of the notes what came in."""
+    setup = json.loads(sys.stdin.readline())
+    kind = {"auto": os.environ.get("FAKE_KIND", "CPU")}.get(setup["device"], setup["device"].upper())
+    if FAULT == "dies at the start":
+        sys.stderr.write("no context\n")
+        sys.stderr.flush()
+        os.abort()
+    Path(os.environ["TMPDIR"], "half.exr").touch()
+    ready = False
+    for line in sys.stdin:
+        order = json.loads(line)
+        with (NOTES / "orders").open("a") as notes:
+            notes.write(f"{order['name']} {kind} {setup['rank']}\n")
+        if not ready:
+            gpus = int(os.environ.get("FAKE_GPUS", "1")) if kind != "CPU" else 0
+            city = {"buildings": 1, "inferred": []}
+            _tell(
+                event="ready", rank=setup["rank"], device=kind, kind=kind, gpus=gpus, seconds={}, sources=[], city=city
+            )
+            ready = True
+        time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
+        if _fails(order["name"], kind):
+            if FAULT in ("no memory on the GPU", "no kernel"):
+                _tell(event="error", kind="DeviceError", message=f"rendering on {kind} failed: {FAULT}")
+                return
+            os.kill(os.getpid(), signal.SIGSEGV)
+        _tell(event="sample", key=order["name"], seconds={})
+        record = {"name": order["name"], "bytes": 1, "sha256": "0" * 64, "labels_sha256": "0" * 64, "samples": 1}
+        _tell(event="shard", record=record | {"recipe_hash": setup["recipe_hash"], "keys": [order["name"]]})
+
+
+if __name__ == "__main__":
+    main()

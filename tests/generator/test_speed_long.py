@@ -1,0 +1,54 @@
+"""What takes minutes: the quality that a sample count gives, and the memory of a worker over hundreds of pairs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import start, workers_of
+
+from mage.scenes.recipe import QUALITY, SAMPLES, SAMPLES_OF_RUBBLE
+
+pytestmark = pytest.mark.long
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.mark.parametrize("scene", ["suburb", "flood", "long shadows", "rubble", "burnt"])
+def test_the_samples_of_a_quality_reach_its_target(scene: str) -> None:
+    command = [sys.executable, BENCHMARKS / "samples.py", "96", "1024", scene]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
+    rows = [line.split() for line in done.stdout.splitlines()[2:]]
+    reached = {int(row[0]): float(row[1]) for row in rows}
+    assert len(reached) > 5, done.stderr
+    samples = SAMPLES_OF_RUBBLE if scene in ("rubble", "burnt") else SAMPLES
+    for quality, target in QUALITY.items():
+        assert reached[samples[quality]] >= target
+
+
+def test_the_memory_of_a_worker_stays_flat_over_two_hundred_pairs(tmp_path: Path) -> None:
+    """Within 5 % of its median, once caches are warm after twenty pairs."""
+    root = tmp_path / "dataset"
+    small = ["--size", "64", "--gsd", "1", "--spp", "1", "--count", "200", "--workers", "1"]
+    driver = start(
+        "generate", "flood", *small, "--set", "city.extent=200", "--set", "output.shard_size=200", "--out", root
+    )
+    resident = []
+    while driver.poll() is None:
+        log = root / "log.jsonl"
+        pairs = log.read_text().count('"sample"') if log.exists() else 0
+        if pairs > len(resident):
+            status = Path(f"/proc/{workers_of(root)[0]}/status").read_text()
+            kib = int(status.split("VmRSS:")[1].split()[0])
+            resident += [kib / 1024] * (pairs - len(resident))
+        try:
+            driver.wait(timeout=0.2)
+        except subprocess.TimeoutExpired:
+            continue
+    assert driver.returncode == 0, driver.communicate()[1]
+    warm = np.array(resident[20:])
+    assert len(warm) > 150
+    assert np.abs(warm / np.median(warm) - 1).max() < 0.05
