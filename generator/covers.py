@@ -13,6 +13,7 @@ from rasterio.transform import Affine
 
 from mage.generator.noise import fractal
 from mage.generator.place import Place
+from mage.generator.spots import Spots
 from mage.scenes.city import COVERS, RoadEdge
 from mage.scenes.dataset.schema import LandClass
 from mage.scenes.grid import Grid
@@ -52,19 +53,28 @@ CLASS_OF_COVER[Cover.POOL] = LandClass.POOL
 CLASS_OF_COVER[[Cover.ROAD, Cover.ASPHALT]] = LandClass.ROAD
 
 
-def burn(shapes: list[shapely.Geometry], values: list[int], grid: Grid, dtype: str) -> NDArray[Any]:
-    """Values of the shapes that hold each pixel's centre, 0 for none; later ones lie on top (GDAL's pixel-centre
-    rule).
+def burn(shapes: list[shapely.Geometry], values: list[int], grid: Grid | Spots, dtype: str) -> NDArray[Any]:
+    """Values of the shapes that hold each pixel's centre, or each spot, 0 for none; later ones lie on top (GDAL's
+    pixel-centre rule).
     """
     pairs = [(s, v) for s, v in zip(shapes, values, strict=True) if not s.is_empty]
     if not pairs:
         return np.zeros(grid.shape, dtype)
+    if isinstance(grid, Spots):
+        return _burnt_at(pairs, grid).astype(dtype)
     return np.asarray(rasterize(pairs, out_shape=grid.shape, fill=0, transform=Affine(*grid.transform), dtype=dtype))
 
 
-def road_ids(place: Place, grid: Grid) -> NDArray[np.int32]:
-    """Index of the road edge at each pixel's centre plus 1, 0 for none; bridges lie on top, and where streets meet on
-    one level, the wider one. Tunnels are not seen.
+def _burnt_at(pairs: list[tuple[shapely.Geometry, int]], spots: Spots) -> NDArray[np.int64]:
+    point, shape = shapely.STRtree([s for s, _ in pairs]).query(shapely.points(spots.xy), predicate="within")
+    top = np.full(len(spots.xy), -1)
+    np.maximum.at(top, point, shape)
+    return np.array([*(v for _, v in pairs), 0])[top]
+
+
+def road_ids(place: Place, grid: Grid | Spots) -> NDArray[np.int32]:
+    """Index of the road edge at each pixel's centre, or spot, plus 1, 0 for none; bridges lie on top, and where streets
+    meet on one level, the wider one. Tunnels are not seen.
     """
     near = place.road_index.query(shapely.box(*grid.bounds))
     edges = place.city.roads.edges
@@ -76,8 +86,8 @@ def _level(edge: RoadEdge) -> int:
     return max(edge.layer, 1) if on_bridge(edge) else 0
 
 
-def cover_of(place: Place, grid: Grid, roads: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """The :class:`Cover` of the ground at each pixel's centre, uint8 (rows, columns).
+def cover_of(place: Place, grid: Grid | Spots, roads: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """The :class:`Cover` of the ground at each pixel's centre, or spot, uint8 of their shape.
 
     Patches of land lie in their order, but for pools, which have a paved rim and lie on top of all; streets with
     their pavements and then tracks lie over other ground, carriageways over tracks, railway bridges over both.
@@ -102,6 +112,6 @@ def cover_of(place: Place, grid: Grid, roads: NDArray[np.int32]) -> NDArray[np.u
     return cover
 
 
-def _cover_with(cover: NDArray[np.uint8], shapes: list[shapely.Geometry], kind: Cover, grid: Grid) -> None:
+def _cover_with(cover: NDArray[np.uint8], shapes: list[shapely.Geometry], kind: Cover, grid: Grid | Spots) -> None:
     if shapes:
         cover[burn(shapes, [1] * len(shapes), grid, "uint8") > 0] = kind

@@ -22,6 +22,7 @@ from mage.generator.sample import Draft, draw_sample
 from mage.generator.scars import scarred
 from mage.generator.seasons import grounds_at, trees_in
 from mage.generator.sensors import expose, sample_radiometry
+from mage.generator.sight import Sight
 from mage.generator.silt import silted
 from mage.generator.sky import Light
 from mage.generator.struck import Struck
@@ -79,7 +80,7 @@ def render_sample(job: ShardJob, index: int, studio: Studio) -> tuple[Sample, Se
     with _timed(seconds, "labels"):
         draft = draw_sample(job, index, studio.place, studio.basis)
     with _timed(seconds, "ground"):
-        fine = draft.grid.resampled(2)
+        fine = draft.ground_grid.resampled(2)
         between = draft.between
         grounds = grounds_at(studio.place, fine, paint_ground(studio.place, fine), between.seasons, between.change)
     images = {}
@@ -104,7 +105,7 @@ def _photograph(
     standing = studio.place.trees if struck is None else struck.trees
     trees, added = trees_in(draft.between.seasons[date], studio.place, standing), draft.between.added[date]
     reflected = photograph(
-        studio, draft.grid, dry, draft.lights[date], draft.vehicles[date], water, seconds, struck, trees, added
+        studio, draft.sights[date], dry, draft.lights[date], draft.vehicles[date], water, seconds, struck, trees, added
     )
     with _timed(seconds, "sensor"):
         return expose(reflected, sample_radiometry(rng), rng)
@@ -125,7 +126,7 @@ class Water:
 
 def photograph(
     studio: Studio,
-    grid: Grid,
+    view: Grid | Sight,
     dry: tuple[Grid, Raster],
     light: Light,
     vehicles: Placements,
@@ -143,7 +144,7 @@ def photograph(
         deep = deep_water(studio.place, fine, flooded)
         painting = with_water(ground, fine, depth_at(terrain, water.levels, points), deep)
     with _timed(seconds, "render"):
-        return studio.stage.photograph(grid, light, painting, vehicles, water.levels, struck, trees, added)
+        return studio.stage.photograph(view, light, painting, vehicles, water.levels, struck, trees, added)
 
 
 class _timed:  # noqa: N801 - reads as a statement

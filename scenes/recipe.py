@@ -50,6 +50,8 @@ def _is_date(text: str) -> str:
 
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Hour = Annotated[float, Field(ge=0, le=24)]
+_OffNadir = Annotated[float, Field(ge=0, le=45)]
+_Pixels = Annotated[float, Field(ge=0, le=20)]
 Shares = Annotated[tuple[_Share, _Share], AfterValidator(ascending)]
 Hours = Annotated[tuple[_Hour, _Hour], AfterValidator(ascending)]
 Bounds = Annotated[tuple[float, float, float, float], AfterValidator(_has_inside)]
@@ -141,13 +143,26 @@ class BetweenPart(_Part):
     """What differs between the two dates though no disaster did it, beside their light and traffic."""
 
     hold: bool = Field(
-        False, description="both dates alike: the light, vehicles, season and noise of the first, and no benign change"
+        False,
+        description="both dates alike: the light, view, vehicles, season and noise of the first, and no benign change",
     )
     changes: Shares = Field(
         (0.0, 0.7),
         description="benign change (mown grass, sheds, skips, building sites), drawn: 0 none, 1 a great deal",
     )
     season: Literal["dates", "held"] = Field("dates", description="each date's own, or the first's at both")
+
+
+class ViewPart(_Part):
+    """From where the images are taken, and how well the two lie on each other."""
+
+    off_nadir: Annotated[tuple[_OffNadir, _OffNadir], AfterValidator(ascending)] = Field(
+        (0.0, 0.0), description="degrees between the line of sight and the vertical, drawn per date as its azimuth is"
+    )
+    shift: Annotated[tuple[_Pixels, _Pixels], AfterValidator(ascending)] = Field(
+        (0.0, 0.0),
+        description="pixels by which the image after is displaced, its labels with it, drawn in any direction",
+    )
 
 
 class OutputPart(_Part):
@@ -177,6 +192,13 @@ class Recipe(_Part):
     hazard: Hazard = FloodPart()
     light: LightPart = LightPart()
     between: BetweenPart = BetweenPart()
+    view: ViewPart = ViewPart()
+    label_style: Literal["exact", "annotator"] = Field(
+        "exact", description="the exact truth alone, or with it what annotators would have drawn"
+    )
+    label_policy: Literal["xbd", "roof", "bright"] = Field(
+        "xbd", description="how annotators grade: by what is seen and the water around it, by roofs alone, in classes"
+    )
     output: OutputPart = OutputPart()
     render: RenderPart = RenderPart()
 
@@ -210,6 +232,9 @@ class Recipe(_Part):
         for key in ("seed", "count"):
             del content[key]
         del content["render"]["device"], content["output"]["shard_size"]
+        for key, usual in _LATER.items():
+            if getattr(self, key) == usual:
+                del content[key]
         city = content["city"]
         for key in ("file", "style", "surface"):
             city[key] = digests.get(city[key], city[key])
@@ -223,6 +248,10 @@ class Recipe(_Part):
     def to_yaml(self) -> str:
         """The recipe as YAML that :func:`read_recipe` reads back to an equal value."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+# keys that recipes did not always have: at these values they ask for what was made before, and do not count
+_LATER = {"view": ViewPart(), "label_style": "exact", "label_policy": "xbd"}
 
 
 def bundled_recipes() -> list[str]:

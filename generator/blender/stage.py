@@ -22,6 +22,7 @@ from mage.generator.blender.materials import (
 from mage.generator.ground import Painting
 from mage.generator.place import Place
 from mage.generator.props import Placements, tree_prototypes, vehicle_prototypes
+from mage.generator.sight import Sight, sight_of
 from mage.generator.sky import Light
 from mage.generator.struck import Struck
 from mage.scenes.grid import Grid
@@ -66,7 +67,7 @@ class Stage:
 
     def photograph(
         self,
-        grid: Grid,
+        view: Grid | Sight,
         light: Light,
         painting: Painting,
         vehicles: Placements,
@@ -84,7 +85,9 @@ class Stage:
         set_tile_picture(self._ground, painting.grid, painting.ground)
         if trees is None:
             trees = self.place.trees if struck is None else struck.trees
-        passing = self._trees_near(grid, trees) + self._cars_near(grid, vehicles)
+        sight = sight_of(view)
+        grid = sight.grid
+        passing = self._trees_near(grid, trees) + self._cars_near(sight, vehicles)
         passing += [] if struck is None else self._fabric_after(grid, struck)
         if added is not None and len(added):
             passing.append(add_object("added", add_mesh("added", added.mesh, self._plain, added.albedo)))
@@ -94,14 +97,14 @@ class Stage:
             passing.append(add_object("water", add_mesh("water", surface, self._water)))
         try:
             set_light(light)
-            aim(grid, self._top)
-            radiance = render_array(*grid.shape)
+            aim(sight, self._top)
+            radiance = render_array(*sight.lattice().shape)
         finally:
             bpy.data.batch_remove(passing)
             if self._fabric is not None:
                 self._fabric.hide_render = False
             purge()
-        return (radiance * (np.pi / light.horizontal)).astype(np.float32)
+        return sight.rectified((radiance * (np.pi / light.horizontal)).astype(np.float32))
 
     def _fabric_after(self, grid: Grid, struck: Struck) -> list[bpy.types.Object]:
         """The buildings after, in place of those before, which are hidden until the picture is taken."""
@@ -120,8 +123,11 @@ class Stage:
         reach = grid.padded(int(np.ceil(SHADOW_REACH / grid.gsd))).bounds
         return add_placements("tree", trees, trees.within(reach, tree_prototypes()), self._trees)
 
-    def _cars_near(self, grid: Grid, vehicles: Placements) -> list[bpy.types.Object]:
-        return add_placements("car", vehicles, vehicles.within(grid.bounds, vehicle_prototypes()), self._cars)
+    def _cars_near(self, sight: Sight, vehicles: Placements) -> list[bpy.types.Object]:
+        # of those on bridges, some lean into a slanted picture
+        pixels = int(np.ceil(SHADOW_REACH / sight.grid.gsd)) if sight.slanted else 0
+        reach = sight.grid.padded(pixels).bounds
+        return add_placements("car", vehicles, vehicles.within(reach, vehicle_prototypes()), self._cars)
 
 
 def _kept(data: bpy.types.Mesh) -> bpy.types.Mesh:

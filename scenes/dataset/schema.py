@@ -178,7 +178,12 @@ class GridRecord(Record):
 
 
 class DateRecord(Record):
-    """How an image was taken; names as in xBD's metadata. Angles in degrees, azimuths clockwise from north."""
+    """How an image was taken; names as in xBD's metadata. Angles in degrees, azimuths clockwise from north.
+
+    ``target_azimuth`` is that of the sensor as seen from the ground: what stands there leans the other way.
+    ``shift_px`` is by how many columns and rows the image and its labels are displaced: what polygons and lines in
+    pixels place at (x, y) shows at (x, y) + ``shift_px``.
+    """
 
     capture_date: str
     sun_azimuth: float
@@ -186,6 +191,7 @@ class DateRecord(Record):
     off_nadir_angle: float
     target_azimuth: float
     sensor: str
+    shift_px: tuple[float, float] = (0.0, 0.0)
 
 
 Ring = list[tuple[float, float]]

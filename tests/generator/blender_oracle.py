@@ -22,6 +22,7 @@ from mage.generator.labels import Truth
 from mage.generator.place import Place, prepare_place
 from mage.generator.props import place_vehicles
 from mage.generator.remains import dress_remains
+from mage.generator.sight import Sight
 from mage.generator.sky import clear_light, sun_position
 from mage.generator.struck import Struck
 from mage.scenes.grid import Grid
@@ -103,7 +104,7 @@ def _ids_by_blender(fabric: object, owner: np.ndarray) -> np.ndarray:
     colour = np.repeat((owner + 1)[:, None], 3, axis=1).astype(np.float32)
     mesh, _ = concatenate([fabric])  # type: ignore[list-item]
     add_object("ids", add_mesh("ids", mesh, material, colour))
-    aim(GRID, 60.0)
+    aim(Sight(GRID), 60.0)
     return np.rint(render_array(*GRID.shape)[..., 0]).astype(int) - 1
 
 
