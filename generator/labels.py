@@ -377,9 +377,10 @@ class _Changed:
 
 
 def _window(sight: Sight, ground: Terrain, top: float) -> tuple[slice, slice]:
-    """The part of the ground over which the rays of a slanted sight are below a height."""
+    """The part of the ground over which the rays of a slanted sight are below a height and not below all ground."""
     west, south, east, north = sight.grid.bounds
-    reach = max(top - float(sight.reference.min()), 0.0) * float(np.hypot(*sight.lean)) + ground.step
+    drop = max(top - float(sight.reference.min()), float(sight.reference.max() - ground.heights.min()), 0.0)
+    reach = drop * float(np.hypot(*sight.lean)) + ground.step
     return ground.window((west - reach, south - reach, east + reach, north + reach))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from mage.generator.annotators import ANNOTATOR_STREAM, annotate
 from mage.generator.between import Between, draw_between
 from mage.generator.change_records import change_records, shed_record
 from mage.generator.labels import Truth
@@ -22,6 +23,7 @@ from mage.generator.sight import Sight
 from mage.generator.sky import Light, clear_light, sun_position
 from mage.generator.struck import Struck, burnt_out, trees_after
 from mage.generator.tiles import choose_tile, reach_of
+from mage.generator.viewed import viewed
 from mage.generator.views import VIEW_STREAM, View, draw_views, ground_grid
 from mage.scenes.city import City
 from mage.scenes.dataset.schema import (
@@ -104,6 +106,12 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
     truth, later = (each.changed(between.change, between.added) for each in (truth, later))
     before, after = truth.before(vehicles[0]), later.after(vehicles[1], impact)
     labels = {f"pre_{k}": v for k, v in before.items()} | {f"post_{k}": v for k, v in after.items()}
+    annotations = None
+    if recipe.label_style == "annotator":
+        standing = [int(i) for i in truth.buildings() if i < len(city.buildings)]
+        draw = job.rng(index, ANNOTATOR_STREAM)
+        drawn, annotations = annotate(place, sights[0], standing, impact, recipe.label_policy, draw)
+        labels |= drawn
     key = f"{city.name}-{recipe.disaster}-{index:06d}"
     record = SampleRecord(
         key=key,
@@ -119,13 +127,14 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
         pre=dates[0],
         post=dates[1],
         buildings=[
-            _building(place, impact, grid, int(i), n + 1)
+            _building(place, impact, grid, sights, int(i), n + 1)
             if i < len(city.buildings)
-            else shed_record(place, impact, grid, between.change.sheds[i - len(city.buildings)], n + 1)
+            else shed_record(place, impact, grid, sights[1], between.change.sheds[i - len(city.buildings)], n + 1)
             for n, i in enumerate(later.buildings())
         ],
         roads=[_road(place, impact, grid, int(i), n + 1) for n, i in enumerate(later.edges())],
         changes=change_records(between.change, grid, place),
+        annotations=annotations,
         pixels={name: _pixels(labels[name]) for name in ("pre_class", "post_class", "post_damage")},
         inferred=list(city.inferred),
     )
@@ -218,7 +227,9 @@ def _grid_record(grid: Grid, place: Place) -> GridRecord:
     )
 
 
-def _building(place: Place, impact: Impact, grid: Grid, index: int, number: int) -> BuildingRecord:
+def _building(
+    place: Place, impact: Impact, grid: Grid, sights: tuple[Sight, Sight], index: int, number: int
+) -> BuildingRecord:
     building = place.city.buildings[index]
     pixels, on_map = polygons_of(place.outlines[index], grid, place)
     return BuildingRecord(
@@ -239,6 +250,8 @@ def _building(place: Place, impact: Impact, grid: Grid, index: int, number: int)
         visible=int(impact.visible[index]),
         jds=int(impact.jds[index]),
         loss=round(float(impact.loss[index]), 4),
+        pre_view=viewed(building, sights[0], grid),
+        post_view=viewed(building, sights[1], grid),
         inferred=list(building.inferred),
     )
 

@@ -45,7 +45,7 @@ def decode_rasters(read: Callable[[str], bytes], record: SampleRecord, *, file: 
     def rasters(names: Sequence[str]) -> dict[str, NDArray[Any]]:
         return {n: decode_png(read(f"{n}.png"), largest=largest, file=f"{file}.{n}.png") for n in names}
 
-    sample = Sample(record, rasters(IMAGE_FIELDS), rasters(list(label_members())))
+    sample = Sample(record, rasters(IMAGE_FIELDS), rasters(list(label_members(record.label_style))))
     _check(sample, file or record.key)
     return sample
 
@@ -77,7 +77,7 @@ def first_mistake(error: ValidationError) -> str:
 def _check(sample: Sample, file: str) -> None:
     """Names, shapes and dtypes are those of the schema."""
     shape = sample.record.grid.rows, sample.record.grid.columns
-    fields = label_members()
+    fields = label_members(sample.record.label_style)
     for found, wanted in ((sample.images, set(IMAGE_FIELDS)), (sample.labels, set(fields))):
         if set(found) != wanted:
             odd = ", ".join(sorted(set(found) ^ wanted))

@@ -59,6 +59,11 @@ class _Inspection:
     rows: list[Row] = field(default_factory=list)
     complete: bool = True
 
+    @property
+    def style(self) -> str:
+        """How its recipe says that it is labelled."""
+        return str(self.manifest.recipe.get("label_style", "exact"))
+
     def note(self, file: str, reason: str, expected: object = None, found: object = None) -> None:
         """Write down a problem in the words of an error."""
         shown = [None if value is None else str(value) for value in (expected, found)]
@@ -156,9 +161,9 @@ def _check_content(seen: _Inspection, shard: ShardRecord, tar: TarIndex) -> None
 
 def _check_sample(seen: _Inspection, tar: TarIndex, key: str, shard: ShardRecord) -> None:
     file = f"{SHARDS}/{shard.name}: {key}"
-    members = list(tar.members(key))
-    if members != sample_members():
-        missing = ", ".join(sorted(set(sample_members()) - set(members)))
+    members, wanted = list(tar.members(key)), sample_members(seen.style)
+    if members != wanted:
+        missing = ", ".join(sorted(set(wanted) - set(members)))
         seen.note(file, f"members are missing: {missing}" if missing else "members are not in order")
     try:
         record = decode_record(tar.read(key, "json"), file=f"{file}.json")
@@ -168,7 +173,7 @@ def _check_sample(seen: _Inspection, tar: TarIndex, key: str, shard: ShardRecord
         return
     seen.rows.append(seen.tally.add(record, shard.name))
     _check_record(seen, record, key, file)
-    if set(members) != set(sample_members()):
+    if set(members) != set(wanted):
         return
     try:
         sample = decode_rasters(lambda name: tar.read(key, name), record, file=file)
@@ -180,6 +185,7 @@ def _check_sample(seen: _Inspection, tar: TarIndex, key: str, shard: ShardRecord
 
 def _check_record(seen: _Inspection, record: SampleRecord, key: str, file: str) -> None:
     manifest = seen.manifest
+    seen.same(f"{file}.json", "label style", seen.style, record.label_style)
     stated = {"key": key, "recipe_hash": manifest.recipe_hash, "seed": manifest.seed}
     for name, expected in stated.items():
         seen.same(f"{file}.json", name, expected, getattr(record, name))
@@ -193,7 +199,7 @@ def _check_manifest(seen: _Inspection) -> None:
     if len(set(keys)) < len(keys):
         seen.note(SHARDS, "a sample's key stands in two shards")
     seen.same(MANIFEST, "classes", class_values(), manifest.classes)
-    kinds = {name: entry["dtype"] for name, entry in field_descriptions().items()}
+    kinds = {name: entry["dtype"] for name, entry in field_descriptions(seen.style).items()}
     seen.same(MANIFEST, "fields", kinds, {name: entry.get("dtype") for name, entry in manifest.fields.items()})
     if not seen.complete:
         return  # what cannot be read is a problem already; counts without it would only repeat it
