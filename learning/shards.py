@@ -62,9 +62,10 @@ class ShardDataset(Dataset[SampleDict]):
         self.labels = tuple(labels)
         if size is not None and size < 1:
             raise DatasetError("a crop cannot have this size", expected="1 pixel or more", found=str(size))
-        if unknown := sorted(set(self.labels) - set(label_members())):
-            raise DatasetError("no such label", expected=f"some of {', '.join(label_members())}", found=unknown[0])
         self.record = open_dataset(self.root)
+        known = label_members(self.record.recipe.get("label_style", "exact"))
+        if unknown := sorted(set(self.labels) - set(known)):
+            raise DatasetError("no such label", expected=f"some of {', '.join(known)}", found=unknown[0])
         chosen = _choose(self.root, self.record, split)
         self.shards, self._keys = [shard for shard, _ in chosen], [keys for _, keys in chosen]
         self._ends = list(accumulate(map(len, self._keys)))
