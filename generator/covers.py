@@ -72,13 +72,15 @@ def _burnt_at(pairs: list[tuple[shapely.Geometry, int]], spots: Spots) -> NDArra
     return np.array([*(v for _, v in pairs), 0])[top]
 
 
-def road_ids(place: Place, grid: Grid | Spots) -> NDArray[np.int32]:
+def road_ids(place: Place, grid: Grid | Spots, *, decks: bool = True) -> NDArray[np.int32]:
     """Index of the road edge at each pixel's centre, or spot, plus 1, 0 for none; bridges lie on top, and where streets
-    meet on one level, the wider one. Tunnels are not seen.
+    meet on one level, the wider one. Tunnels are not seen; without ``decks``, bridges are not either.
     """
-    near = place.road_index.query(shapely.box(*grid.bounds))
     edges = place.city.roads.edges
-    order = sorted((int(i) for i in near), key=lambda i: (_level(edges[i]), edges[i].width, i))
+    near = (int(i) for i in place.road_index.query(shapely.box(*grid.bounds)))
+    order = sorted(
+        (i for i in near if decks or not on_bridge(edges[i])), key=lambda i: (_level(edges[i]), edges[i].width, i)
+    )
     return burn([place.carriageways[i] for i in order], [i + 1 for i in order], grid, "int32").astype(np.int32)
 
 
@@ -86,11 +88,12 @@ def _level(edge: RoadEdge) -> int:
     return max(edge.layer, 1) if on_bridge(edge) else 0
 
 
-def cover_of(place: Place, grid: Grid | Spots, roads: NDArray[np.int32]) -> NDArray[np.uint8]:
+def cover_of(place: Place, grid: Grid | Spots, roads: NDArray[np.int32], *, decks: bool = True) -> NDArray[np.uint8]:
     """The :class:`Cover` of the ground at each pixel's centre, or spot, uint8 of their shape.
 
     Patches of land lie in their order, but for pools, which have a paved rim and lie on top of all; streets with
-    their pavements and then tracks lie over other ground, carriageways over tracks, railway bridges over both.
+    their pavements and then tracks lie over other ground, carriageways over tracks, railway bridges over both. Without
+    ``decks`` it is the ground beneath bridges.
     """
     view = shapely.box(*grid.bounds)
     patches = [place.city.land[i] for i in sorted(place.land_index.query(view))]
@@ -100,14 +103,19 @@ def cover_of(place: Place, grid: Grid | Spots, roads: NDArray[np.int32]) -> NDAr
     cover[(cover == Cover.GRASS) & (worn > place.style.look.bare_above)] = Cover.BARE
     pavement = place.style.pavement
     near = [place.city.roads.edges[i] for i in sorted(place.road_index.query(view.buffer(10)))]
-    beside = [e.line.buffer(e.width / 2 + pavement, quad_segs=4) for e in near if e.kind in WITH_PAVEMENT]
+    beside = [
+        e.line.buffer(e.width / 2 + pavement, quad_segs=4)
+        for e in near
+        if e.kind in WITH_PAVEMENT and (decks or not on_bridge(e))
+    ]
     _cover_with(cover, beside if pavement > 0 else [], Cover.PAVED, grid)
-    _cover_with(cover, [place.trackbeds[i] for i in place.rail_index.query(view)], Cover.BALLAST, grid)
+    rails = [i for i in place.rail_index.query(view) if decks or not place.city.railways[i].bridge]
+    _cover_with(cover, [place.trackbeds[i] for i in rails], Cover.BALLAST, grid)
     pools = [p.outline for p in patches if p.cover == "pool"]
     _cover_with(cover, [p.buffer(POOL_RIM, quad_segs=3) for p in pools], Cover.PAVED, grid)
     _cover_with(cover, pools, Cover.POOL, grid)
     cover[roads > 0] = Cover.ROAD
-    above = [place.trackbeds[i] for i in place.rail_index.query(view) if place.city.railways[i].bridge]
+    above = [place.trackbeds[i] for i in rails if place.city.railways[i].bridge]
     _cover_with(cover, above, Cover.BALLAST, grid)
     return cover
 

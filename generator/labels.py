@@ -96,14 +96,17 @@ class Truth:
         self._points = _ground_seen(self.sight, place.city.ground)
         self._terrain = place.city.ground.sample(self._points)
         self._works = cast_down(place.works.mesh, self.sight)
-        self._base = self._under_decks()
+        # what lies beneath a deck is seen aslant, and never from above
+        above, deck = not self.sight.slanted, self._is_deck() & (self._works.z > self._terrain)
+        self._base = self._points if above else self._on_decks(deck)
         self._moved = np.abs(self._base - grid.points().reshape(*grid.shape, 2)).max(axis=-1) > MOVED
-        self._carriageway = road_ids(place, grid)
-        self._cover = cover_of(place, grid, self._carriageway)
-        if self._moved.any():
-            spots = Spots(self._base[self._moved])
-            self._carriageway[self._moved] = road_ids(place, spots)
-            self._cover[self._moved] = cover_of(place, spots, self._carriageway[self._moved])
+        self._carriageway = road_ids(place, grid, decks=above)
+        self._cover = cover_of(place, grid, self._carriageway, decks=above)
+        for where, decks in () if above else ((self._moved & ~deck, False), (deck, True)):
+            if where.any():
+                spots = Spots(self._base[where])
+                self._carriageway[where] = road_ids(place, spots, decks=decks)
+                self._cover[where] = cover_of(place, spots, self._carriageway[where], decks=decks)
         self._before = self._standing(place.fabric, place.owner)
         self._after = self._before
         self._struck: Struck | None = None
@@ -294,11 +297,8 @@ class Truth:
         cover = self.place.works.cover
         return cover[np.maximum(self._works.face, 0)] if len(cover) else np.zeros(self.grid.shape, np.uint8)
 
-    def _under_decks(self) -> Floats:
+    def _on_decks(self, deck: NDArray[np.bool_]) -> Floats:
         """Where (rows, columns, 2) the cover of what is seen is asked: where rays meet a deck, else the ground."""
-        if not self.sight.slanted:
-            return self._points
-        deck = self._is_deck() & (self._works.z > self._terrain)
         return np.where(deck[..., None], self.sight.at(np.where(deck, self._works.z, self._terrain)), self._points)
 
     def _bridged(self, water: _Water, standing: _Standing) -> NDArray[np.bool_]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -82,17 +82,29 @@ def render_sample(job: ShardJob, index: int, studio: Studio) -> tuple[Sample, Se
     with _timed(seconds, "ground"):
         fine = draft.ground_grid.resampled(2)
         between = draft.between
-        grounds = grounds_at(studio.place, fine, paint_ground(studio.place, fine), between.seasons, between.change)
+        whole = paint_ground(studio.place, fine)
+        # of what lies beneath bridges, slanted images show a part
+        beneath = studio.place.works.decks > 0 and any(sight.slanted for sight in draft.sights)
+        painted = paint_ground(studio.place, fine, decks=False) if beneath else whole
+        grounds = grounds_at(studio.place, fine, painted, between.seasons, between.change)
     images = {}
     for k, date in enumerate(("pre", "post")):
-        images[date] = _photograph(job, draft, k, studio, (fine, grounds[k]), seconds)
+        images[date] = _photograph(job, draft, k, studio, (fine, grounds[k]), seconds, whole if beneath else None)
     return Sample(draft.record, images, draft.labels), seconds
 
 
 def _photograph(
-    job: ShardJob, draft: Draft, date: int, studio: Studio, dry: tuple[Grid, Raster], seconds: Seconds
+    job: ShardJob,
+    draft: Draft,
+    date: int,
+    studio: Studio,
+    dry: tuple[Grid, Raster],
+    seconds: Seconds,
+    decks: Raster | None = None,
 ) -> NDArray[np.uint8]:
-    """One date's image; ``dry`` is the tile's ground without water at that date but for scars, and its grid."""
+    """One date's image; ``dry`` is the tile's ground without water at that date but for scars, and its grid, ``decks``
+    what bridges wear if that is another picture.
+    """
     water = Water(studio.place.water_levels, draft.impact.levels if date == 1 else None)
     struck = draft.struck if date == 1 else None
     if date == 1 and draft.impact.shock is not None:
@@ -105,7 +117,17 @@ def _photograph(
     standing = studio.place.trees if struck is None else struck.trees
     trees, added = trees_in(draft.between.seasons[date], studio.place, standing), draft.between.added[date]
     reflected = photograph(
-        studio, draft.sights[date], dry, draft.lights[date], draft.vehicles[date], water, seconds, struck, trees, added
+        studio,
+        draft.sights[date],
+        dry,
+        draft.lights[date],
+        draft.vehicles[date],
+        water,
+        seconds,
+        struck,
+        trees,
+        added,
+        decks,
     )
     with _timed(seconds, "sensor"):
         return expose(reflected, sample_radiometry(rng), rng)
@@ -135,6 +157,7 @@ def photograph(
     struck: Struck | None = None,
     trees: Placements | None = None,
     added: Additions | None = None,
+    decks: Raster | None = None,
 ) -> NDArray[np.float32]:
     """Reflectance factor of a tile, float32 (rows, columns, 3), before any sensor; see :meth:`Stage.photograph`."""
     (fine, ground), terrain = dry, studio.place.city.ground
@@ -142,7 +165,7 @@ def photograph(
         points = fine.points().reshape(*fine.shape, 2)
         flooded = None if water.flood is None else depth_at(terrain, water.flood, points) > 0
         deep = deep_water(studio.place, fine, flooded)
-        painting = with_water(ground, fine, depth_at(terrain, water.levels, points), deep)
+        painting = replace(with_water(ground, fine, depth_at(terrain, water.levels, points), deep), decks=decks)
     with _timed(seconds, "render"):
         return studio.stage.photograph(view, light, painting, vehicles, water.levels, struck, trees, added)
 

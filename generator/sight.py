@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -116,7 +117,7 @@ class Sight:
             return image
         where = self.lattice().to_pixel(self.feet).reshape(*self.grid.shape, 2).astype(np.float32) - 0.5
 
-        def sampled(picture: Image, how: int) -> Image:
+        def sampled(picture: Any, how: int) -> Image:
             return np.asarray(cv2.remap(picture, where[..., 0], where[..., 1], how, borderMode=cv2.BORDER_REPLICATE))
 
         # Lanczos' kernel swings beside edges: nothing is darker or brighter than what is around it

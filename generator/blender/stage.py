@@ -42,7 +42,9 @@ class Stage:
         self._ground = tile_material("ground")
         self._water = tile_material("water", waves=True)
         add_object("ground", add_mesh("ground", place.city.ground.mesh(), self._ground))
+        self._on_decks = tile_material("decks")
         self._fabric: bpy.types.Object | None = None
+        self._decks: bpy.types.Object | None = None
         self._facing = fabric_material()
         self._plain = plain_material("plain")
         if len(place.fabric):
@@ -61,7 +63,7 @@ class Stage:
         works = self.place.works
         deck = np.arange(len(works.mesh)) < works.decks
         if deck.any():
-            add_object("decks", add_mesh("decks", works.mesh.faces(deck), self._ground))
+            self._decks = add_object("decks", add_mesh("decks", works.mesh.faces(deck), self._ground))
         if not deck.all():
             add_object("works", add_mesh("works", works.mesh.faces(~deck), self._plain, works.albedo[~deck]))
 
@@ -83,6 +85,10 @@ class Stage:
         ``added`` what stands there at that date only.
         """
         set_tile_picture(self._ground, painting.grid, painting.ground)
+        if self._decks is not None:
+            self._decks.data.materials[0] = self._ground if painting.decks is None else self._on_decks
+        if painting.decks is not None:
+            set_tile_picture(self._on_decks, painting.grid, painting.decks)
         if trees is None:
             trees = self.place.trees if struck is None else struck.trees
         sight = sight_of(view)

@@ -120,17 +120,16 @@ def expect(place: Place, draft: Draft, date: int, sight: Sight, blender: Blender
     risen = centimetres(depth_at(ground, flood, at["w"]))
     owner = np.where(stands["layer"] == SHED, len(place.city.buildings) + stands["index"], stands["index"])
     open_ground = np.isin(stands["layer"], (GROUND, DECK))
-    spots = Spots(sight.at(stands["z"]).reshape(-1, 2))
-    roads = road_ids(place, spots)
-    road_cover = cover_of(place, spots, roads) == Cover.ROAD
-    land = class_seen(place, every, sight.at(every["z"]), normal, risen)
+    cover, roads = beneath_and_on(place, sight.at(stands["z"]), stands["layer"] == DECK, aslant=sight.slanted)
+    under, _ = beneath_and_on(place, sight.at(every["z"]), every["layer"] == DECK, aslant=sight.slanted)
+    land = class_seen(CLASS_OF_COVER[under].astype(np.int64), every, normal, risen)
     land[(every["layer"] == WATER) & built] = LandClass.BUILDING
     soil = [p for p in draft.between.change.patches if p.kind == "soil"]
     assert not soil, "choose a scene without building sites: their ground is asked of no one here"
     return {
         "class": land,
         "building": np.where(built, owner, -1),
-        "road": np.where(open_ground, np.where(road_cover, roads, 0).reshape(open_ground.shape), 0),
+        "road": np.where(open_ground, np.where(cover == Cover.ROAD, roads, 0), 0),
         "water": (water & (normal > 0)).astype(np.int64),
         "height": np.where(
             (every["layer"] == WATER) & ~built, 0, centimetres(np.maximum(every["z"] - ground.sample(at["e"]), 0))
@@ -138,10 +137,19 @@ def expect(place: Place, draft: Draft, date: int, sight: Sight, blender: Blender
     } | ({"depth": np.where(water & (normal == 0), risen, 0)} if date else {})
 
 
-def class_seen(place: Place, every: Seen, xy: np.ndarray, normal: np.ndarray, risen: np.ndarray) -> np.ndarray:
-    """Land cover by the layer met first; less than half a centimetre of water is none."""
+def beneath_and_on(place: Place, xy: np.ndarray, deck: np.ndarray, *, aslant: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Cover and road at points; aslant, what is no deck is the ground beneath them all."""
     spots = Spots(xy.reshape(-1, 2))
-    land = CLASS_OF_COVER[cover_of(place, spots, road_ids(place, spots))].reshape(normal.shape).astype(np.int64)
+    on, beneath = (
+        (r := road_ids(place, spots, decks=d), cover_of(place, spots, r, decks=d)) for d in (True, not aslant)
+    )
+    return tuple(
+        np.where(deck, a.reshape(deck.shape), b.reshape(deck.shape)) for a, b in zip(on, beneath, strict=True)
+    )[::-1]
+
+
+def class_seen(land: np.ndarray, every: Seen, normal: np.ndarray, risen: np.ndarray) -> np.ndarray:
+    """Land cover by the layer met first, ``land`` that of the ground; less than half a centimetre of water is none."""
     layer = every["layer"]
     land[(layer == WATER) & (risen > 0)] = LandClass.FLOOD
     land[(layer == WATER) & (normal > 0)] = LandClass.WATER
