@@ -18,7 +18,7 @@ from mage.generator.additions import Additions
 from mage.generator.covers import CLASS_OF_COVER, Cover, burn, cover_of, road_ids
 from mage.generator.place import Place
 from mage.generator.props import Placements, tree_prototypes, vehicle_prototypes
-from mage.generator.rays import Hits, cast_down, cast_placements
+from mage.generator.rays import MOVED, Hits, cast_down, cast_placements, ground_seen, window_of
 from mage.generator.sight import Sight, sight_of
 from mage.generator.spots import Spots
 from mage.generator.struck import Struck
@@ -28,12 +28,11 @@ from mage.scenes.grid import Grid
 from mage.scenes.impact import Impact
 from mage.scenes.mesh import Mesh, Surface
 from mage.scenes.strike import Burn, Collapse
-from mage.scenes.terrain import Terrain, depth_at
+from mage.scenes.terrain import depth_at
 
 Floats = NDArray[np.float64]
 
 CENTIMETRES = 100.0
-MOVED = 1e-3  # metres from a pixel's centre from which on what is seen of the ground lies elsewhere
 WALL = 0.3  # upward part of the unit normal of a face below which it is a wall
 
 
@@ -93,7 +92,7 @@ class Truth:
         self.place, self.sight = place, sight_of(view)
         self.grid = grid = self.sight.grid
         self._first = self if first is None else first
-        self._points = _ground_seen(self.sight, place.city.ground)
+        self._points = ground_seen(self.sight, place.city.ground)
         self._terrain = place.city.ground.sample(self._points)
         self._works = cast_down(place.works.mesh, self.sight)
         # what lies beneath a deck is seen aslant, and never from above
@@ -196,7 +195,7 @@ class Truth:
         if not self.sight.slanted or not np.isfinite(levels).any():
             return self._water_over(self._points, levels)
         ground = self.place.city.ground
-        window = _window(self.sight, ground, float(np.nanmax(levels)))
+        window = window_of(self.sight, ground, float(np.nanmax(levels)))
         z = cast_down(ground.part(window).water_mesh(levels[window]), self.sight).z
         wet = z > self._terrain
         z = np.where(wet, z, self._terrain)
@@ -374,25 +373,6 @@ class _Changed:
         self.cover = cover
         self.z = np.full(cover.shape, -np.inf) if z is None else z
         self.kind = np.zeros(cover.shape, np.uint8) if kind is None else kind
-
-
-def _window(sight: Sight, ground: Terrain, top: float) -> tuple[slice, slice]:
-    """The part of the ground over which the rays of a slanted sight are below a height and not below all ground."""
-    west, south, east, north = sight.grid.bounds
-    drop = max(top - float(sight.reference.min()), float(sight.reference.max() - ground.heights.min()), 0.0)
-    reach = drop * float(np.hypot(*sight.lean)) + ground.step
-    return ground.window((west - reach, south - reach, east + reach, north + reach))
-
-
-def _ground_seen(sight: Sight, ground: Terrain) -> Floats:
-    """Where (rows, columns, 2) each ray meets the ground: the pixel's centre, unless nearer ground hides it."""
-    centres = sight.grid.points().reshape(*sight.grid.shape, 2)
-    if not sight.slanted:
-        return centres
-    window = _window(sight, ground, float(ground.heights.max()))
-    hits = cast_down(ground.part(window).mesh(), sight)
-    met = sight.at(np.where(hits.any, hits.z, sight.reference))
-    return np.where(np.abs(met - centres).max(axis=-1, keepdims=True) > MOVED, met, centres)
 
 
 def _present(index: NDArray[Any]) -> NDArray[np.int64]:

@@ -14,11 +14,13 @@ from mage.generator.props import Placements
 from mage.generator.sight import Sight, sight_of
 from mage.scenes.grid import Grid
 from mage.scenes.mesh import Mesh
+from mage.scenes.terrain import Terrain
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 DOWN = np.array([[0, 0, -1]], np.float32)
+MOVED = 1e-3  # metres from a pixel's centre from which on what is seen of the ground lies elsewhere
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,6 +96,25 @@ def cast_placements(placements: Placements, prototypes: tuple[Mesh, ...], view: 
         height = _shape_heights(prototypes[kind], xy, run)
         np.maximum.at(top, p, height * placements.scale[i, 2] + foot[:, 2])
     return top.reshape(sight.grid.shape)
+
+
+def window_of(sight: Sight, ground: Terrain, top: float) -> tuple[slice, slice]:
+    """The part of the ground over which the rays of a slanted sight are below a height and not below all ground."""
+    west, south, east, north = sight.grid.bounds
+    drop = max(top - float(sight.reference.min()), float(sight.reference.max() - ground.heights.min()), 0.0)
+    reach = drop * float(np.hypot(*sight.lean)) + ground.step
+    return ground.window((west - reach, south - reach, east + reach, north + reach))
+
+
+def ground_seen(sight: Sight, ground: Terrain) -> Floats:
+    """Where (rows, columns, 2) each ray meets the ground: the pixel's centre, unless nearer ground hides it."""
+    centres = sight.grid.points().reshape(*sight.grid.shape, 2)
+    if not sight.slanted:
+        return centres
+    window = window_of(sight, ground, float(ground.heights.max()))
+    hits = cast_down(ground.part(window).mesh(), sight)
+    met = sight.at(np.where(hits.any, hits.z, sight.reference))
+    return np.where(np.abs(met - centres).max(axis=-1, keepdims=True) > MOVED, met, centres)
 
 
 def _windows(placements: Placements, prototypes: tuple[Mesh, ...], sight: Sight) -> tuple[Indices, Indices]:
