@@ -7,6 +7,8 @@ import shapely
 
 from mage.generator.place import Place
 from mage.generator.rings import polygons_of
+from mage.generator.sight import Sight
+from mage.generator.viewed import viewed
 from mage.scenes.change import POST, Change
 from mage.scenes.city import Building
 from mage.scenes.dataset.schema import BuildingRecord, ChangeRecord
@@ -29,8 +31,10 @@ def change_records(change: Change, grid: Grid, place: Place) -> list[ChangeRecor
     return records
 
 
-def shed_record(place: Place, impact: Impact, grid: Grid, shed: Building, number: int) -> BuildingRecord:
-    """The record of a new building: undamaged, where the hazard was as strong as at the nearest other one."""
+def shed_record(place: Place, impact: Impact, grid: Grid, sight: Sight, shed: Building, number: int) -> BuildingRecord:
+    """The record of a new building: undamaged, where the hazard was as strong as at the nearest other one; ``sight`` is
+    that of the image after, which alone shows it.
+    """
     pixels, on_map = polygons_of(shed.footprint, grid, place)
     intensities = {} if impact.shock is None else impact.shock.intensities
     nearest = int(np.argmin(shapely.distance(place.outlines, shed.footprint)))
@@ -56,5 +60,6 @@ def shed_record(place: Place, impact: Impact, grid: Grid, shed: Building, number
         jds=0,
         loss=0.0,
         new=True,
+        post_view=viewed(shed, sight, grid),
         inferred=list(shed.inferred),
     )

@@ -16,6 +16,7 @@ from rasterio.transform import Affine
 
 from mage.generator.noise import fractal
 from mage.generator.place import Place
+from mage.generator.spots import Spots
 from mage.scenes.city import COVERS, RoadEdge
 from mage.scenes.dataset.schema import LandClass
 from mage.scenes.grid import Grid
@@ -58,42 +59,55 @@ CLASS_OF_COVER[[Cover.ROAD, Cover.ASPHALT]] = LandClass.ROAD
 SOFT = (Cover.GRASS, Cover.BARE, Cover.AGRICULTURE, Cover.SAND, Cover.PITCH)  # what feet and wheels wear down
 
 
-def burn(shapes: list[shapely.Geometry], values: list[int], grid: Grid, dtype: str) -> NDArray[Any]:
-    """Values of the shapes that hold each pixel's centre, 0 for none; later ones lie on top (GDAL's pixel-centre
-    rule).
+def burn(shapes: list[shapely.Geometry], values: list[int], grid: Grid | Spots, dtype: str) -> NDArray[Any]:
+    """Values of the shapes that hold each pixel's centre, or each spot, 0 for none; later ones lie on top (GDAL's
+    pixel-centre rule).
     """
     pairs = [(s, v) for s, v in zip(shapes, values, strict=True) if not s.is_empty]
     if not pairs:
         return np.zeros(grid.shape, dtype)
+    if isinstance(grid, Spots):
+        return _burnt_at(pairs, grid).astype(dtype)
     return np.asarray(rasterize(pairs, out_shape=grid.shape, fill=0, transform=Affine(*grid.transform), dtype=dtype))
+
+
+def _burnt_at(pairs: list[tuple[shapely.Geometry, int]], spots: Spots) -> NDArray[np.int64]:
+    point, shape = shapely.STRtree([s for s, _ in pairs]).query(shapely.points(spots.xy), predicate="within")
+    top = np.full(len(spots.xy), -1)
+    np.maximum.at(top, point, shape)
+    return np.array([*(v for _, v in pairs), 0])[top]
 
 
 def _remembered(paint: Callable[..., NDArray[Any]]) -> Callable[..., NDArray[Any]]:
     """``paint`` of a place, a grid and rasters, with its last results at hand: a tile's ground is asked for again and
     again, for both dates and for all that lies on it.
     """
-    kept: deque[tuple[Any, Any, tuple[NDArray[Any], ...], NDArray[Any]]] = deque(maxlen=2)
+    kept: deque[tuple[Any, Any, bool, tuple[NDArray[Any], ...], NDArray[Any]]] = deque(maxlen=2)
 
     @wraps(paint)
-    def asked(place: Place, grid: Grid, *rasters: NDArray[Any]) -> NDArray[Any]:
-        for of, on, given, value in kept:
-            if of is place and on == grid and all(map(np.array_equal, given, rasters)):
+    def asked(place: Place, grid: Grid | Spots, *rasters: NDArray[Any], decks: bool = True) -> NDArray[Any]:
+        if isinstance(grid, Spots):
+            return paint(place, grid, *rasters, decks=decks)
+        for of, on, with_decks, given, value in kept:
+            if of is place and (on, with_decks) == (grid, decks) and all(map(np.array_equal, given, rasters)):
                 return value.copy()
-        value = paint(place, grid, *rasters)
-        kept.append((place, grid, tuple(r.copy() for r in rasters), value.copy()))
+        value = paint(place, grid, *rasters, decks=decks)
+        kept.append((place, grid, decks, tuple(r.copy() for r in rasters), value.copy()))
         return value
 
     return asked
 
 
 @_remembered
-def road_ids(place: Place, grid: Grid) -> NDArray[np.int32]:
-    """Index of the road edge at each pixel's centre plus 1, 0 for none; bridges lie on top, and where streets meet on
-    one level, the wider one. Tunnels are not seen.
+def road_ids(place: Place, grid: Grid | Spots, *, decks: bool = True) -> NDArray[np.int32]:
+    """Index of the road edge at each pixel's centre, or spot, plus 1, 0 for none; bridges lie on top, and where streets
+    meet on one level, the wider one. Tunnels are not seen; without ``decks``, bridges are not either.
     """
-    near = place.road_index.query(shapely.box(*grid.bounds))
     edges = place.city.roads.edges
-    order = sorted((int(i) for i in near), key=lambda i: (_level(edges[i]), edges[i].width, i))
+    near = (int(i) for i in place.road_index.query(shapely.box(*grid.bounds)))
+    order = sorted(
+        (i for i in near if decks or not on_bridge(edges[i])), key=lambda i: (_level(edges[i]), edges[i].width, i)
+    )
     return burn([place.carriageways[i] for i in order], [i + 1 for i in order], grid, "int32").astype(np.int32)
 
 
@@ -102,11 +116,12 @@ def _level(edge: RoadEdge) -> int:
 
 
 @_remembered
-def cover_of(place: Place, grid: Grid, roads: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """The :class:`Cover` of the ground at each pixel's centre, uint8 (rows, columns).
+def cover_of(place: Place, grid: Grid | Spots, roads: NDArray[np.int32], *, decks: bool = True) -> NDArray[np.uint8]:
+    """The :class:`Cover` of the ground at each pixel's centre, or spot, uint8 of their shape.
 
     Patches of land lie in their order, but for pools, which have a paved rim and lie on top of all; streets with
-    their pavements and then tracks lie over other ground, carriageways over tracks, railway bridges over both.
+    their pavements and then tracks lie over other ground, carriageways over tracks, railway bridges over both. Without
+    ``decks`` it is the ground beneath bridges.
     """
     view = shapely.box(*grid.bounds)
     patches = [place.city.land[i] for i in sorted(place.land_index.query(view))]
@@ -116,18 +131,23 @@ def cover_of(place: Place, grid: Grid, roads: NDArray[np.int32]) -> NDArray[np.u
     cover[(cover == Cover.GRASS) & (worn > place.style.look.bare_above)] = Cover.BARE
     pavement = place.style.pavement
     near = [place.city.roads.edges[i] for i in sorted(place.road_index.query(view.buffer(10)))]
-    beside = [e.line.buffer(e.width / 2 + pavement, quad_segs=4) for e in near if e.kind in WITH_PAVEMENT]
+    beside = [
+        e.line.buffer(e.width / 2 + pavement, quad_segs=4)
+        for e in near
+        if e.kind in WITH_PAVEMENT and (decks or not on_bridge(e))
+    ]
     _cover_with(cover, beside if pavement > 0 else [], Cover.PAVED, grid)
-    _cover_with(cover, [place.trackbeds[i] for i in place.rail_index.query(view)], Cover.BALLAST, grid)
+    rails = [i for i in place.rail_index.query(view) if decks or not place.city.railways[i].bridge]
+    _cover_with(cover, [place.trackbeds[i] for i in rails], Cover.BALLAST, grid)
     pools = [p.outline for p in patches if p.cover == "pool"]
     _cover_with(cover, [p.buffer(POOL_RIM, quad_segs=3) for p in pools], Cover.PAVED, grid)
     _cover_with(cover, pools, Cover.POOL, grid)
     cover[roads > 0] = Cover.ROAD
-    above = [place.trackbeds[i] for i in place.rail_index.query(view) if place.city.railways[i].bridge]
+    above = [place.trackbeds[i] for i in rails if place.city.railways[i].bridge]
     _cover_with(cover, above, Cover.BALLAST, grid)
     return cover
 
 
-def _cover_with(cover: NDArray[np.uint8], shapes: list[shapely.Geometry], kind: Cover, grid: Grid) -> None:
+def _cover_with(cover: NDArray[np.uint8], shapes: list[shapely.Geometry], kind: Cover, grid: Grid | Spots) -> None:
     if shapes:
         cover[burn(shapes, [1] * len(shapes), grid, "uint8") > 0] = kind

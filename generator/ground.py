@@ -49,17 +49,22 @@ STILL, CLEARED = ("lake", "sea"), 0.85  # what thins a flood's silt out, and how
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Painting:
-    """Reflectances of the ground and of water's surface over a grid, float32 (rows, columns, 3)."""
+    """Reflectances of the ground and of water's surface over a grid, float32 (rows, columns, 3); ``decks`` is what the
+    decks of bridges wear where that is not the picture of the ground.
+    """
 
     grid: Grid
     ground: Raster
     water: Raster
+    decks: Raster | None = None
 
 
-def paint_ground(place: Place, grid: Grid) -> Raster:
-    """Reflectance of a tile's dry ground, float32 (rows, columns, 3); half the image's pixel size is fine enough."""
-    roads = road_ids(place, grid)
-    cover = cover_of(place, grid, roads)
+def paint_ground(place: Place, grid: Grid, *, decks: bool = True) -> Raster:
+    """Reflectance of a tile's dry ground, float32 (rows, columns, 3); half the image's pixel size is fine enough.
+    Without ``decks`` it is the ground beneath bridges.
+    """
+    roads = road_ids(place, grid, decks=decks)
+    cover = cover_of(place, grid, roads, decks=decks)
     return _ground_colours(place, grid, cover, np.where(cover == Cover.ROAD, roads, 0))
 
 

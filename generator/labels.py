@@ -1,12 +1,15 @@
 """Every label raster of a tile, exact at pixel centres: rays for what stands, the terrain's own interpolation for
 water, outlines for ground.
+
+Where an image is slanted, everything is asked along the ray of its pixel: the ground at the centre itself, to which the
+image is rectified, unless nearer ground hides it; what stands where the ray meets it first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +20,9 @@ from mage.generator.additions import Additions
 from mage.generator.covers import CLASS_OF_COVER, SOFT, Cover, burn, cover_of, road_ids
 from mage.generator.place import Place
 from mage.generator.props import Placements, tree_prototypes, vehicle_prototypes
-from mage.generator.rays import cast_down, cast_placements
+from mage.generator.rays import MOVED, Hits, cast_down, cast_placements, ground_seen, window_of
+from mage.generator.sight import Sight, sight_of
+from mage.generator.spots import Spots
 from mage.generator.struck import Struck
 from mage.scenes.change import Change
 from mage.scenes.dataset.schema import LandClass
@@ -30,6 +35,7 @@ from mage.scenes.terrain import depth_at
 Floats = NDArray[np.float64]
 
 CENTIMETRES = 100.0
+WALL = 0.3  # upward part of the unit normal of a face below which it is a wall
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,21 +47,42 @@ class _Standing:
         owner: int32 index of the building on top, trees, cars and debris ignored, -1 for none.
         deck: where a bridge's deck is above all buildings.
         roads: int32 index of the road edge plus 1, ignoring all but buildings and the decks of bridges.
+        wall: where that highest face is a wall, as only slanted rays see it.
     """
 
     roof: Floats
     owner: NDArray[np.int32]
     deck: NDArray[np.bool_]
     roads: NDArray[np.int32]
+    wall: NDArray[np.bool_]
 
     @property
     def built(self) -> NDArray[np.bool_]:
         """Where a building stands, or lies within its outline."""
         return self.owner >= 0
 
+    def above(self, water: _Water) -> _Standing:
+        """Without the walls that water hides; roofs under water are labelled, since that is how they are damaged."""
+        hidden = self.wall & (water.depth > 0) & (self.roof < water.z)
+        return replace(self, owner=np.where(hidden, -1, self.owner).astype(np.int32)) if hidden.any() else self
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Water:
+    """Water that rays meet, (rows, columns) each: its depth over the ground there, uint16 cm, 0 for none; the height of
+    its surface, m, meaningless where there is none.
+    """
+
+    depth: NDArray[np.uint16]
+    z: Floats
+
 
 class Truth:
     """What is true of one tile at both dates; rasters are computed once and shared between them.
+
+    ``view`` is how the tile is seen, a grid alone from straight above. Where the image after is seen otherwise than
+    that before, each has a truth of its own, and ``first`` is that of the image before: what it shows is numbered
+    first.
 
     Attributes:
         owner: int32 (rows, columns) index of the building on top at each pixel centre before, trees and cars ignored,
@@ -63,13 +90,24 @@ class Truth:
         roads: int32 index of the road edge plus 1 before, ignoring all but buildings and the decks of bridges.
     """
 
-    def __init__(self, place: Place, grid: Grid) -> None:
-        self.place, self.grid = place, grid
-        self._points = grid.points().reshape(*grid.shape, 2)
+    def __init__(self, place: Place, view: Grid | Sight, first: Truth | None = None) -> None:
+        self.place, self.sight = place, sight_of(view)
+        self.grid = grid = self.sight.grid
+        self._first = self if first is None else first
+        self._points = ground_seen(self.sight, place.city.ground)
         self._terrain = place.city.ground.sample(self._points)
-        self._works = cast_down(place.works.mesh, grid)
-        self._carriageway = road_ids(place, grid)
-        self._cover = cover_of(place, grid, self._carriageway)
+        self._works = cast_down(place.works.mesh, self.sight)
+        # what lies beneath a deck is seen aslant, and never from above
+        above, deck = not self.sight.slanted, self._is_deck() & (self._works.z > self._terrain)
+        self._base = self._points if above else self._on_decks(deck)
+        self._moved = np.abs(self._base - grid.points().reshape(*grid.shape, 2)).max(axis=-1) > MOVED
+        self._carriageway = road_ids(place, grid, decks=above)
+        self._cover = cover_of(place, grid, self._carriageway, decks=above)
+        for where, decks in () if above else ((self._moved & ~deck, False), (deck, True)):
+            if where.any():
+                spots = Spots(self._base[where])
+                self._carriageway[where] = road_ids(place, spots, decks=decks)
+                self._cover[where] = cover_of(place, spots, self._carriageway[where], decks=decks)
         self._before = self._standing(place.fabric, place.owner)
         self._after = self._before
         self._struck: Struck | None = None
@@ -77,13 +115,13 @@ class Truth:
         self._tent = np.full(grid.shape, -1, np.int32)
         self._changes: tuple[_Changed, _Changed] = (_Changed(self._cover), _Changed(self._cover))
         self.owner, self.roads = self._before.owner, self._before.roads
-        self._trees = cast_placements(place.trees, tree_prototypes(), grid)
-        self._normal = self._centimetres(depth_at(place.city.ground, place.water_levels, self._points))
+        self._trees = cast_placements(place.trees, tree_prototypes(), self.sight)
+        self._normal = self._water_seen(place.water_levels)
 
     @property
     def water(self) -> NDArray[np.uint8]:
         """1 where permanent water lies before, buildings and the decks of bridges apart."""
-        return self._water(self._before)
+        return self._water(self._before, self._normal)
 
     def struck(self, struck: Struck) -> Truth:
         """The same tile, with what a disaster left of buildings and trees as its state after."""
@@ -110,11 +148,11 @@ class Truth:
         """Indices of the buildings of which at least one pixel is in the tile: ascending before, then those that only
         the image after shows.
         """
-        return _with_new(_present(self.owner), _present(self._after.owner))
+        return _with_new(_present(self._first.owner), _present(self._after.owner))
 
     def edges(self) -> NDArray[np.int64]:
         """Indices of the road edges in the tile, in the same order."""
-        return _with_new(_present(self.roads - 1), _present(self._after.roads - 1))
+        return _with_new(_present(self._first.roads - 1), _present(self._after.roads - 1))
 
     def tents(self) -> NDArray[np.int64]:
         """Indices of the tents of a camp, likewise."""
@@ -122,43 +160,74 @@ class Truth:
 
     def before(self, vehicles: Placements) -> dict[str, NDArray[Any]]:
         """The rasters of the image before, by field name."""
-        flood = np.zeros(self.grid.shape, np.uint16)
+        dry = _Water(np.zeros(self.grid.shape, np.uint16), self._terrain)
         bare = np.full(self.grid.shape, -np.inf)
-        return self._both(self._before, _Top(vehicles, self._trees, flood, bare, self._changes[0]))
+        standing = self._before.above(self._normal)
+        return self._both(standing, _Top(vehicles, self._trees, self._normal, dry, bare, self._changes[0]))
 
     def after(self, vehicles: Placements, impact: Impact) -> dict[str, NDArray[Any]]:
         """The rasters of the image after, by field name."""
-        standing, struck, flood = self._after, self._struck, self.flood_depth(impact)
+        struck, risen = self._struck, self._water_seen(impact.levels)
+        normal = self._normal_after(risen)
+        standing = self._after.above(normal).above(risen)
+        flood = self._flood_of(risen, normal, standing)
+        # mud lies on the ground: what counts is how deep it was, and not through how much water one would look
+        peak = self._flood_of(self._water_over(self._base, impact.highest), normal, standing)
         debris, trees = np.full(self.grid.shape, -np.inf), self._trees
         heaped = np.zeros(self.grid.shape, bool)
         if struck is not None:
-            debris = self._lying(cast_down(struck.remains.debris, self.grid).z, standing)
+            debris = self._lying(cast_down(struck.remains.debris, self.sight).z, standing)
             heaped = self._heaped(struck, impact)
-            trees = cast_placements(struck.trees, tree_prototypes(), self.grid)
+            trees = cast_placements(struck.trees, tree_prototypes(), self.sight)
         numbers, edges = self.buildings(), self.edges()
         building, road = _numbered(standing.owner, numbers), _numbered(standing.roads - 1, edges)
-        return self._both(standing, _Top(vehicles, trees, flood, debris, self._changes[1])) | {
+        return self._both(standing, _Top(vehicles, trees, normal, flood, debris, self._changes[1])) | {
             "damage": _looked_up(building, self._of_all(impact.jds)[numbers]),
             "ems98": _looked_up(building, self._of_all(impact.ems98)[numbers]),
             "visible": _looked_up(building, self._of_all(impact.visible)[numbers]),
-            "depth": flood,
-            "flood": (flood > 0).astype(np.uint8),
-            "mud": ((self._flood_at(impact.highest) > 0) & (flood == 0)).astype(np.uint8),
+            "depth": flood.depth,
+            "flood": (flood.depth > 0).astype(np.uint8),
+            "mud": ((peak.depth > 0) & (flood.depth == 0)).astype(np.uint8),
             "debris": (np.isfinite(debris) | heaped).astype(np.uint8),
             "burn": self._burn(impact),
             "tent": _numbered(self._tent, self.tents()),
             "blocked": np.concatenate([[False], ~impact.car[edges]])[road].astype(np.uint8),
         }
 
-    def flood_depth(self, impact: Impact) -> NDArray[np.uint16]:
-        """Flood water over the ground in cm, 0 on buildings, on permanent water and on decks that stay above it."""
-        return self._flood_at(impact.levels)
+    def _water_over(self, points: Floats, levels: Floats) -> _Water:
+        """Water that stands at ``levels`` (on the terrain's vertices) over points (rows, columns, 2)."""
+        ground = self.place.city.ground
+        depth = self._centimetres(depth_at(ground, levels, points))
+        return _Water(depth, ground.sample(points) + depth / CENTIMETRES)
 
-    def _flood_at(self, levels: Floats) -> NDArray[np.uint16]:
-        depth, standing = self._centimetres(depth_at(self.place.city.ground, levels, self._points)), self._after
+    def _water_seen(self, levels: Floats) -> _Water:
+        """The surface of water at ``levels`` where the rays meet it, if they do before they meet the ground."""
+        if not self.sight.slanted or not np.isfinite(levels).any():
+            return self._water_over(self._points, levels)
+        ground = self.place.city.ground
+        window = window_of(self.sight, ground, float(np.nanmax(levels)))
+        z = cast_down(ground.part(window).water_mesh(levels[window]), self.sight).z
+        wet = z > self._terrain
+        z = np.where(wet, z, self._terrain)
+        depth = np.where(wet, self._centimetres(depth_at(ground, levels, self.sight.at(z))), 0)
+        return _Water(depth.astype(np.uint16), z)
+
+    def _normal_after(self, risen: _Water) -> _Water:
+        """Permanent water after: where a ray meets the flood's surface first, it is what lies below that place."""
+        if not self.sight.slanted:
+            return self._normal
+        first = (risen.depth > 0) & ((self._normal.depth == 0) | (risen.z >= self._normal.z))
+        below = self._water_over(self.sight.at(risen.z), self.place.water_levels)
+        return _Water(
+            np.where(first, below.depth, self._normal.depth).astype(np.uint16), np.where(first, below.z, self._normal.z)
+        )
+
+    def _flood_of(self, risen: _Water, normal: _Water, standing: _Standing) -> _Water:
+        """Water that has risen, but none on buildings, on permanent water and on decks that stay above it."""
         # permanent water under a deck is not seen: what then stands over the deck is flood
-        permanent = (self._normal > 0) & ~self._bridged(self._normal, standing)
-        return np.where(permanent | standing.built | self._bridged(depth, standing), 0, depth).astype(np.uint16)
+        permanent = (normal.depth > 0) & ~self._bridged(normal, standing)
+        dry = permanent | standing.built | self._bridged(risen, standing)
+        return _Water(np.where(dry, 0, risen.depth).astype(np.uint16), risen.z)
 
     def _of_all(self, values: NDArray[Any]) -> NDArray[Any]:
         """Values of the city's buildings, followed by zeros: for new ones and, last, for none."""
@@ -167,17 +236,25 @@ class Truth:
     def _changed(self, change: Change, added: Additions, date: int, worn: Sequence[Geometry] = ()) -> _Changed:
         cover = self._cover.copy()
         soil = [p.outline for p in change.patches if p.date == date and p.kind == "soil"]
-        dug = burn(soil, [1] * len(soil), self.grid, "uint8") > 0
-        cover[dug & np.isin(cover, (Cover.GRASS, Cover.AGRICULTURE, Cover.SAND))] = Cover.BARE
-        cover[(burn(list(worn), [1] * len(worn), self.grid, "uint8") > 0) & np.isin(cover, SOFT)] = Cover.BARE
+        cover[self._within(soil) & np.isin(cover, (Cover.GRASS, Cover.AGRICULTURE, Cover.SAND))] = Cover.BARE
+        cover[self._within(worn) & np.isin(cover, SOFT)] = Cover.BARE
         things = added.shed < 0
-        hits = cast_down(added.mesh.faces(things), self.grid)
+        hits = cast_down(added.mesh.faces(things), self.sight)
         kinds = np.append(added.cover[things], 0)[hits.face]
         return _Changed(cover, np.where(hits.any, hits.z, -np.inf), kinds)
 
+    def _within(self, shapes: Sequence[Geometry]) -> NDArray[np.bool_]:
+        """Where the ground that is seen lies in one of some shapes."""
+        ones = [1] * len(shapes)
+        inside = burn(list(shapes), ones, self.grid, "uint8") > 0
+        if self._moved.any():
+            inside[self._moved] = burn(list(shapes), ones, Spots(self._base[self._moved]), "uint8") > 0
+        return inside
+
     def _with_sheds(self, standing: _Standing, added: Additions) -> _Standing:
         own = added.shed >= 0
-        hits = cast_down(added.mesh.faces(own), self.grid)
+        mesh = added.mesh.faces(own)
+        hits = cast_down(mesh, self.sight)
         shows = hits.any & (hits.z > np.maximum(standing.roof, self._terrain))
         number = len(self.place.city.buildings) + np.append(added.shed[own], 0)[hits.face]
         return _Standing(
@@ -185,23 +262,30 @@ class Truth:
             np.where(shows, number, standing.owner).astype(np.int32),
             standing.deck & ~shows,
             np.where(shows, 0, standing.roads).astype(np.int32),
+            np.where(shows, self._wall(mesh, hits), standing.wall),
         )
 
     def _tents(self, added: Additions, standing: _Standing) -> NDArray[np.int32]:
         """Index of the tent on top, int32 (rows, columns), -1 for none."""
         own = added.tent >= 0
-        hits = cast_down(added.mesh.faces(own), self.grid)
+        hits = cast_down(added.mesh.faces(own), self.sight)
         below = np.where(standing.built, standing.roof, self._terrain)
         shows = hits.any & (hits.z > np.maximum(below, self._works.z))
         return np.where(shows, np.append(added.tent[own], 0)[hits.face], -1).astype(np.int32)
 
     def _standing(self, fabric: Mesh, owner: NDArray[np.int32]) -> _Standing:
-        hits = cast_down(fabric, self.grid)
+        hits = cast_down(fabric, self.sight)
         deck = self._is_deck() & (self._works.z > np.maximum(hits.z, self._terrain))
         stands = hits.any & (hits.z > self._terrain) & ~deck
         whose = np.where(stands, owner[hits.face] if len(owner) else -1, -1).astype(np.int32)
         roads = np.where(stands | (self._cover != Cover.ROAD), 0, self._carriageway)
-        return _Standing(hits.z, whose, deck, roads)
+        return _Standing(hits.z, whose, deck, roads, self._wall(fabric, hits))
+
+    def _wall(self, mesh: Mesh, hits: Hits) -> NDArray[np.bool_]:
+        """Where slanted rays have met a wall; a vertical one that meets a steep face of a roof takes it for a roof."""
+        if not self.sight.slanted or not len(mesh):
+            return np.zeros(self.grid.shape, bool)
+        return hits.any & (np.abs(mesh.normals[:, 2])[hits.face] < WALL)
 
     def _lying(self, debris: Floats, standing: _Standing) -> Floats:
         """Height of debris where it is above all that is built, -inf elsewhere."""
@@ -212,7 +296,7 @@ class Truth:
         """Where the topmost face of what is left of a building is rubble, or any broken piece of one that came down."""
         assert impact.shock is not None
         mesh, _ = struck.fabric(self.place)
-        kind = np.append(mesh.surface, 0)[cast_down(mesh, self.grid).face]
+        kind = np.append(mesh.surface, 0)[cast_down(mesh, self.sight).face]
         strike = impact.shock.strike
         down = ((strike.collapse >= Collapse.INCLINED_PLANE) & ~strike.swept) | (strike.burn == Burn.BURNT)
         pieces = np.isin(kind, (Surface.SLAB, Surface.TIMBER, Surface.ASH)) & self._of_all(down)[self._after.owner]
@@ -235,23 +319,34 @@ class Truth:
         cover = self.place.works.cover
         return cover[np.maximum(self._works.face, 0)] if len(cover) else np.zeros(self.grid.shape, np.uint8)
 
-    def _bridged(self, depth: NDArray[np.uint16], standing: _Standing) -> NDArray[np.bool_]:
-        """Where a deck stands above water of that depth (cm)."""
-        return standing.deck & (self._works.z > self._terrain + depth / CENTIMETRES)
+    def _on_decks(self, deck: NDArray[np.bool_]) -> Floats:
+        """Where (rows, columns, 2) the cover of what is seen is asked: where rays meet a deck, else the ground."""
+        return np.where(deck[..., None], self.sight.at(np.where(deck, self._works.z, self._terrain)), self._points)
 
-    def _water(self, standing: _Standing) -> NDArray[np.uint8]:
-        return ((self._normal > 0) & ~standing.built & ~self._bridged(self._normal, standing)).astype(np.uint8)
+    def _bridged(self, water: _Water, standing: _Standing) -> NDArray[np.bool_]:
+        """Where a deck stands above that water."""
+        return standing.deck & (self._works.z > water.z)
+
+    def _water(self, standing: _Standing, normal: _Water) -> NDArray[np.uint8]:
+        return ((normal.depth > 0) & ~standing.built & ~self._bridged(normal, standing)).astype(np.uint8)
+
+    def _rise(self, highest: Floats) -> Floats:
+        """Height (rows, columns) of points on the rays above the ground beneath them."""
+        if not self.sight.slanted:
+            return highest - self._terrain
+        beneath = self.place.city.ground.sample(self.sight.at(highest))
+        return np.where(highest > self._terrain, highest - beneath, 0.0)
 
     def _both(self, standing: _Standing, top: _Top) -> dict[str, NDArray[Any]]:
-        cars = cast_placements(top.vehicles, vehicle_prototypes(), self.grid)
+        cars = cast_placements(top.vehicles, vehicle_prototypes(), self.sight)
         surface = np.where(standing.built, standing.roof, self._terrain)
-        permanent = self._water(standing)
+        permanent = self._water(standing, top.normal)
         water = permanent > 0
         land = CLASS_OF_COVER[top.changed.cover]
         land[water] = LandClass.WATER
-        land[top.flood > 0] = LandClass.FLOOD
+        land[top.flood.depth > 0] = LandClass.FLOOD
         land[standing.built] = LandClass.BUILDING
-        wet_top = surface + (np.where(water, self._normal, top.flood) / CENTIMETRES)
+        wet_top = np.where(water, top.normal.z, np.where(top.flood.depth > 0, top.flood.z, surface))
         highest = surface.copy()
         for z, kind in (
             (self._works.z, self._kind()),
@@ -266,7 +361,7 @@ class Truth:
         return {
             "class": land,
             "building": _numbered(standing.owner, self.buildings()),
-            "height": self._centimetres(highest - self._terrain),
+            "height": self._centimetres(self._rise(highest)),
             "water": permanent,
             "road": _numbered(standing.roads - 1, self.edges()),
         }
@@ -278,13 +373,14 @@ class Truth:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Top:
-    """What covers ground and buildings at one date: vehicles, heights of crowns and debris, a flood's depth (cm),
+    """What covers ground and buildings at one date: vehicles, heights of crowns and debris, permanent and flood water,
     benign change.
     """
 
     vehicles: Placements
     trees: Floats
-    flood: NDArray[np.uint16]
+    normal: _Water
+    flood: _Water
     debris: Floats
     changed: _Changed
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mage.generator.spots import Spots
 from mage.scenes.grid import Grid
 
 Raster = NDArray[np.float32]
@@ -20,12 +21,12 @@ def lattice(i: NDArray[np.int64], j: NDArray[np.int64], seed: int) -> NDArray[np
     return (h.astype(np.float64) / 2**31 - 1).astype(np.float32)
 
 
-def value_noise(grid: Grid, wavelength: float, seed: int) -> Raster:
-    """Smooth noise of one wavelength (m) at the pixel centres, float32 (rows, columns) in [-1, 1].
+def value_noise(grid: Grid | Spots, wavelength: float, seed: int) -> Raster:
+    """Smooth noise of one wavelength (m) at the pixel centres or spots, float32 of their shape in [-1, 1].
 
     Random values on a lattice of that spacing, blended by the quintic step of Perlin (2002), which hides the lattice.
     """
-    x, y = grid.centres()
+    x, y = grid.xy.T if isinstance(grid, Spots) else grid.centres()
 
     def split(coordinate: NDArray[np.float64]) -> tuple[NDArray[np.int64], Raster]:
         cell = np.floor(coordinate / wavelength)
@@ -33,6 +34,9 @@ def value_noise(grid: Grid, wavelength: float, seed: int) -> Raster:
         return cell.astype(np.int64), (t**3 * (t * (t * 6 - 15) + 10)).astype(np.float32)
 
     (i, u), (j, v) = split(x), split(y)
+    if isinstance(grid, Spots):
+        low, high = (lattice(i, j + k, seed) * (1 - u) + lattice(i + 1, j + k, seed) * u for k in (0, 1))
+        return np.asarray(low * (1 - v) + high * v, np.float32)
     columns = np.arange(i.min(), i.max() + 2)
     rows = np.arange(j.min(), j.max() + 2)
     values = lattice(columns[None, :], rows[:, None], seed)
@@ -45,7 +49,7 @@ def value_noise(grid: Grid, wavelength: float, seed: int) -> Raster:
     return low
 
 
-def fractal(grid: Grid, wavelengths: tuple[float, ...], seed: int, falloff: float = 0.6) -> Raster:
+def fractal(grid: Grid | Spots, wavelengths: tuple[float, ...], seed: int, falloff: float = 0.6) -> Raster:
     """Sum of noises from the longest wavelength (m) to the shortest, each ``falloff`` times the one before; about
     unit spread.
     """

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from mage.generator.between import seasons_of
 from mage.generator.ground import paint_ground
+from mage.generator.photography import Land, Studio, Water, photograph
 from mage.generator.plan import ShardJob
 from mage.generator.props import place_vehicles
 from mage.generator.seasons import grounds_at, trees_in
 from mage.generator.sensors import expose, sample_radiometry
-from mage.generator.shards import Studio, Water, photograph
 from mage.generator.sky import clear_light, sun_position
 from mage.scenes.change import Change
 from mage.scenes.grid import Grid
@@ -40,7 +40,7 @@ def portray(job: ShardJob, studio: Studio) -> NDArray[np.uint8]:
     vehicles = place_vehicles(park_vehicles(rng, city, place.style), city.ground)
     fine = grid.resampled(2)
     season = seasons_of(recipe, place)[0]
-    dry = fine, grounds_at(place, fine, paint_ground(place, fine), (season, season), Change())[0]
+    land = Land(fine, grounds_at(place, fine, paint_ground(place, fine), (season, season), Change())[0])
     trees = trees_in(season, place, place.trees)
-    reflected = photograph(studio, grid, dry, light, vehicles, Water(place.water_levels), {}, trees=trees)
+    reflected = photograph(studio, grid, land, light, vehicles, Water(place.water_levels), {}, trees=trees)
     return expose(reflected, sample_radiometry(rng), rng)

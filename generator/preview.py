@@ -100,9 +100,9 @@ def _coloured(name: str, raster: NDArray[Any]) -> Picture:
     field = name.split("_", 1)[1]
     if field == "class":
         return np.array([CLASS_COLOURS[LandClass(i)] for i in range(len(LandClass))], np.uint8)[raster]
-    if field == "damage":
+    if field == "damage" or name == "post_annotated":
         return np.array(DAMAGE_COLOURS, np.uint8)[raster]
-    if field in ("building", "road", "tent"):
+    if field in ("building", "road", "tent", "annotated"):
         colours = np.random.default_rng(3).integers(60, 256, (int(raster.max()) + 1, 3)).astype(np.uint8)
         colours[0] = 0
         return colours[raster]

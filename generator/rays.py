@@ -1,4 +1,4 @@
-"""One ray per pixel centre, straight down: the exact answer to what lies on top."""
+"""One ray per pixel centre: the exact answer to what is seen there."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import NDArray
 
 from mage.generator.props import Placements
+from mage.generator.sight import Sight, sight_of
 from mage.scenes.grid import Grid
 from mage.scenes.mesh import Mesh
+from mage.scenes.terrain import Terrain
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 DOWN = np.array([[0, 0, -1]], np.float32)
+MOVED = 1e-3  # metres from a pixel's centre from which on what is seen of the ground lies elsewhere
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,79 +38,137 @@ class Hits:
         return self.face >= 0
 
 
-def cast_down(mesh: Mesh, grid: Grid) -> Hits:
-    """The highest face of ``mesh`` under each pixel centre of ``grid``.
+def cast_down(mesh: Mesh, view: Grid | Sight) -> Hits:
+    """The first face of ``mesh`` that the ray through each pixel centre meets; of vertical rays, the highest there.
 
-    Rays run in float32 around the tile's own middle, so far-away coordinates cost no precision; heights are then
-    taken from the face's plane in float64, so that a roof at 10 m is at 10 m.
+    Slanted rays are cast in a frame in which they are vertical. Rays run in float32 around the tile's own middle, so
+    far-away coordinates cost no precision; heights are then taken from the face's plane in float64, so that a roof at
+    10 m is at 10 m.
     """
+    sight = sight_of(view)
+    grid = sight.grid
     nothing = Hits(np.full(grid.shape, -1, np.int64), np.full(grid.shape, -np.inf))
-    candidates = _faces_over(mesh, grid)
+    candidates = _faces_over(mesh, sight)
     if len(candidates) == 0:
         return nothing
     triangles = mesh.triangles[candidates]
     used, compact = np.unique(triangles, return_inverse=True)
     x0, y0 = grid.centre
-    top = mesh.vertices[used, 2].max()
-    local = (mesh.vertices[used] - (x0, y0, top)).astype(np.float32)
-    scene = EmbreeScene()
-    TriangleMesh(scene, local, compact.reshape(-1, 3).astype(np.int32))
-    points = grid.points()
+    vertices = sight.upright(mesh.vertices[used])
+    top = vertices[:, 2].max()
+    scene, compact = EmbreeScene(), compact.reshape(-1, 3).astype(np.int32)
+    TriangleMesh(scene, (vertices - (x0, y0, top)).astype(np.float32), compact)
+    points = sight.feet
     origins = np.column_stack([points - (x0, y0), np.full(len(points), 10.0)]).astype(np.float32)
     hit = scene.run(origins, np.tile(DOWN, (len(points), 1)), output=1)
     index = hit["primID"]
     met = index >= 0
     face = np.where(met, candidates[index], -1)
     z = np.full(len(points), -np.inf)
-    z[met] = _height(mesh, face[met], points[met], top + 10.0 - hit["tfar"][met].astype(float))
+    corners = vertices[compact[index[met]]]
+    z[met] = _height(corners, points[met], top + 10.0 - hit["tfar"][met].astype(float))
     return Hits(face.reshape(grid.shape), z.reshape(grid.shape))
 
 
-def cast_placements(placements: Placements, prototypes: tuple[Mesh, ...], grid: Grid) -> Floats:
-    """The highest point of all placed copies over each pixel centre, float64 (rows, columns), -inf where there is none.
+def cast_placements(placements: Placements, prototypes: tuple[Mesh, ...], view: Grid | Sight) -> Floats:
+    """The highest point of all placed copies on the ray of each pixel centre, float64 (rows, columns), -inf where there
+    is none.
 
     Each ray is carried into the frame of the prototype that it may meet, so that a thousand trees need one scene a
     prototype and not a million triangles.
     """
-    which = placements.within(grid.bounds, prototypes)
-    owner, row, column = _windows(placements, which, prototypes, grid)
-    x, y = grid.centres()
-    top = np.full(grid.shape, -np.inf)
-    for kind in np.unique(placements.prototype[which]):
+    sight = sight_of(view)
+    owner, pixel = _windows(placements, prototypes, sight)
+    lean = np.array(sight.lean)
+    top = np.full(len(sight.feet), -np.inf)
+    for kind in np.unique(placements.prototype[owner]):
         of_kind = placements.prototype[owner] == kind
-        i, r, c = owner[of_kind], row[of_kind], column[of_kind]
-        dx, dy = x[c] - placements.position[i, 0], y[r] - placements.position[i, 1]
+        i, p = owner[of_kind], pixel[of_kind]
         cos, sin = np.cos(placements.heading[i]), np.sin(placements.heading[i])
-        local = np.stack([(dx * cos + dy * sin), (dy * cos - dx * sin)], axis=1) / placements.scale[i, :2]
-        height = _shape_heights(prototypes[kind], local)
-        np.maximum.at(top, (r, c), height * placements.scale[i, 2] + placements.position[i, 2])
-    return top
+
+        def turned(xy: Floats, i: Indices = i, cos: Floats = cos, sin: Floats = sin) -> Floats:
+            along, across = xy[:, 0] * cos + xy[:, 1] * sin, xy[:, 1] * cos - xy[:, 0] * sin
+            return np.stack([along, across], axis=1) / placements.scale[i, :2]
+
+        foot = placements.position[i]
+        xy = turned(sight.feet[p] + (foot[:, 2:] - sight.datum) * lean - foot[:, :2])
+        run = turned(np.broadcast_to(lean, (len(i), 2))) * placements.scale[i, 2:] if sight.slanted else None
+        height = _shape_heights(prototypes[kind], xy, run)
+        np.maximum.at(top, p, height * placements.scale[i, 2] + foot[:, 2])
+    return top.reshape(sight.grid.shape)
 
 
-def _windows(
-    placements: Placements, which: Indices, prototypes: tuple[Mesh, ...], grid: Grid
-) -> tuple[Indices, Indices, Indices]:
-    """All pixels (k,) whose centre may see a copy: which copy, row, column."""
-    if len(which) == 0:
-        return which, which, which
-    radius = placements.radius(prototypes)[which]
-    middle = grid.to_pixel(placements.position[which, :2])
-    reach = radius / grid.gsd
-    low = np.ceil(middle - reach[:, None] - 0.5).astype(np.int64)
-    high = np.floor(middle + reach[:, None] - 0.5).astype(np.int64) + 1
-    low = np.clip(low, 0, (grid.columns, grid.rows))
-    high = np.clip(high, low, (grid.columns, grid.rows))
-    width, count = (high - low)[:, 0], (high - low).prod(axis=1)
-    owner = np.repeat(np.arange(len(which)), count)
-    step = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return which[owner], low[owner, 1] + step // width[owner], low[owner, 0] + step % width[owner]
+def window_of(sight: Sight, ground: Terrain, top: float) -> tuple[slice, slice]:
+    """The part of the ground over which the rays of a slanted sight are below a height and not below all ground."""
+    west, south, east, north = sight.grid.bounds
+    drop = max(top - float(sight.reference.min()), float(sight.reference.max() - ground.heights.min()), 0.0)
+    reach = drop * float(np.hypot(*sight.lean)) + ground.step
+    return ground.window((west - reach, south - reach, east + reach, north + reach))
 
 
-def _shape_heights(shape: Mesh, xy: Floats) -> Floats:
-    """The highest point (k,) of a prototype over points (k, 2) of its own frame, -inf beside it."""
+def ground_seen(sight: Sight, ground: Terrain) -> Floats:
+    """Where (rows, columns, 2) each ray meets the ground: the pixel's centre, unless nearer ground hides it."""
+    centres = sight.grid.points().reshape(*sight.grid.shape, 2)
+    if not sight.slanted:
+        return centres
+    window = window_of(sight, ground, float(ground.heights.max()))
+    hits = cast_down(ground.part(window).mesh(), sight)
+    met = sight.at(np.where(hits.any, hits.z, sight.reference))
+    return np.where(np.abs(met - centres).max(axis=-1, keepdims=True) > MOVED, met, centres)
+
+
+def _windows(placements: Placements, prototypes: tuple[Mesh, ...], sight: Sight) -> tuple[Indices, Indices]:
+    """All pixels (k,) whose ray may meet a copy: which copy, and which pixel, row by row."""
+    radius = placements.radius(prototypes)[:, None]
+    ends = np.array([(p.vertices[:, 2].min(), p.vertices[:, 2].max()) for p in prototypes])[placements.prototype]
+    z = placements.position[:, 2:] + ends * placements.scale[:, 2:]
+    shifts = (z - sight.datum)[..., None] * np.array(sight.lean)  # (n, foot and top, 2)
+    low = placements.position[:, :2] - shifts.max(axis=1) - radius
+    high = placements.position[:, :2] - shifts.min(axis=1) + radius
+    west, south, east, north = sight.bounds
+    over = (low < (east, north)).all(axis=1) & (high > (west, south)).all(axis=1)
+    which = np.flatnonzero(over)
+    return _pixels_within(which, low[which], high[which], sight)
+
+
+def _pixels_within(which: Indices, low: Floats, high: Floats, sight: Sight) -> tuple[Indices, Indices]:
+    """Pixels whose feet lie in boxes (n, 2) that are named ``which``: of each pair, the name and the pixel.
+
+    Feet are sorted into cells of a pixel's size, so that a box is a run of cells in each of its rows; over even ground
+    every cell holds one pixel.
+    """
+    west, south, east, north = sight.bounds
+    gsd = sight.grid.gsd
+    columns, rows = int(np.ceil((east - west) / gsd)) + 1, int(np.ceil((north - south) / gsd)) + 1
+    cell = np.floor((sight.feet - (west, south)) / gsd).astype(np.int64)
+    number = cell[:, 1] * columns + cell[:, 0]
+    order = np.argsort(number, kind="stable")
+    first = np.clip(np.floor((low - (west, south)) / gsd), 0, (columns - 1, rows - 1)).astype(np.int64)
+    last = np.clip(np.floor((high - (west, south)) / gsd), 0, (columns - 1, rows - 1)).astype(np.int64)
+    box, row = _runs(first[:, 1], last[:, 1] + 1)
+    ends = (row * columns + first[box, 0], row * columns + last[box, 0] + 1)
+    start, stop = (np.searchsorted(number[order], end) for end in ends)
+    run, position = _runs(start, stop)
+    return which[box[run]], order[position]
+
+
+def _runs(start: Indices, stop: Indices) -> tuple[Indices, Indices]:
+    """All whole numbers of the ranges [start, stop) (n,): which range each is of, and the number."""
+    count = stop - start
+    which = np.repeat(np.arange(len(start)), count)
+    return which, np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + start[which]
+
+
+def _shape_heights(shape: Mesh, xy: Floats, run: Floats | None = None) -> Floats:
+    """The highest point (k,) of a prototype on rays that pass its z = 0 at points (k, 2) of its own frame, -inf beside
+    it; ``run`` (k, 2) is how far they move as they rise by 1, None for vertical ones.
+    """
     top = float(shape.vertices[:, 2].max()) + 1.0
+    down = np.tile(DOWN, (len(xy), 1))
+    if run is not None:
+        xy, down = xy + run * top, np.column_stack([-run, down[:, 2]]).astype(np.float32)
     origins = np.column_stack([xy, np.full(len(xy), top)]).astype(np.float32)
-    hit = _shape_scene(shape)[0].run(origins, np.tile(DOWN, (len(xy), 1)), output=1)
+    hit = _shape_scene(shape)[0].run(origins, down, output=1)
     return np.where(hit["primID"] >= 0, top - hit["tfar"].astype(float), -np.inf)
 
 
@@ -117,21 +178,20 @@ def _shape_scene(shape: Mesh) -> tuple[EmbreeScene, TriangleMesh]:
     return scene, TriangleMesh(scene, shape.vertices.astype(np.float32), shape.triangles)
 
 
-def _faces_over(mesh: Mesh, grid: Grid) -> NDArray[np.int64]:
-    """Faces whose bounding box overlaps the tile and that are not vertical."""
+def _faces_over(mesh: Mesh, sight: Sight) -> NDArray[np.int64]:
+    """Faces that may cross the tile's rays and are not parallel to them."""
     if len(mesh) == 0:
         return np.zeros(0, np.int64)
-    west, south, east, north = grid.bounds
-    corners = mesh.vertices[mesh.triangles][:, :, :2]
+    west, south, east, north = sight.bounds
+    corners = sight.upright(mesh.vertices)[mesh.triangles][:, :, :2]
     low, high = corners.min(axis=1), corners.max(axis=1)
     over = (high[:, 0] >= west) & (low[:, 0] <= east) & (high[:, 1] >= south) & (low[:, 1] <= north)
     return np.flatnonzero(over & (high > low).all(axis=1))
 
 
-def _height(
-    mesh: Mesh, face: NDArray[np.int64], xy: NDArray[np.float64], fallback: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    a, b, c = (mesh.vertices[mesh.triangles[face, i]] for i in range(3))
+def _height(corners: Floats, xy: NDArray[np.float64], fallback: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Height (k,) of planes through corners (k, 3, 3) over points (k, 2); the fallback's where they are steep."""
+    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
     normal = np.cross(b - a, c - a)
     steep = np.abs(normal[:, 2]) < 1e-3 * np.linalg.norm(normal, axis=1)
     nz = np.where(steep, 1.0, normal[:, 2])

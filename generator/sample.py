@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from mage.generator.annotators import ANNOTATOR_STREAM, annotate
 from mage.generator.atmosphere import Sky, draw_skies
 from mage.generator.between import Between, draw_between
 from mage.generator.camps import cleared, draw_camp, struck_by, tent_records
@@ -21,11 +22,14 @@ from mage.generator.props import Placements, place_vehicles
 from mage.generator.remains import buildings_around, dress_remains
 from mage.generator.rings import map_ring, parts_of, pixel_ring, polygons_of
 from mage.generator.sensors import DEFAULT
+from mage.generator.sight import Sight
 from mage.generator.sky import Light, clear_light, sun_position
 from mage.generator.smoke import Smoke, smoke_over
 from mage.generator.struck import Struck, burnt_out, trees_after
 from mage.generator.tiles import choose_tile, reach_of
 from mage.generator.trodden import track_plans
+from mage.generator.viewed import viewed
+from mage.generator.views import VIEW_STREAM, View, draw_views, ground_grid
 from mage.scenes.city import City
 from mage.scenes.dataset.invariants import roofs_seen
 from mage.scenes.dataset.schema import (
@@ -57,6 +61,8 @@ class Draft:
     key: str
     index: int
     grid: Grid
+    sights: tuple[Sight, Sight]
+    ground_grid: Grid
     impact: Impact
     struck: Struck | None
     between: Between
@@ -81,7 +87,10 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
     reach = None if flood is None or basis is None else reach_of(flood, basis, waters, city)
     camp = draw_camp(job, index, place, strikes, reach)
     grid = choose_tile(job, index, place, reach, rng, strikes, camp)
-    truth = Truth(place, grid)
+    views = draw_views(recipe, job.rng(index, VIEW_STREAM))
+    sights = views[0].sight(grid, city.ground), views[1].sight(grid, city.ground)
+    truth = Truth(place, sights[0])
+    later = truth if views[0] == views[1] else Truth(place, sights[1], truth)
     water = None
     if flood is not None and basis is not None:
         waters = draw_waters(rng, city, flood, basis, grid) if waters is None else waters
@@ -89,12 +98,12 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
         broken = torrent(city, waters, water)
         strikes += [] if broken is None else [broken]
     strikes += [] if camp is None else [struck_by(camp, place)]
-    impact, struck = _struck(job, index, truth, strikes, water)
+    impact, struck = _struck(job, index, (truth, later), strikes, water)
     camp = None if camp is None else cleared(camp, place, impact, struck)
     between = draw_between(job, index, place, grid.bounds, impact, struck, camp)
-    lights, dates = _draw_dates(recipe.light, city.latitude, rng)
+    lights, dates = _draw_dates(recipe.light, city.latitude, rng, views)
     if recipe.between.hold:
-        lights, dates = (lights[0], lights[0]), (dates[0], dates[0])
+        lights, dates = (lights[0], lights[0]), (dates[0], dates[0].model_copy(update=_seen_from(views[1])))
     parked = [park_vehicles(rng, city, place.style) for _ in range(1 if recipe.between.hold else 2)]
     vehicles = tuple(
         place_vehicles(between.cleared(parked[k % len(parked)], k), city.ground, works=place.works, levels=levels)
@@ -102,14 +111,21 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
         for k, levels in enumerate((place.water_levels, np.fmax(place.water_levels, impact.levels)))
     )
     if struck is not None:
-        truth = truth.struck(struck)
+        later = later.struck(struck)
         vehicles = vehicles[0], burnt_out(vehicles[1], city.ground, struck.severity)
-    truth = truth.changed(between.change, between.added, [] if camp is None else track_plans(camp.tracks))
-    before, after = truth.before(vehicles[0]), truth.after(vehicles[1], impact)
+    tracks = [] if camp is None else track_plans(camp.tracks)
+    truth, later = (each.changed(between.change, between.added, tracks) for each in (truth, later))
+    before, after = truth.before(vehicles[0]), later.after(vehicles[1], impact)
     labels = {f"pre_{k}": v for k, v in before.items()} | {f"post_{k}": v for k, v in after.items()}
+    annotations = None
+    if recipe.label_style == "annotator":
+        standing = [int(i) for i in truth.buildings() if i < len(city.buildings)]
+        draw = job.rng(index, ANNOTATOR_STREAM)
+        drawn, annotations = annotate(place, sights[0], standing, impact, recipe.label_policy, draw)
+        labels |= drawn
     skies = draw_skies(job, index, grid, (lights[0].sun, lights[1].sun))
     labels |= {f"{date}_cloud": sky.label for date, sky in zip(("pre", "post"), skies, strict=True)}
-    smoke = _smoke(job, index, place, grid, impact, lights[1])
+    smoke = _smoke(job, index, place, sights[1].grid, impact, lights[1])
     key = f"{city.name}-{recipe.disaster}-{index:06d}"
     record = SampleRecord(
         key=key,
@@ -125,21 +141,24 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
         pre=_under(dates[0], skies[0]),
         post=_under(dates[1], skies[1]),
         buildings=[
-            _building(place, impact, grid, int(i), n + 1)
+            _building(place, impact, grid, sights, int(i), n + 1)
             if i < len(city.buildings)
-            else shed_record(place, impact, grid, between.change.sheds[i - len(city.buildings)], n + 1)
-            for n, i in enumerate(truth.buildings())
+            else shed_record(place, impact, grid, sights[1], between.change.sheds[i - len(city.buildings)], n + 1)
+            for n, i in enumerate(later.buildings())
         ],
-        roads=[_road(place, impact, grid, int(i), n + 1) for n, i in enumerate(truth.edges())],
+        roads=[_road(place, impact, grid, int(i), n + 1) for n, i in enumerate(later.edges())],
         changes=change_records(between.change, grid, place),
-        tents=tent_records(camp, truth.tents(), grid, place),
+        tents=tent_records(camp, later.tents(), grid, place),
         smoke=0.0 if smoke is None else round(smoke.hidden, 4),
+        annotations=annotations,
         pixels={name: _pixels(labels[name]) for name in ("pre_class", "post_class", "post_damage")},
         inferred=list(city.inferred),
     )
     record = record.model_copy(update={"buildings": _with_sight(record.buildings, labels)})
-    both = vehicles[0], vehicles[1]
-    return Draft(key, index, grid, impact, struck, between, lights, skies, both, smoke, labels, record)
+    return Draft(
+        key, index, grid, sights, ground_grid(grid, views), impact, struck, between, lights, skies,
+        (vehicles[0], vehicles[1]), smoke, labels, record,
+    )  # fmt: skip
 
 
 def draw_event(job: ShardJob, index: int, city: City, basis: FloodBasis | None) -> Waters | None:
@@ -160,15 +179,16 @@ def draw_strikes(job: ShardJob, index: int, place: Place) -> list[Strike]:
 
 
 def _struck(
-    job: ShardJob, index: int, truth: Truth, strikes: list[Strike], water: Impact | None
+    job: ShardJob, index: int, truths: tuple[Truth, Truth], strikes: list[Strike], water: Impact | None
 ) -> tuple[Impact, Struck | None]:
     """The impact on a tile, and what is left there; None where no more than water came."""
     if not strikes:
         assert water is not None
         return told(water), None
-    place, strike = truth.place, chained(strikes)
+    place, strike = truths[0].place, chained(strikes)
     seed = int(job.rng(index, AFTER_STREAM).integers(2**62))
-    which = buildings_around(place, truth.grid, truth.edges())
+    near = [buildings_around(place, _overlooked(t.sight, place), t.edges()) for t in dict.fromkeys(truths)]
+    which = np.unique(np.concatenate(near))
     left = aftermath(place.city, strike, seed, which)
     impact = combined(place.city, strikes, strike, left, water)
     remains = dress_remains(place, left, seed)
@@ -185,11 +205,28 @@ def _smoke(job: ShardJob, index: int, place: Place, grid: Grid, impact: Impact, 
     return smoke_over(rng, place, grid, impact.shock.strike, density, light)
 
 
+def _overlooked(sight: Sight, place: Place) -> Grid:
+    """The tile, and around it what is high enough to lean into a slanted picture."""
+    if not sight.slanted or not len(place.fabric):
+        return sight.grid
+    tallest = max(building.height for building in place.city.buildings)
+    return sight.grid.padded(int(np.ceil(tallest * float(np.hypot(*sight.lean)) / sight.grid.gsd)))
+
+
+def _seen_from(view: View) -> dict[str, Any]:
+    """What a date's record says of its view."""
+    return {
+        "off_nadir_angle": round(float(np.degrees(view.off_nadir)), 3),
+        "target_azimuth": round(float(np.degrees(view.azimuth)), 3),
+        "shift_px": view.shift,
+    }
+
+
 def _draw_dates(
-    part: LightPart, latitude: float, rng: np.random.Generator
+    part: LightPart, latitude: float, rng: np.random.Generator, views: tuple[View, View]
 ) -> tuple[tuple[Light, Light], tuple[DateRecord, DateRecord]]:
     lights, records = [], []
-    for day in (part.pre, part.post):
+    for day, view in zip((part.pre, part.post), views, strict=True):
         hour = float(rng.uniform(*part.hours))
         sun = sun_position(date.fromisoformat(day), hour, latitude)
         lights.append(clear_light(sun, float(rng.uniform(0.08, 0.3))))
@@ -199,9 +236,8 @@ def _draw_dates(
                 capture_date=f"{day}T{minutes // 60:02d}:{minutes % 60:02d}:00",
                 sun_azimuth=round(float(np.degrees(sun.azimuth)), 3),
                 sun_elevation=round(float(np.degrees(sun.elevation)), 3),
-                off_nadir_angle=0.0,
-                target_azimuth=0.0,
                 sensor=DEFAULT,
+                **_seen_from(view),
             )
         )
     return (lights[0], lights[1]), (records[0], records[1])
@@ -223,7 +259,9 @@ def _grid_record(grid: Grid, place: Place) -> GridRecord:
     )
 
 
-def _building(place: Place, impact: Impact, grid: Grid, index: int, number: int) -> BuildingRecord:
+def _building(
+    place: Place, impact: Impact, grid: Grid, sights: tuple[Sight, Sight], index: int, number: int
+) -> BuildingRecord:
     building = place.city.buildings[index]
     pixels, on_map = polygons_of(place.outlines[index], grid, place)
     return BuildingRecord(
@@ -244,6 +282,8 @@ def _building(place: Place, impact: Impact, grid: Grid, index: int, number: int)
         visible=int(impact.visible[index]),
         jds=int(impact.jds[index]),
         loss=round(float(impact.loss[index]), 4),
+        pre_view=viewed(building, sights[0], grid),
+        post_view=viewed(building, sights[1], grid),
         inferred=list(building.inferred),
     )
 

@@ -67,14 +67,15 @@ class ShardDataset(Dataset[SampleDict]):
         self.labels = tuple(labels)
         if size is not None and size < 1:
             raise DatasetError("a crop cannot have this size", expected="1 pixel or more", found=str(size))
-        if unknown := sorted(set(self.labels) - set(label_members())):
-            raise DatasetError("no such label", expected=f"some of {', '.join(label_members())}", found=unknown[0])
         self.record = open_dataset(self.root)
         self._sensors = {sensor.name: sensor for sensor in self.record.sensors}
         self.images = tuple(images)
         if missing := sorted(set(self.images) - set(self._sensors)):
             there = ", ".join(self._sensors) or "none, the dataset has RGB images only"
             raise DatasetError("holds no images of this sensor", file=self.root, expected=there, found=missing[0])
+        known = label_members(self.record.recipe.get("label_style", "exact"))
+        if unknown := sorted(set(self.labels) - set(known)):
+            raise DatasetError("no such label", expected=f"some of {', '.join(known)}", found=unknown[0])
         chosen = _choose(self.root, self.record, split)
         self.shards, self._keys = [shard for shard, _ in chosen], [keys for _, keys in chosen]
         self._ends = list(accumulate(map(len, self._keys)))

@@ -78,6 +78,18 @@ def jds_of_fire(burn: NDArray[np.uint8], deck_lost: NDArray[np.float64]) -> Grad
     return grade
 
 
+def jds_of_roof(burn: NDArray[np.uint8], deck_lost: NDArray[np.float64], structure: Grades) -> Grades:
+    """Joint Damage Scale by roofs alone, uint8 (n,), as annotators of Ida-BD graded: the worse of what fire has done
+    and of ``structure``, that of :func:`jds_of_structure`; water around a house does not count.
+    """
+    return np.asarray(np.maximum(jds_of_fire(burn, deck_lost), structure), np.uint8)
+
+
+def bright_of_roof(jds: Grades) -> Grades:
+    """BRIGHT's classes from a grade by roofs alone: no damage is 1, intact; minor and major are 2; destroyed is 3."""
+    return np.asarray([1, 2, 2, 3], np.uint8)[jds]
+
+
 def bright(visible: Grades) -> Grades:
     """BRIGHT's classes: 1 intact, 2 damaged, 3 destroyed."""
     return np.asarray([1, 1, 1, 2, 2, 3], np.uint8)[visible]

@@ -51,6 +51,8 @@ def _is_date(text: str) -> str:
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Height = Annotated[float, Field(ge=100, le=15_000)]
 _Hour = Annotated[float, Field(ge=0, le=24)]
+_OffNadir = Annotated[float, Field(ge=0, le=45)]
+_Pixels = Annotated[float, Field(ge=0, le=20)]
 Shares = Annotated[tuple[_Share, _Share], AfterValidator(ascending)]
 Hours = Annotated[tuple[_Hour, _Hour], AfterValidator(ascending)]
 Bounds = Annotated[tuple[float, float, float, float], AfterValidator(_has_inside)]
@@ -159,13 +161,26 @@ class BetweenPart(_Part):
     """What differs between the two dates though no disaster did it, beside their light and traffic."""
 
     hold: bool = Field(
-        False, description="both dates alike: the light, vehicles, season and noise of the first, and no benign change"
+        False,
+        description="both dates alike: the light, view, vehicles, season and noise of the first, and no benign change",
     )
     changes: Shares = Field(
         (0.0, 0.7),
         description="benign change (mown grass, sheds, skips, building sites), drawn: 0 none, 1 a great deal",
     )
     season: Literal["dates", "held"] = Field("dates", description="each date's own, or the first's at both")
+
+
+class ViewPart(_Part):
+    """From where the images are taken, and how well the two lie on each other."""
+
+    off_nadir: Annotated[tuple[_OffNadir, _OffNadir], AfterValidator(ascending)] = Field(
+        (0.0, 0.0), description="degrees between the line of sight and the vertical, drawn per date as its azimuth is"
+    )
+    shift: Annotated[tuple[_Pixels, _Pixels], AfterValidator(ascending)] = Field(
+        (0.0, 0.0),
+        description="pixels by which the image after is displaced, its labels with it, drawn in any direction",
+    )
 
 
 class OutputPart(_Part):
@@ -216,9 +231,16 @@ class Recipe(_Part):
     hazard: Hazard = FloodPart()
     light: LightPart = LightPart()
     between: BetweenPart = BetweenPart()
+    view: ViewPart = ViewPart()
     atmosphere: AtmospherePart = AtmospherePart()
     sensors: tuple[str, ...] = Field((), max_length=8, description="further images, by sensors' names or files")
     radiometry: str | None = Field(None, description="kind of the default image, or `mixture`; none is xBD's")
+    label_style: Literal["exact", "annotator"] = Field(
+        "exact", description="the exact truth alone, or with it what annotators would have drawn"
+    )
+    label_policy: Literal["xbd", "roof", "bright"] = Field(
+        "xbd", description="how annotators grade: by what is seen and the water around it, by roofs alone, in classes"
+    )
     output: OutputPart = OutputPart()
     render: RenderPart = RenderPart()
 

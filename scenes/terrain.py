@@ -72,6 +72,23 @@ class Terrain:
         a, b = np.where(upper, 1 - fc, 1 - fr), np.where(upper, fr, fc)
         return np.asarray(a * nw + b * se + (1 - a - b) * third)
 
+    def window(self, bounds: tuple[float, float, float, float]) -> tuple[slice, slice]:
+        """Rows and columns of the vertices of all cells that (west, south, east, north) touches, two each at least."""
+        west, south, east, north = bounds
+        rows, columns = self.heights.shape
+
+        def within(low: float, high: float, count: int) -> slice:
+            first = min(max(int(np.floor(low / self.step)), 0), count - 2)
+            return slice(first, min(max(int(np.ceil(high / self.step)) + 1, first + 2), count))
+
+        return within(self.north - north, self.north - south, rows), within(west - self.west, east - self.west, columns)
+
+    def part(self, window: tuple[slice, slice]) -> Terrain:
+        """The terrain on a :meth:`window` of its vertices."""
+        rows, columns = window
+        west, north = self.west + columns.start * self.step, self.north - rows.start * self.step
+        return Terrain(self.heights[window], west, north, self.step, self.inferred)
+
     def triangles(self) -> NDArray[np.int32]:
         """The cells' triangles (2 * cells, 3) as indices into :meth:`points`, facing up."""
         rows, columns = self.heights.shape

@@ -28,6 +28,7 @@ from mage.generator.blender.spectral import grouped, render_passes, set_tile_bey
 from mage.generator.ground import Painting
 from mage.generator.place import Place
 from mage.generator.props import Placements, tree_prototypes, vehicle_prototypes
+from mage.generator.sight import Sight, sight_of
 from mage.generator.sky import Light
 from mage.generator.spectra import Kind, beyond_visible, fabric_kinds, standing_kinds, tree_kinds
 from mage.generator.struck import Struck
@@ -50,13 +51,15 @@ class Stage:
         self._ground = tile_material("ground")
         self._water = tile_material("water", waves=True)
         add_object("ground", add_mesh("ground", place.city.ground.mesh(), self._ground))
+        self._on_decks = tile_material("decks")
         self._fabric: bpy.types.Object | None = None
+        self._decks: bpy.types.Object | None = None
         self._facing = fabric_material()
         self._plain = plain_material("plain")
         crown, paint = tree_material(), vehicle_material()
         if spectral:
             use_passes()
-            for material in (self._ground, self._water, self._facing, self._plain, crown, paint):
+            for material in (self._ground, self._on_decks, self._water, self._facing, self._plain, crown, paint):
                 tell_beyond(material)
         if len(place.fabric):
             self._fabric = self._add_fabric("fabric", place.fabric, place.albedo, place.pattern)
@@ -74,7 +77,7 @@ class Stage:
         works = self.place.works
         deck = np.arange(len(works.mesh)) < works.decks
         if deck.any():
-            add_object("decks", add_mesh("decks", works.mesh.faces(deck), self._ground))
+            self._decks = add_object("decks", add_mesh("decks", works.mesh.faces(deck), self._ground))
         if not deck.all():
             self._add_plain("works", works.mesh.faces(~deck), works.albedo[~deck], works.cover[~deck])
 
@@ -103,7 +106,7 @@ class Stage:
 
     def photograph(
         self,
-        grid: Grid,
+        view: Grid | Sight,
         light: Light,
         painting: Painting,
         vehicles: Placements,
@@ -118,16 +121,17 @@ class Stage:
         have become, None while they are as they were; ``trees`` those of the season in place of either's, and
         ``added`` what stands there at that date only.
         """
-        with self._set(grid, light, painting, vehicles, levels, struck, trees, added):
-            radiance = render_array(*grid.shape)
-        return (radiance * (np.pi / light.horizontal)).astype(np.float32)
+        sight = sight_of(view)
+        with self._set(sight, light, painting, vehicles, levels, struck, trees, added):
+            radiance = render_array(*sight.lattice().shape)
+        return sight.rectified((radiance * (np.pi / light.horizontal)).astype(np.float32))
 
     def photograph_spectrum(
         self,
-        grid: Grid,
+        view: Grid | Sight,
         light: Light,
         painting: Painting,
-        beyond: tuple[NDArray[np.float32], NDArray[np.float32]],
+        beyond: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None],
         vehicles: Placements,
         levels: NDArray[np.float64],
         struck: Struck | None = None,
@@ -137,20 +141,24 @@ class Stage:
         """Reflectance factor in :data:`mage.generator.spectra.BANDS`, float32 (rows, columns, 7), of a stage that is
         spectral: the visible as :meth:`photograph` has it, the other bands by :func:`mage.generator.bands.recombined`.
 
-        ``beyond`` are what the painting's ground and water reflect there, (rows, columns, 4) each.
+        ``beyond`` are what the painting's ground, water and decks reflect there, (rows, columns, 4) each.
         """
-        with self._set(grid, light, painting, vehicles, levels, struck, trees, added):
+        sight = sight_of(view)
+        with self._set(sight, light, painting, vehicles, levels, struck, trees, added):
             set_tile_beyond(self._ground, beyond[0])
             if np.isfinite(levels).any():
                 set_tile_beyond(self._water, beyond[1])
-            passes = render_passes(grid)
+            if beyond[2] is not None:
+                set_tile_beyond(self._on_decks, beyond[2])
+            passes = render_passes(sight.lattice())
         visible = (passes.combined * (np.pi / light.horizontal)).astype(np.float32)
-        return np.concatenate([visible, recombined(passes, light, grid.gsd)], axis=-1)
+        others = recombined(passes, light, sight.grid.gsd)
+        return np.concatenate([sight.rectified(visible), sight.rectified(others)], axis=-1)
 
     @contextmanager
     def _set(
         self,
-        grid: Grid,
+        sight: Sight,
         light: Light,
         painting: Painting,
         vehicles: Placements,
@@ -161,10 +169,15 @@ class Stage:
     ) -> Iterator[None]:
         """Have all of a photograph stand in its light before the camera, for as long as the block runs."""
         set_tile_picture(self._ground, painting.grid, painting.ground)
+        if self._decks is not None:
+            self._decks.data.materials[0] = self._ground if painting.decks is None else self._on_decks
+        if painting.decks is not None:
+            set_tile_picture(self._on_decks, painting.grid, painting.decks)
         if trees is None:
             trees = self.place.trees if struck is None else struck.trees
+        grid = sight.grid
         self._plant(grid, trees)
-        passing = self._cars_near(grid, vehicles)
+        passing = self._cars_near(sight, vehicles)
         passing += [] if struck is None else self._fabric_after(grid, struck)
         if added is not None and len(added):
             passing.append(self._add_plain("added", added.mesh, added.albedo, added.cover))
@@ -174,7 +187,7 @@ class Stage:
             passing.append(add_object("water", add_mesh("water", surface, self._water)))
         try:
             set_light(light)
-            aim(grid, self._top)
+            aim(sight, self._top)
             yield
         finally:
             bpy.data.batch_remove(passing)
@@ -207,11 +220,12 @@ class Stage:
         vectors = self._beyond(trees.tint, tree_kinds(trees.prototype), Kind.DRY_LEAVES)
         self._planted, self._as_planted = add_placements("tree", trees, near, self._trees, **vectors), wanted
 
-    def _cars_near(self, grid: Grid, vehicles: Placements) -> list[bpy.types.Object]:
+    def _cars_near(self, sight: Sight, vehicles: Placements) -> list[bpy.types.Object]:
+        # of those on bridges, some lean into a slanted picture
+        pixels = int(np.ceil(SHADOW_REACH / sight.grid.gsd)) if sight.slanted else 0
+        reach = sight.grid.padded(pixels).bounds
         vectors = self._beyond(vehicles.tint, Kind.PAINT)
-        return add_placements(
-            "car", vehicles, vehicles.within(grid.bounds, vehicle_prototypes()), self._cars, **vectors
-        )
+        return add_placements("car", vehicles, vehicles.within(reach, vehicle_prototypes()), self._cars, **vectors)
 
 
 def _kept(data: bpy.types.Mesh) -> bpy.types.Mesh:

@@ -46,7 +46,7 @@ def decode_rasters(read: Callable[[str], bytes], record: SampleRecord, *, file: 
         return {n: decode_png(read(f"{n}.png"), largest=largest, file=f"{file}.{n}.png") for n in names}
 
     bands = rasters([image.member for image in record.images])
-    sample = Sample(record, rasters(IMAGE_FIELDS), rasters(list(label_members())), bands)
+    sample = Sample(record, rasters(IMAGE_FIELDS), rasters(list(label_members(record.label_style))), bands)
     _check(sample, file or record.key)
     return sample
 
@@ -78,7 +78,7 @@ def first_mistake(error: ValidationError) -> str:
 def _check(sample: Sample, file: str) -> None:
     """Names, shapes and dtypes are those of the schema."""
     shape = sample.record.grid.rows, sample.record.grid.columns
-    fields = label_members()
+    fields = label_members(sample.record.label_style)
     further = {i.member: ((i.rows, i.columns), f"uint{i.bits}") for i in sample.record.images}
     parts = (sample.images, set(IMAGE_FIELDS)), (sample.labels, set(fields)), (sample.bands, set(further))
     for found, wanted in parts:

@@ -98,7 +98,7 @@ def finish_dataset(
         bands=list(BANDS),
         classes=class_values(),
         colours={c.name.lower(): CLASS_COLOURS[c] for c in LandClass},
-        fields=field_descriptions(sensors),
+        fields=field_descriptions(recipe.label_style, sensors),
         counts=tally.counts(),
         shards=shards,
         index_sha256=file_sha256(root / TABLE),
@@ -246,12 +246,12 @@ def read_index(root: Path, sha256: str | None = None) -> pa.Table:
     return table
 
 
-def field_descriptions(sensors: Iterable[SensorRecord] = ()) -> dict[str, dict[str, Any]]:
-    """What each member of a sample is, by its file name: dtype, unit and meaning."""
+def field_descriptions(style: str = "exact", sensors: Iterable[SensorRecord] = ()) -> dict[str, dict[str, Any]]:
+    """What each member of a sample is, by its file name: dtype, unit and meaning; ``style`` is the ``label_style``."""
     images = {f"{date}.png": {"dtype": "uint8", "meaning": f"colour image {date}, RGB"} for date in ("pre", "post")}
     labels = {
         f"{name}.png": {"dtype": f.dtype, "meaning": f.meaning} | ({"unit": f.unit} if f.unit else {})
-        for name, f in label_members().items()
+        for name, f in label_members(style).items()
     }
     for sensor in sensors:
         for name, band in sensor.members.items():

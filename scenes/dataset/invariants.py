@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mage.scenes.dataset.schema import LandClass, Sample, label_members
+from mage.scenes.dataset.schema import LandClass, Sample, SampleRecord, label_members
 
 HALF_CLOUDED = 50  # percent of opacity from which on a pixel counts as under cloud
 NUMBERS = 1 << 16  # of buildings, road edges and tents that a uint16 raster can hold
@@ -28,6 +28,7 @@ def label_problems(sample: Sample) -> list[str]:
         *_buildings(sample),
         *_roads(sample),
         *_tents(sample),
+        *_annotations(sample),
         *_counts(sample),
         *_clouds(sample),
     ]
@@ -42,7 +43,7 @@ def roofs_seen(labels: Mapping[str, Raster], date: str) -> dict[int, float]:
 
 
 def _ranges(sample: Sample) -> Iterator[str]:
-    for name, field in label_members().items():
+    for name, field in label_members(sample.record.label_style).items():
         if field.largest is not None and (highest := int(sample.labels[name].max())) > field.largest:
             yield f"{name} holds {highest}, above its largest value {field.largest}"
 
@@ -85,10 +86,9 @@ def _buildings(sample: Sample) -> Iterator[str]:
     # running water breaks houses
     if sample.record.hazard == "flood" and sample.record.parameters.get("model") != "shallow":
         new = _lookup(numbers, [int(b.new) for b in buildings])[labels["post_building"]] == 1
-        yield from _where(
-            (labels["pre_building"] != labels["post_building"]) & ~new,
-            "a flood moved buildings: pre_building, post_building",
-        )
+        moved = (labels["pre_building"] != labels["post_building"]) & ~new
+        if _seen_alike(sample.record):
+            yield from _where(moved, "a flood moved buildings: pre_building, post_building")
         yield from _where(labels["post_debris"] > 0, "post_debris lies where there was but a flood")
     if UNBURNING.issuperset(sample.record.hazard.split("-")):
         yield from _where(labels["post_burn"] > 0, "post_burn is above 0 where there was no fire")
@@ -104,6 +104,32 @@ def _buildings(sample: Sample) -> Iterator[str]:
         stated = _lookup(numbers, [getattr(b, value) + 1 for b in buildings])
         wrong = (building > 0) & (raster > 0) & (raster != stated[building])
         yield from _where(wrong, f"post_{field} is not the record's {value} + 1", building)
+
+
+def _seen_alike(record: SampleRecord) -> bool:
+    """Whether both images are taken from one place and lie on each other."""
+    before, after = ((d.off_nadir_angle, d.target_azimuth, d.shift_px) for d in (record.pre, record.post))
+    return before == after
+
+
+def _annotations(sample: Sample) -> Iterator[str]:
+    """Outlines are in both rasters what their records say."""
+    drawn = sample.record.annotations
+    if drawn is None:
+        return
+    number, grade = sample.labels["pre_annotated"], sample.labels["post_annotated"]
+    ids, known = [a.id for a in drawn], {b.id for b in sample.record.buildings}
+    if ids != list(range(1, len(ids) + 1)):
+        yield "annotations are not numbered from 1"
+        return
+    if odd := sorted(set(np.unique(number).tolist()) - {0, *ids}):
+        yield f"pre_annotated holds numbers that the record does not: {', '.join(map(str, odd[:5]))}"
+        return
+    stated = np.array([0, *(a.grade for a in drawn)])
+    yield from _where(grade != stated[number], "post_annotated is not the grade of pre_annotated's outline", number)
+    yield from (
+        f"annotation {a.id} is drawn around no building of the record" for a in drawn if not known & {*a.buildings}
+    )
 
 
 def _roads(sample: Sample) -> Iterator[str]:

@@ -158,23 +158,39 @@ LABEL_FIELDS: tuple[LabelField, ...] = (
     ),
 )
 
+# of datasets whose recipe's `label_style` is `annotator`, beside the exact truth
+ANNOTATED_FIELDS: tuple[LabelField, ...] = (
+    LabelField("annotated", "uint16", ("pre",), "number of the outline that an annotator drew before, 0 none"),
+    LabelField(
+        "annotated",
+        "uint8",
+        POST,
+        "that outline's grade, 0 background, on the same pixels: Joint Damage Scale plus 1, or BRIGHT's class, by the "
+        "recipe's `label_policy`",
+        largest=4,
+    ),
+)
+
 IMAGE_FIELDS = ("pre", "post")
 SENSOR_NAME = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 # the image of one band of a further sensor: DATE_SENSOR_BAND
 SENSOR_MEMBER = re.compile(rf"(pre|post)_({SENSOR_NAME})_({SENSOR_NAME})")
 
 
-def label_members() -> dict[str, LabelField]:
-    """Every label member of a sample by its tar field (``pre_class``, ``post_damage`` ...), sorted."""
-    members = {f"{date}_{field.name}": field for field in LABEL_FIELDS for date in field.dates}
+def label_members(style: str = "exact") -> dict[str, LabelField]:
+    """Every label member of a sample by its tar field (``pre_class``, ``post_damage`` ...), sorted; ``style`` is the
+    ``label_style`` of its dataset.
+    """
+    fields = LABEL_FIELDS + (ANNOTATED_FIELDS if style == "annotator" else ())
+    members = {f"{date}_{field.name}": field for field in fields for date in field.dates}
     return dict(sorted(members.items()))
 
 
-def sample_members(images: Iterable[str] = ()) -> list[str]:
+def sample_members(style: str = "exact", images: Iterable[str] = ()) -> list[str]:
     """File names of a sample's members after the key and its dot, sorted as they are in the tar; ``images`` are the
     members of further sensors.
     """
-    return sorted([*(f"{name}.png" for name in (*IMAGE_FIELDS, *label_members(), *images)), "json"])
+    return sorted([*(f"{name}.png" for name in (*IMAGE_FIELDS, *label_members(style), *images)), "json"])
 
 
 class Record(BaseModel):
@@ -197,7 +213,12 @@ class GridRecord(Record):
 
 
 class DateRecord(Record):
-    """How an image was taken; names as in xBD's metadata. Angles in degrees, azimuths clockwise from north."""
+    """How an image was taken; names as in xBD's metadata. Angles in degrees, azimuths clockwise from north.
+
+    ``target_azimuth`` is that of the sensor as seen from the ground: what stands there leans the other way.
+    ``shift_px`` is by how many columns and rows the image and its labels are displaced: what polygons and lines in
+    pixels place at (x, y) shows at (x, y) + ``shift_px``.
+    """
 
     capture_date: str
     sun_azimuth: float
@@ -205,6 +226,7 @@ class DateRecord(Record):
     off_nadir_angle: float
     target_azimuth: float
     sensor: str
+    shift_px: tuple[float, float] = (0.0, 0.0)
     cloud_cover: float = Field(0.0, ge=0, le=1, description="share of the tile under cloud that is half opaque or more")
     haze: float = Field(0.0, ge=0, le=1, description="share of the light at 0.55 µm that haze scatters into view")
 
@@ -251,9 +273,21 @@ class SensorRecord(Record):
 Ring = list[tuple[float, float]]
 
 
+class ViewedRecord(Record):
+    """How a building, as it was before and hidden by nothing, shows in an image off nadir, in that image's own pixels
+    (``shift_px`` of the date is in them): ``outline_px`` of walls and roof, ``roof_px`` of its roof, and ``offset_px``,
+    columns and rows from its footprint in ``polygons_px`` to where its eaves show.
+    """
+
+    outline_px: list[list[Ring]]
+    roof_px: list[list[Ring]]
+    offset_px: tuple[float, float]
+
+
 class BuildingRecord(Record):
     """A building in a sample. ``id`` is its value in the ``building`` raster; polygons, of its outline before, are
-    lists of rings, the first outer, per part.
+    lists of rings, the first outer, per part. They lie where its ground shows; ``pre_view`` and ``post_view`` say
+    where it shows itself, None in an image from nadir.
 
     ``causes`` are the hazards that damaged it, in order; ``collapse`` how it failed and ``burn`` its state, in lower
     case (``none`` where it did not); ``roof_lost`` the share of its roof's plan that is no roof at its old height any
@@ -298,6 +332,8 @@ class BuildingRecord(Record):
         None, ge=0, le=1, description="as `roof_seen_pre`, of the image after: of its roof, or what is left of it"
     )
     new: bool = Field(False, description="built between the dates: only the image after shows it, undamaged")
+    pre_view: ViewedRecord | None = None
+    post_view: ViewedRecord | None = None
     inferred: list[str]
 
 
@@ -355,6 +391,19 @@ class RoadRecord(Record):
     inferred: bool
 
 
+class AnnotationRecord(Record):
+    """An outline as an annotator drew it on the image before; the image after has the same, in the same pixels.
+
+    ``id`` is its value in ``pre_annotated``, ``buildings`` the numbers of all that it was drawn around, ``grade`` its
+    value in ``post_annotated``, the worst of theirs.
+    """
+
+    id: int = Field(ge=1)
+    polygons_px: list[list[Ring]]
+    buildings: list[int]
+    grade: int = Field(ge=1, le=4)
+
+
 class SampleRecord(Record):
     """The ``.json`` member of a sample."""
 
@@ -377,11 +426,19 @@ class SampleRecord(Record):
     smoke: float = Field(
         0.0, ge=0, le=1, description="share of the image after of which smoke hides at least half; labels ignore it"
     )
+    annotations: list[AnnotationRecord] | None = Field(
+        None, description="what annotators drew, where the recipe's `label_style` is `annotator`"
+    )
     pixels: dict[str, dict[str, int]] = Field(
         description="per label member with few values (class, damage): pixels per value, value as text"
     )
     inferred: list[str]
     images: list[ImageRecord] = Field(default_factory=list, description="of further sensors")
+
+    @property
+    def label_style(self) -> str:
+        """That of the sample's dataset, see :func:`label_members`."""
+        return "exact" if self.annotations is None else "annotator"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,7 +18,7 @@ from mage.scenes.dataset.tar import write_tar
 from mage.scenes.errors import DatasetError
 
 SHARDS, PARTIAL = "shards", ".partial"
-LABEL_FILES = frozenset(f"{name}.png" for name in label_members())
+LABEL_FILES = frozenset(f"{name}.png" for name in label_members("annotator"))
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LARGEST_TEXT = 1 << 30
 

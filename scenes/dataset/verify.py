@@ -59,6 +59,11 @@ class _Inspection:
     rows: list[Row] = field(default_factory=list)
     complete: bool = True
 
+    @property
+    def style(self) -> str:
+        """How its recipe says that it is labelled."""
+        return str(self.manifest.recipe.get("label_style", "exact"))
+
     def note(self, file: str, reason: str, expected: object = None, found: object = None) -> None:
         """Write down a problem in the words of an error."""
         shown = [None if value is None else str(value) for value in (expected, found)]
@@ -157,7 +162,7 @@ def _check_content(seen: _Inspection, shard: ShardRecord, tar: TarIndex) -> None
 def _check_sample(seen: _Inspection, tar: TarIndex, key: str, shard: ShardRecord) -> None:
     file = f"{SHARDS}/{shard.name}: {key}"
     members = list(tar.members(key))
-    wanted = sample_members(name for sensor in seen.manifest.sensors for name in sensor.members)
+    wanted = sample_members(seen.style, (name for sensor in seen.manifest.sensors for name in sensor.members))
     if members != wanted:
         missing = ", ".join(sorted(set(wanted) - set(members)))
         seen.note(file, f"members are missing: {missing}" if missing else "members are not in order")
@@ -181,6 +186,7 @@ def _check_sample(seen: _Inspection, tar: TarIndex, key: str, shard: ShardRecord
 
 def _check_record(seen: _Inspection, record: SampleRecord, key: str, file: str) -> None:
     manifest = seen.manifest
+    seen.same(f"{file}.json", "label style", seen.style, record.label_style)
     stated = {"key": key, "recipe_hash": manifest.recipe_hash, "seed": manifest.seed}
     for name, expected in stated.items():
         seen.same(f"{file}.json", name, expected, getattr(record, name))
@@ -207,7 +213,7 @@ def _check_manifest(seen: _Inspection) -> None:
     if len(set(keys)) < len(keys):
         seen.note(SHARDS, "a sample's key stands in two shards")
     seen.same(MANIFEST, "classes", class_values(), manifest.classes)
-    kinds = {name: entry["dtype"] for name, entry in field_descriptions(manifest.sensors).items()}
+    kinds = {name: entry["dtype"] for name, entry in field_descriptions(seen.style, manifest.sensors).items()}
     seen.same(MANIFEST, "fields", kinds, {name: entry.get("dtype") for name, entry in manifest.fields.items()})
     if not seen.complete:
         return  # what cannot be read is a problem already; counts without it would only repeat it

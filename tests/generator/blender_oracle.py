@@ -21,9 +21,12 @@ from mage.generator.ground import paint_ground, with_water
 from mage.generator.labels import Truth
 from mage.generator.place import Place, prepare_place
 from mage.generator.props import place_vehicles
+from mage.generator.rays import cast_down
 from mage.generator.remains import dress_remains
-from mage.generator.sky import clear_light, sun_position
+from mage.generator.sight import Sight
+from mage.generator.sky import Light, clear_light, sun_position
 from mage.generator.struck import Struck
+from mage.generator.views import View
 from mage.scenes.grid import Grid
 from mage.scenes.hazards.chain import combined
 from mage.scenes.impact import Vehicles
@@ -32,6 +35,7 @@ from mage.scenes.modifiers import aftermath
 from mage.scenes.recipe import RenderPart
 from mage.scenes.strike import Collapse, untouched
 from mage.scenes.style import load_style
+from mage.scenes.terrain import Terrain
 
 GRID = Grid.around(3.25, -1.75, 128, 0.5)
 
@@ -63,17 +67,44 @@ def main() -> None:
     photo_again = stage.photograph(GRID, light, painting, no_cars, place.water_levels)
     start_engine(RenderPart(spp=1, denoise=False, device="cpu"), 2)
     bpy.context.scene.cycles.filter_width = 0.01
+    seen_after = _ids_by_blender(*struck.fabric(place))
+    photo_aslant, owner_aslant = _aslant(light)
     np.savez(
         sys.argv[1],
         seen=seen,
         owner=Truth(place, GRID).owner,
         photo=photo,
         albedo=place.albedo,
-        seen_after=_ids_by_blender(*struck.fabric(place)),
+        seen_after=seen_after,
         owner_after=owner_after,
         photo_after=photo_after,
         photo_again=photo_again,
+        photo_aslant=photo_aslant,
+        owner_aslant=owner_aslant,
     )
+
+
+def _aslant(light: Light) -> tuple[np.ndarray, np.ndarray]:
+    """A photograph from 35 degrees off nadir of boxes on hills, and which side of which box each ray meets."""
+    rng = np.random.default_rng(8)
+    x, y = np.meshgrid(np.arange(101) * 2.0 - 100, 100 - np.arange(101) * 2.0)
+    hills = Terrain(6 * np.sin(x / 17) + 5 * np.cos(y / 13), -100.0, 100.0, 2.0)
+    boxes = []
+    for i, (west, south) in enumerate(rng.uniform(-30, 25, (14, 2))):
+        foot = float(hills.sample(np.array([west + 4, south + 4])))
+        boxes.append(box_building(f"b{i}", west, south, west + 8, south + 8, foot, float(rng.uniform(4, 12))))
+    place = prepare_place(box_city(tuple(boxes), hills), load_style("suburb"), rng)
+    sight = View(np.radians(35), 0.8).sight(GRID, hills)
+    start_engine(RenderPart(spp=4, device="cpu"), 2)
+    fine = GRID.padded(20).resampled(2)
+    painting = with_water(paint_ground(place, fine), fine, np.zeros(fine.shape), np.array([0.2, 0.2, 0.1], np.float32))
+    no_cars = place_vehicles(Vehicles(), hills)
+    photo = Stage(place).photograph(sight, light, painting, no_cars, place.water_levels)
+    # walls are as dark as the ground around them: every side of a house counts for itself
+    hits = cast_down(place.fabric, sight)
+    sides = np.column_stack([place.owner, np.round(2 * place.fabric.normals)])
+    number = np.unique(sides, axis=0, return_inverse=True)[1]
+    return photo, np.where(Truth(place, sight).owner >= 0, number[hits.face], -1)
 
 
 def _struck(place: Place) -> tuple[Struck, np.ndarray]:
@@ -103,7 +134,7 @@ def _ids_by_blender(fabric: object, owner: np.ndarray) -> np.ndarray:
     colour = np.repeat((owner + 1)[:, None], 3, axis=1).astype(np.float32)
     mesh, _ = concatenate([fabric])  # type: ignore[list-item]
     add_object("ids", add_mesh("ids", mesh, material, colour))
-    aim(GRID, 60.0)
+    aim(Sight(GRID), 60.0)
     return np.rint(render_array(*GRID.shape)[..., 0]).astype(int) - 1
 
 

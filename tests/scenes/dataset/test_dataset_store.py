@@ -88,7 +88,7 @@ def test_a_sample_that_does_not_fit_the_schema_is_not_written():
 def test_a_record_is_compact_json_with_sorted_keys():
     record = fake_sample(3, 32).record
     data = encode_record(record)
-    assert data.startswith(b'{"buildings":[')
+    assert data.startswith(b'{"annotations":null,"buildings":[')
     assert json.loads(data)["grid"] == {"rows": 32, "columns": 32, "west": 3000.0, "north": 16.0} | CRS
     assert data.count(b'": ') == 0
     assert decode_record(data) == record
