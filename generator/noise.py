@@ -41,6 +41,15 @@ def value_noise(grid: Grid, wavelength: float, seed: int) -> Raster:
     return np.asarray(along[j - rows[0]] * (1 - v) + along[j - rows[0] + 1] * v, np.float32)
 
 
+def noise_at(xy: NDArray[np.float64], wavelength: float, seed: int) -> NDArray[np.float64]:
+    """:func:`value_noise` at points (n, 2), float64 (n,)."""
+    cell = np.floor(xy / wavelength)
+    t = xy / wavelength - cell
+    (i, j), (u, v) = cell.T.astype(np.int64), t.T**3 * (t.T * (t.T * 6 - 15) + 10)
+    low, high = (lattice(i, j + k, seed) * (1 - u) + lattice(i + 1, j + k, seed) * u for k in (0, 1))
+    return np.asarray(low * (1 - v) + high * v)
+
+
 def fractal(grid: Grid, wavelengths: tuple[float, ...], seed: int, falloff: float = 0.6) -> Raster:
     """Sum of noises from the longest wavelength (m) to the shortest, each ``falloff`` times the one before; about
     unit spread.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
 from mage.generator.colour import reflectance
+from mage.generator.noise import noise_at
 from mage.generator.works import Works
 from mage.scenes.city import Trees
 from mage.scenes.impact import BOATS, Vehicles
@@ -20,6 +21,7 @@ Floats = NDArray[np.float64]
 
 BROADLEAF, CONIFER = 6, 3  # prototypes of each; more would not be told apart from above
 LEAFLESS = 4
+STAND = 90.0  # metres over which trees of one kind and age stand together
 # where among the prototypes of trees each kind begins and ends: broadleaved and conifers; the same lying; bare ones
 STANDING = (0, BROADLEAF, BROADLEAF + CONIFER)
 FALLEN = (STANDING[-1], 2 * STANDING[-1])
@@ -262,9 +264,9 @@ def _sphere(count: int) -> tuple[Floats, NDArray[np.int64]]:
     return points, faces
 
 
-def place_trees(trees: Trees, terrain: Terrain, tints: Floats, rng: np.random.Generator) -> Placements:
+def place_trees(trees: Trees, terrain: Terrain, tints: Floats, weights: Floats, rng: np.random.Generator) -> Placements:
     """Where every tree stands; species 1 is a conifer, all others broadleaved. ``tints`` (k, 3) are crown
-    reflectances.
+    reflectances, seen as often as ``weights`` (k,) say. Trees that stand together are alike.
     """
     n = len(trees)
     conifer = trees.species == 1
@@ -272,7 +274,9 @@ def place_trees(trees: Trees, terrain: Terrain, tints: Floats, rng: np.random.Ge
     foot = terrain.sample(trees.xy) if n else np.zeros(0)
     # a crown's colour in imagery is that of leaves half in their own shade: leaves reflect more than it shows
     leaves = 1.6 * (0.8 * tints + 0.2 * tints.mean(axis=1, keepdims=True))
-    tint = leaves[rng.integers(len(tints), size=n)] * rng.lognormal(0, 0.16, (n, 1)) * rng.lognormal(0, 0.05, (n, 3))
+    which = np.searchsorted(np.cumsum(weights) / np.sum(weights), rng.random(n))
+    tint = leaves[which] * rng.lognormal(0, 0.2, (n, 1)) * rng.lognormal(0, 0.06, (n, 3))
+    tint *= np.exp(0.45 * noise_at(trees.xy, STAND, 331) + 0.25 * noise_at(trees.xy, STAND / 3, 337))[:, None]
     return Placements(
         np.column_stack([trees.xy, foot]),
         rng.uniform(0, 2 * np.pi, n),
