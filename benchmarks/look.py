@@ -130,8 +130,8 @@ def real(kind: Kind) -> list[tuple[Picture, NDArray[np.integer] | None]]:
         if gsd != GSD:
             picture = cv2.resize(picture, None, fx=gsd / GSD, fy=gsd / GSD, interpolation=cv2.INTER_AREA)
         picture = picture[~(picture == 0).all(axis=(1, 2))][:, ~(picture == 0).all(axis=(0, 2))]  # without black rims
-        mask = cv2.imread(str(path).replace(f"_{kind.date}.", f"_{kind.date}_mask."), cv2.IMREAD_GRAYSCALE)
-        regions = None if path.is_dir() or mask is None or mask.shape != picture.shape[:2] else _regions(mask)
+        mask = path.with_name(f"{path.stem}_mask.png")
+        regions = _regions(mask) if mask.exists() else None
         for top in range(0, picture.shape[0], SIDE):
             for left in range(0, picture.shape[1], SIDE):
                 cut = np.s_[top : top + SIDE, left : left + SIDE]
@@ -141,8 +141,9 @@ def real(kind: Kind) -> list[tuple[Picture, NDArray[np.integer] | None]]:
     return tiles
 
 
-def _regions(mask: Picture) -> NDArray[np.integer]:
-    return np.asarray(cv2.connectedComponents((mask > 0).astype(np.uint8))[1])
+def _regions(mask: Path) -> NDArray[np.integer]:
+    labelled = cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE)
+    return np.asarray(cv2.connectedComponents((labelled > 0).astype(np.uint8))[1])
 
 
 def sheet(ours: list[Picture], others: list[Picture]) -> Picture:

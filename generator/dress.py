@@ -46,7 +46,7 @@ def pick(swatches: tuple[Swatch, ...], rng: np.random.Generator) -> Floats:
 
 
 def _spread(srgb: Colour, rng: np.random.Generator) -> Floats:
-    return np.clip(reflectance(srgb) * rng.lognormal(0, 0.16) * rng.lognormal(0, 0.03, 3), 0.01, 0.85)
+    return np.clip(reflectance(srgb) * rng.lognormal(0, 0.14) * rng.lognormal(0, 0.03, 3), 0.01, 0.85)
 
 
 def dress(building: Building, style: Style, rng: np.random.Generator) -> Dressed:
@@ -65,7 +65,7 @@ def dress(building: Building, style: Style, rng: np.random.Generator) -> Dressed
     facing = np.round(np.arctan2(normals[:, 1], normals[:, 0]) / (np.pi / 8)).astype(int) % 16
     level = _level(mesh, on_roof, building)
     roof = deck if building.roof == "flat" else slope
-    albedo[on_roof] = np.where(level[on_roof, None], deck, slope) * rng.lognormal(0, 0.1, 16)[facing, None]
+    albedo[on_roof] = np.where(level[on_roof, None], deck, slope) * rng.lognormal(0, 0.14, 16)[facing, None]
     clutter = mesh.surface == Surface.CLUTTER
     albedo[clutter] = 0.6 * roof + 0.4 * rng.uniform(0.08, 0.5)
     _paint_things(mesh, albedo, rng)

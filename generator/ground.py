@@ -129,7 +129,7 @@ def _ground_colours(place: Place, grid: Grid, cover: NDArray[np.uint8], roads: N
     broad = fractal(grid, (64.0, 23.0, 8.0), seed=37)[..., None]
     lawn = _chosen(grid, style, "grass", plots.choice, 41, 46.0) * np.exp(0.17 * fine + 0.09 * broad)
     bare = _chosen(grid, style, "bare", plots.choice, 43, 30.0) * np.exp(0.13 * fine + 0.12 * broad)
-    ground: Any = _soft(cover, grid, plots, lawn, bare, fine[..., 0])
+    ground: Any = _soft(cover, grid, plots, _banks(place, grid), lawn, bare, fine[..., 0])
 
     def lay(kind: Cover, swatches: str | list[Colour], seed: int, patch: float, rough: tuple[float, float]) -> None:
         """Where a cover is: the style's swatches of that name or others, in patches of some metres, uneven at fine and
@@ -164,19 +164,28 @@ def _ground_colours(place: Place, grid: Grid, cover: NDArray[np.uint8], roads: N
     return np.asarray(cv2.GaussianBlur(ground.astype(np.float32), (0, 0), max(0.18 / grid.gsd, 0.3)), np.float32)
 
 
-def _soft(cover: NDArray[np.uint8], grid: Grid, plots: Plots, lawn: Raster, bare: Raster, fine: Raster) -> Raster:
-    """Grass and soil, which run into each other: grass thins out where it is worn, along walls and at its edges, and
-    soil is overgrown, more on some plots than on others.
+def _banks(place: Place, grid: Grid) -> Raster:
+    """How near permanent water is, float32 (rows, columns): 0.5 at the shore, 0 within a few metres."""
+    outlines = [b.outline for b in place.city.water]
+    wet = burn(outlines, [1] * len(outlines), grid, "uint8").astype(np.float32)
+    return np.asarray(cv2.GaussianBlur(wet, (0, 0), 2.2 / grid.gsd)) if wet.any() else wet
+
+
+def _soft(
+    cover: NDArray[np.uint8], grid: Grid, plots: Plots, bank: Raster, lawn: Raster, bare: Raster, fine: Raster
+) -> Raster:
+    """Grass and soil, which run into each other: grass thins out where it is worn, along walls, on banks and at its
+    edges, and soil is overgrown, more on some plots than on others.
     """
     soil = cv2.GaussianBlur((cover == Cover.BARE).astype(np.float32), (0, 0), 1.6 / grid.gsd)
     hard = ~np.isin(cover, (Cover.GRASS, Cover.BARE, Cover.FOREST, Cover.AGRICULTURE, Cover.SCRUB))
     verge = cv2.GaussianBlur(hard.astype(np.float32), (0, 0), 1.1 / grid.gsd)
     ragged = 0.5 * fine + value_noise(grid, 9.0, 107)
-    thin = plots.wear - 0.6 + 0.3 * ragged + 0.6 * verge
+    thin = plots.wear - 0.6 + 0.3 * ragged + 0.6 * verge + 1.9 * bank * (1 + 0.5 * ragged)
     weeds = np.clip((0.75 - plots.wear) * (1 + ragged), 0, 0.75)
     share = np.clip(1.6 * (soil - 0.5) + 0.25 * fine + 0.5, 0, 1)
     share = np.where(soil > 0.02, share, 0) * (1 - weeds)
-    share = np.maximum(share, np.clip(0.7 * thin, 0, 0.55))[..., None]
+    share = np.maximum(share, np.clip(0.7 * thin, 0, np.where(bank > 0.05, 0.85, 0.55)))[..., None]
     open_ground = (lawn * (1 - share) + bare * share) * plots.tone
     litter = plots.litter[..., None]
     return np.asarray(open_ground * (1 - litter) + (0.2 * bare + 0.45 * lawn) * litter, np.float32)
@@ -221,7 +230,7 @@ def _asphalt(place: Place, grid: Grid, roads: NDArray[np.int32], fine: Raster, b
     edges, where = place.city.roads.edges, roads > 0
     # streets were laid in different years: quarter by quarter, and apart from each other
     age = np.random.default_rng(8).normal(0, 1, (len(edges) + 1, 2))[roads[where]]
-    factor = np.exp(0.085 * age[:, :1] + 0.02 * age[:, 1:] * (1, 0, -1))
+    factor = np.exp(0.07 * age[:, :1] + 0.02 * age[:, 1:] * (1, 0, -1))
     inside = _inside(where, grid)[where]
     patched = (value_noise(grid, 5.0, 61) + 0.5 * value_noise(grid, 17.0, 67))[where]
     # repairs are darker than the old surface, and dirt lies along the kerb
@@ -230,7 +239,8 @@ def _asphalt(place: Place, grid: Grid, roads: NDArray[np.int32], fine: Raster, b
     shade *= 1 - 0.06 * np.exp(-((inside - wheel) ** 2) / 0.3)
     surface = np.zeros((*grid.shape, 3), np.float32)
     mottled = np.exp(0.08 * fine[where] + 0.08 * broad[where])
-    surface[where] = _mixed(grid, _base(place.style, "asphalt"), 59, 170.0)[where] * factor * mottled * shade[:, None]
+    laid = 0.5 + 0.65 * value_noise(grid, 170.0, 59)[where] + 0.14 * age[:, 0]
+    surface[where] = _blended(_base(place.style, "asphalt"), laid) * factor * mottled * shade[:, None]
     return surface
 
 

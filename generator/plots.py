@@ -53,7 +53,7 @@ def plots_of(place: Place, grid: Grid) -> Plots:
     owner, wall = _owners(place, coarse)
     light, warm, green, kept, choice = (SPREAD * lattice(owner, np.full_like(owner, k), 301) for k in range(5))
     quarter = fractal(coarse, (190.0, 83.0), seed=307)
-    light = 0.16 * light + 0.09 * quarter + np.where(_borders(owner) & (wall > 2.0), _rims(owner), 0.0)
+    light = 0.17 * light + 0.12 * quarter + np.where(_borders(owner) & (wall > 2.0), _rims(owner), 0.0)
     # soil splashed on the grass, and what is planted, along walls
     light -= 0.2 * np.exp(-((wall / 1.3) ** 2))
     tone = np.exp(np.stack([light + 0.055 * warm - 0.02 * green, light + 0.02 * green, light - 0.05 * warm], axis=-1))

@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 
 BROADLEAF, CONIFER = 6, 3  # prototypes of each; more would not be told apart from above
 LEAFLESS = 4
+LEAFLIGHT = 1.85  # a crown's colour in imagery is that of leaves half in their own shade: leaves reflect more
 STAND = 90.0  # metres over which trees of one kind and age stand together
 # where among the prototypes of trees each kind begins and ends: broadleaved and conifers; the same lying; bare ones
 STANDING = (0, BROADLEAF, BROADLEAF + CONIFER)
@@ -272,8 +273,7 @@ def place_trees(trees: Trees, terrain: Terrain, tints: Floats, weights: Floats, 
     conifer = trees.species == 1
     prototype = np.where(conifer, BROADLEAF + rng.integers(CONIFER, size=n), rng.integers(BROADLEAF, size=n))
     foot = terrain.sample(trees.xy) if n else np.zeros(0)
-    # a crown's colour in imagery is that of leaves half in their own shade: leaves reflect more than it shows
-    leaves = 1.6 * (0.8 * tints + 0.2 * tints.mean(axis=1, keepdims=True))
+    leaves = LEAFLIGHT * (0.8 * tints + 0.2 * tints.mean(axis=1, keepdims=True))
     which = np.searchsorted(np.cumsum(weights) / np.sum(weights), rng.random(n))
     tint = leaves[which] * rng.lognormal(0, 0.2, (n, 1)) * rng.lognormal(0, 0.06, (n, 3))
     tint *= np.exp(0.45 * noise_at(trees.xy, STAND, 331) + 0.25 * noise_at(trees.xy, STAND / 3, 337))[:, None]

@@ -130,7 +130,7 @@ def _stains() -> NDArray[np.float32]:
     patches = fractal(grid, (11.0, 4.0, 1.5, 0.6), seed=5, falloff=0.8)
     stretched = Grid(STAIN_PIXELS, STAIN_PIXELS, 0.0, STAIN_SIDE / 6, gsd / 6)
     streaks = fractal(stretched, (1.0, 0.3), seed=6).repeat(6, axis=1)[:, :STAIN_PIXELS]
-    value = np.exp(0.15 * patches + 0.1 * streaks)
+    value = np.exp(0.2 * patches + 0.13 * streaks)
     return np.repeat(value[..., None], 3, axis=2).astype(np.float32)
 
 

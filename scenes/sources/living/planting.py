@@ -107,7 +107,9 @@ def _scattered_places(rng: np.random.Generator, city: City, style: Style) -> Flo
     xy = _jittered(rng, city.ground.bounds, 0.9 * style.planting.radius[0] + 1.6)
     places = shapely.points(xy)
     leafy = undulation(rng, city.ground, (120.0, 28.0), 1.0)
-    mood = np.clip(0.5 + 1.1 * city.ground.sample(xy, leafy), 0, 1)  # 0 bare, 1 leafy quarters
+    quarters = undulation(rng.spawn(1)[0], city.ground, (260.0, 90.0), 1.0)
+    mood = 0.5 + 0.7 * city.ground.sample(xy, leafy) + 0.9 * city.ground.sample(xy, quarters)
+    mood = np.clip(mood, 0, 1)  # 0 bare, 1 leafy quarters
     planting = style.planting
     share = planting.open * np.clip((mood - 0.5) * 5, 0.04, 1.6)
     garden = _within(places, [b.footprint for b in city.buildings], np.full(len(xy), GARDEN_REACH))
