@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from mage.generator.covers import burn
-from mage.generator.noise import fractal, lattice
+from mage.generator.noise import fractal, lattice, value_noise
 from mage.generator.place import Place
 from mage.scenes.grid import Grid
 
 Raster = NDArray[np.float32]
 
 STEP = 1.0  # metres; plots are drawn at no finer step, and borders blend over one
-REACH = 24.0  # metres from a building that its ground goes
+REACH = 24.0  # metres from a building that its ground goes at most, and half as far at least
 PLOT = 52.0  # metres from one plot of open ground to the next
 OWN = ("agriculture", "parking", "pitch", "forest", "sand", "ballast")  # patches that are plots of their own
 LAND, OPEN = 1 << 24, 1 << 25  # where the numbers of patches and of open plots begin
@@ -79,7 +79,9 @@ def _owners(place: Place, grid: Grid) -> tuple[NDArray[np.int64], NDArray[np.flo
     built = burn([place.outlines[i] for i in near], [int(i) + 1 for i in near], grid, "int32")
     if len(near) and built.any():
         away, (row, column) = distance_transform_edt(built == 0, sampling=grid.gsd, return_indices=True)
-        owner = np.where(away <= REACH, built[row, column], OPEN + _cells(grid))
+        # gardens end here nearer and there farther: a circle round a house is no border
+        reach = REACH * (0.75 + 0.25 * value_noise(grid, 29.0, 317))
+        owner = np.where(away <= reach, built[row, column], OPEN + _cells(grid))
     else:
         away, owner = np.full(grid.shape, REACH), OPEN + _cells(grid)
     patches = sorted(place.land_index.query(view))

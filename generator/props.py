@@ -275,8 +275,8 @@ def place_trees(trees: Trees, terrain: Terrain, tints: Floats, weights: Floats, 
     foot = terrain.sample(trees.xy) if n else np.zeros(0)
     leaves = LEAFLIGHT * (0.8 * tints + 0.2 * tints.mean(axis=1, keepdims=True))
     which = np.searchsorted(np.cumsum(weights) / np.sum(weights), rng.random(n))
-    tint = leaves[which] * rng.lognormal(0, 0.2, (n, 1)) * rng.lognormal(0, 0.06, (n, 3))
-    tint *= np.exp(0.45 * noise_at(trees.xy, STAND, 331) + 0.25 * noise_at(trees.xy, STAND / 3, 337))[:, None]
+    tint = leaves[which] * rng.lognormal(0, 0.15, (n, 1)) * rng.lognormal(0, 0.06, (n, 3))
+    tint *= np.exp(0.4 * noise_at(trees.xy, STAND, 331) + 0.2 * noise_at(trees.xy, STAND / 3, 337))[:, None]
     return Placements(
         np.column_stack([trees.xy, foot]),
         rng.uniform(0, 2 * np.pi, n),

@@ -137,7 +137,7 @@ def test_the_banks_of_rivers_are_wooded_and_quays_are_not() -> None:
 
 def test_plots_reach_as_far_as_gardens_do() -> None:
     far = Grid.around(20 + REACH + 3.0, 0.0, 4, 0.5)
-    near = Grid.around(20 + REACH - 3.0, 0.0, 4, 0.5)
+    near = Grid.around(20 + REACH / 2 - 3.0, 0.0, 4, 0.5)
     alone = place_of(houses=())
     assert np.allclose(plots_of(place_of(), far).choice, plots_of(alone, far).choice)
     assert not np.allclose(plots_of(place_of(), near).choice, plots_of(alone, near).choice)
