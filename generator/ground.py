@@ -35,6 +35,7 @@ BALLAST = [(124, 116, 108), (108, 102, 96), (136, 124, 110)]
 POOL = [(82, 178, 190), (104, 196, 204), (66, 160, 182)]
 TURF, HARD = [(88, 124, 66), (98, 134, 72)], [(72, 104, 122), (150, 84, 66), (86, 118, 92)]
 WHITE, STEEL, TIE = 0.55, 0.4, 0.09  # reflectance of road paint, of worn rails and of sleepers
+JUNCTION = 11.0  # metres over which one street's surface passes into the next
 HARD_COURT = 900.0  # square metres; smaller sports fields are hard courts
 
 # Reflectances (R, G, B) of deep water: river and flood as in xBD's Harvey pairs, canal and lake as in Dutch and Swiss
@@ -228,8 +229,11 @@ def _inside(mask: NDArray[np.bool_], grid: Grid) -> Raster:
 def _asphalt(place: Place, grid: Grid, roads: NDArray[np.int32], fine: Raster, broad: Raster) -> Raster:
     """Carriageways, float32 (rows, columns, 3); elsewhere it is 0."""
     edges, where = place.city.roads.edges, roads > 0
-    # streets were laid in different years: quarter by quarter, and apart from each other
-    age = np.random.default_rng(8).normal(0, 1, (len(edges) + 1, 2))[roads[where]]
+    # streets were laid in different years, quarter by quarter and apart from each other, and are alike where they meet
+    share = where.astype(np.float32)
+    own = np.random.default_rng(8).normal(0, 1, (len(edges) + 1, 2)).astype(np.float32)[roads] * share[..., None]
+    near = (max(round(JUNCTION / grid.gsd), 1),) * 2
+    age = cv2.blur(own, near)[where] / np.maximum(cv2.blur(share, near)[where], 1e-3)[:, None]
     factor = np.exp(0.07 * age[:, :1] + 0.02 * age[:, 1:] * (1, 0, -1))
     inside = _inside(where, grid)[where]
     patched = (value_noise(grid, 5.0, 61) + 0.5 * value_noise(grid, 17.0, 67))[where]
