@@ -82,7 +82,10 @@ def deep_water(place: Place, grid: Grid, flooded: NDArray[np.bool_] | None = Non
     bodies = place.city.water
     kinds = list(DEEP)
     index = burn([b.outline for b in bodies], [kinds.index(b.kind) for b in bodies], grid, "uint8")
-    colours = np.array(list(DEEP.values()), np.float32)[index]
+    table = np.array(list(DEEP.values()), np.float32)
+    if place.style.look.river is not None:
+        table[kinds.index("river")] = reflectance(place.style.look.river.srgb)
+    colours = table[index]
     # waters mix where they meet
     mixed = cv2.GaussianBlur(colours, (0, 0), max(2.0 / grid.gsd, 0.3))
     if flooded is None:
