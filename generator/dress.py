@@ -46,7 +46,7 @@ def pick(swatches: tuple[Swatch, ...], rng: np.random.Generator) -> Floats:
 
 
 def _spread(srgb: Colour, rng: np.random.Generator) -> Floats:
-    return np.clip(reflectance(srgb) * rng.lognormal(0, 0.12) * rng.lognormal(0, 0.03, 3), 0.01, 0.85)
+    return np.clip(reflectance(srgb) * rng.lognormal(0, 0.14) * rng.lognormal(0, 0.03, 3), 0.01, 0.85)
 
 
 def dress(building: Building, style: Style, rng: np.random.Generator) -> Dressed:
@@ -65,14 +65,14 @@ def dress(building: Building, style: Style, rng: np.random.Generator) -> Dressed
     facing = np.round(np.arctan2(normals[:, 1], normals[:, 0]) / (np.pi / 8)).astype(int) % 16
     level = _level(mesh, on_roof, building)
     roof = deck if building.roof == "flat" else slope
-    albedo[on_roof] = np.where(level[on_roof, None], deck, slope) * rng.lognormal(0, 0.05, 16)[facing, None]
+    albedo[on_roof] = np.where(level[on_roof, None], deck, slope) * rng.lognormal(0, 0.14, 16)[facing, None]
     clutter = mesh.surface == Surface.CLUTTER
     albedo[clutter] = 0.6 * roof + 0.4 * rng.uniform(0.08, 0.5)
     _paint_things(mesh, albedo, rng)
     albedo[mesh.surface == Surface.OPENING] = GLASS * rng.lognormal(0, 0.15)
     shift = rng.uniform(0, 64, 2).astype(np.float32)  # so that no two roofs wear the same stains
     worn = Mesh(mesh.vertices, mesh.triangles, mesh.surface, mesh.uv + shift, {})
-    return Dressed(worn, albedo, _pattern(style, rng, on_roof & ~level))
+    return Dressed(worn, albedo, _pattern(style, rng, on_roof & ~level, level))
 
 
 def _level(mesh: Mesh, on_roof: NDArray[np.bool_], building: Building) -> NDArray[np.bool_]:
@@ -98,8 +98,10 @@ def _paint_things(mesh: Mesh, albedo: Floats, rng: np.random.Generator) -> None:
             albedo[chosen] = reflectance(colours[int(rng.integers(len(colours)))]) * rng.lognormal(0, 0.06)
 
 
-def _pattern(style: Style, rng: np.random.Generator, pitched: NDArray[np.bool_]) -> Floats:
-    """Strengths of tile rows, corrugation and rust per face: a pitched roof is tiled or of sheet metal."""
-    metal, rust = rng.random() < style.details.metal, rng.random() ** 2
-    strengths = (0.0, 1.0, rust) if metal else (1.0, 0.0, 0.0)
-    return np.where(pitched[:, None], strengths, 0.0)
+def _pattern(style: Style, rng: np.random.Generator, pitched: NDArray[np.bool_], level: NDArray[np.bool_]) -> Floats:
+    """Strengths of tile rows, sheets and stains per face: a pitched roof is tiled or of sheet metal that rusts; a level
+    one is of sheets or slabs whose seams show, and stained where water stands on it.
+    """
+    metal, stained = rng.random() < style.details.metal, rng.random() ** 2
+    strengths = (0.0, 1.0, stained) if metal else (1.0, 0.0, 0.35 * stained)
+    return np.where(pitched[:, None], strengths, np.where(level[:, None], (0.0, 0.55, 0.9 * stained), 0.0))

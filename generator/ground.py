@@ -20,11 +20,13 @@ from mage.generator.covers import Cover, burn, cover_of, road_ids
 from mage.generator.marks import Mark
 from mage.generator.noise import fractal, value_noise
 from mage.generator.place import Place
+from mage.generator.plots import Plots, plots_of
 from mage.scenes.grid import Grid
 from mage.scenes.style import Style
 from mage.scenes.ways import UNPAVED, WALKED
 
 Raster = NDArray[np.float32]
+Colour = tuple[int, int, int]
 
 # colours of what styles have no swatches for, 8-bit sRGB as seen in imagery; measured ones are in the styles
 SCRUB = [(78, 92, 58), (98, 104, 70), (66, 80, 50)]
@@ -33,6 +35,7 @@ BALLAST = [(124, 116, 108), (108, 102, 96), (136, 124, 110)]
 POOL = [(82, 178, 190), (104, 196, 204), (66, 160, 182)]
 TURF, HARD = [(88, 124, 66), (98, 134, 72)], [(72, 104, 122), (150, 84, 66), (86, 118, 92)]
 WHITE, STEEL, TIE = 0.55, 0.4, 0.09  # reflectance of road paint, of worn rails and of sleepers
+JUNCTION = 11.0  # metres over which one street's surface passes into the next
 HARD_COURT = 900.0  # square metres; smaller sports fields are hard courts
 
 # Reflectances (R, G, B) of deep water: river and flood as in xBD's Harvey pairs, canal and lake as in Dutch and Swiss
@@ -84,7 +87,10 @@ def deep_water(place: Place, grid: Grid, flooded: NDArray[np.bool_] | None = Non
     bodies = place.city.water
     kinds = list(DEEP)
     index = burn([b.outline for b in bodies], [kinds.index(b.kind) for b in bodies], grid, "uint8")
-    colours = np.array(list(DEEP.values()), np.float32)[index]
+    table = np.array(list(DEEP.values()), np.float32)
+    if place.style.look.river is not None:
+        table[kinds.index("river")] = reflectance(place.style.look.river.srgb)
+    colours = table[index]
     # waters mix where they meet
     mixed = cv2.GaussianBlur(colours, (0, 0), max(2.0 / grid.gsd, 0.3))
     if flooded is None:
@@ -105,49 +111,99 @@ def _base(style: Style, name: str) -> NDArray[np.float64]:
 def _mixed(grid: Grid, swatches: NDArray[np.float64], seed: int, wavelength: float) -> Raster:
     """Swatches blended by noise: patches of one and the other, tens of metres wide."""
     mottled = value_noise(grid, wavelength, seed) + 0.35 * value_noise(grid, wavelength / 5, seed + 1)
-    position: Any = np.clip(0.75 * mottled + 0.5, 0, 1) * (len(swatches) - 1)
-    low = np.minimum(position.astype(int), max(len(swatches) - 2, 0))
-    share = (position - low)[..., None].astype(np.float32)
-    high = np.minimum(low + 1, len(swatches) - 1)
-    s = swatches.astype(np.float32)
-    return s[low] * (1 - share) + s[high] * share
+    return _blended(swatches, 0.75 * mottled + 0.5)
+
+
+def _chosen(grid: Grid, style: Style, name: str, choice: Raster, seed: int, wavelength: float) -> Raster:
+    """A style's swatches, one a plot as often as their weights say, mottled with the next."""
+    weights = np.array([s.weight for s in style.look.ground[name]])
+    middles = (np.cumsum(weights) - weights / 2) / weights.sum()
+    mottled = value_noise(grid, wavelength, seed) + 0.35 * value_noise(grid, wavelength / 5, seed + 1)
+    at = np.interp(np.linspace(-0.25, 1.25, 256), middles, np.linspace(0, 1, len(middles))).astype(np.float32)
+    return _blended(_base(style, name), at[np.clip((choice + 0.13 * mottled + 0.25) * 170, 0, 255).astype(np.uint8)])
+
+
+def _blended(swatches: NDArray[np.float64], position: Raster) -> Raster:
+    """Colours (..., 3) between the swatches: the first at 0, the last at 1."""
+    # a table of blends is much faster than blending each pixel
+    at = np.linspace(0, len(swatches) - 1, 256)
+    table = np.stack([np.interp(at, np.arange(len(swatches)), band) for band in swatches.T], axis=1).astype(np.float32)
+    return np.asarray(table[np.clip(255 * position, 0, 255).astype(np.uint8)])
 
 
 def _ground_colours(place: Place, grid: Grid, cover: NDArray[np.uint8], roads: NDArray[np.int32]) -> Raster:
     style = place.style
-    fine = fractal(grid, (4.0, 1.6, 0.7), seed=31)[..., None]
+    plots = plots_of(place, grid)
+    fine = fractal(grid, (4.0, 1.6, 0.7, 0.35), seed=31, falloff=0.75)[..., None]
     broad = fractal(grid, (64.0, 23.0, 8.0), seed=37)[..., None]
-    lawn = _mixed(grid, _base(style, "grass"), 41, 46.0) * np.exp(0.17 * fine + 0.12 * broad)
-    bare = _mixed(grid, _base(style, "bare"), 43, 30.0) * np.exp(0.13 * fine + 0.12 * broad)
-    ground: Any = lawn.copy()
+    lawn = _chosen(grid, style, "grass", plots.choice, 41, 46.0) * np.exp(0.17 * fine + 0.09 * broad)
+    bare = _chosen(grid, style, "bare", plots.choice, 43, 30.0) * np.exp(0.13 * fine + 0.12 * broad)
+    ground: Any = _soft(cover, grid, plots, _banks(place, grid), lawn, bare, fine[..., 0])
 
-    def lay(kind: Cover, swatches: NDArray[np.float64], seed: int, patch: float, rough: tuple[float, float]) -> None:
-        """Where a cover is: swatches in patches of some metres, uneven at fine and broad scale."""
+    def lay(kind: Cover, swatches: str | list[Colour], seed: int, patch: float, rough: tuple[float, float]) -> None:
+        """Where a cover is: the style's swatches of that name or others, in patches of some metres, uneven at fine and
+        broad scale.
+        """
         where = cover == kind
-        if where.any():
-            colours = _mixed(grid, swatches, seed, patch) * np.exp(rough[0] * fine + rough[1] * broad)
-            ground[where] = colours[where]
+        if not where.any():
+            return
+        if isinstance(swatches, str):
+            colours = _chosen(grid, style, swatches, plots.choice, seed, patch)
+        else:
+            colours = _mixed(grid, reflectance(swatches), seed, patch)
+        uneven = np.exp(rough[0] * fine[where] + rough[1] * broad[where])
+        ground[where] = colours[where] * uneven * plots.tone[where]
 
-    ground[cover == Cover.BARE] = bare[cover == Cover.BARE]
     ground[cover == Cover.FOREST] = (0.45 * bare + 0.35 * lawn)[cover == Cover.FOREST]
-    lay(Cover.PAVED, _base(style, "paved"), 47, 14.0, (0.08, 0.08))
-    lay(Cover.AGRICULTURE, _base(style, "grass"), 53, 120.0, (0.09, 0.05))
-    lay(Cover.SCRUB, reflectance(SCRUB), 83, 9.0, (0.3, 0.12))
-    lay(Cover.SAND, reflectance(SAND), 89, 40.0, (0.06, 0.06))
-    lay(Cover.ASPHALT, _base(style, "asphalt"), 59, 60.0, (0.08, 0.07))
-    lay(Cover.PARKING, _base(style, "asphalt"), 97, 35.0, (0.08, 0.09))
-    lay(Cover.BALLAST, reflectance(BALLAST), 101, 12.0, (0.16, 0.05))
-    lay(Cover.POOL, reflectance(POOL), 103, 25.0, (0.05, 0.02))
+    lay(Cover.PAVED, "paved", 47, 14.0, (0.08, 0.1))
+    lay(Cover.AGRICULTURE, "grass", 53, 120.0, (0.09, 0.05))
+    lay(Cover.SCRUB, SCRUB, 83, 9.0, (0.3, 0.12))
+    lay(Cover.SAND, SAND, 89, 40.0, (0.06, 0.06))
+    lay(Cover.ASPHALT, "asphalt", 59, 60.0, (0.08, 0.07))
+    lay(Cover.PARKING, "asphalt", 97, 35.0, (0.08, 0.09))
+    lay(Cover.BALLAST, BALLAST, 101, 12.0, (0.16, 0.05))
+    lay(Cover.POOL, POOL, 103, 25.0, (0.05, 0.02))
+    ground = _dusted(cover, plots, ground, bare, fine)
     _lay_pitches(place, grid, cover, ground, fine)
-    # grass thins out at its edges: worn verges, and soil splashed along walls
-    edge = _fading(cover == Cover.GRASS, grid, 1.2)
-    ground = np.where((cover == Cover.GRASS)[..., None], ground * (1 - 0.35 * edge) + bare * 0.35 * edge, ground)
     if roads.any():
         surface = _unpaved(place, grid, roads, _asphalt(place, grid, roads, fine, broad), bare, lawn)
         ground = np.where((roads > 0)[..., None], surface, ground)
     ground = _painted(place, grid, cover, ground)
     # real ground never changes within a centimetre: half a metre of blending at every border
     return np.asarray(cv2.GaussianBlur(ground.astype(np.float32), (0, 0), max(0.18 / grid.gsd, 0.3)), np.float32)
+
+
+def _banks(place: Place, grid: Grid) -> Raster:
+    """How near permanent water is, float32 (rows, columns): 0.5 at the shore, 0 within a few metres."""
+    outlines = [b.outline for b in place.city.water]
+    wet = burn(outlines, [1] * len(outlines), grid, "uint8").astype(np.float32)
+    return np.asarray(cv2.GaussianBlur(wet, (0, 0), 2.2 / grid.gsd)) if wet.any() else wet
+
+
+def _soft(
+    cover: NDArray[np.uint8], grid: Grid, plots: Plots, bank: Raster, lawn: Raster, bare: Raster, fine: Raster
+) -> Raster:
+    """Grass and soil, which run into each other: grass thins out where it is worn, along walls, on banks and at its
+    edges, and soil is overgrown, more on some plots than on others.
+    """
+    soil = cv2.GaussianBlur((cover == Cover.BARE).astype(np.float32), (0, 0), 1.6 / grid.gsd)
+    hard = ~np.isin(cover, (Cover.GRASS, Cover.BARE, Cover.FOREST, Cover.AGRICULTURE, Cover.SCRUB))
+    verge = cv2.GaussianBlur(hard.astype(np.float32), (0, 0), 1.1 / grid.gsd)
+    ragged = 0.5 * fine + value_noise(grid, 9.0, 107)
+    thin = plots.wear - 0.6 + 0.3 * ragged + 0.6 * verge + 1.9 * bank * (1 + 0.5 * ragged)
+    weeds = np.clip((0.75 - plots.wear) * (1 + ragged), 0, 0.75)
+    share = np.clip(1.6 * (soil - 0.5) + 0.25 * fine + 0.5, 0, 1)
+    share = np.where(soil > 0.02, share, 0) * (1 - weeds)
+    share = np.maximum(share, np.clip(0.7 * thin, 0, np.where(bank > 0.05, 0.85, 0.55)))[..., None]
+    open_ground = (lawn * (1 - share) + bare * share) * plots.tone
+    litter = plots.litter[..., None]
+    return np.asarray(open_ground * (1 - litter) + (0.2 * bare + 0.45 * lawn) * litter, np.float32)
+
+
+def _dusted(cover: NDArray[np.uint8], plots: Plots, ground: Any, bare: Raster, fine: Raster) -> Any:
+    """Paving under the soil that wind and feet carry onto it, more on some plots than on others."""
+    dust = 0.75 * np.clip(plots.wear - 0.25 + 0.12 * fine[..., 0], 0, 1) * (cover == Cover.PAVED)
+    return ground * (1 - dust[..., None]) + bare * plots.tone * dust[..., None]
 
 
 def _lay_pitches(place: Place, grid: Grid, cover: NDArray[np.uint8], ground: Any, fine: Raster) -> None:
@@ -173,27 +229,31 @@ def _lay_pitches(place: Place, grid: Grid, cover: NDArray[np.uint8], ground: Any
         ground[inside] = colour[inside]
 
 
-def _fading(mask: NDArray[np.bool_], grid: Grid, reach: float) -> Raster:
-    """1 at the border of a mask, falling to 0 at ``reach`` metres inside, (rows, columns, 1)."""
-    inside = distance_transform_edt(mask, sampling=grid.gsd)
-    return np.exp(-inside / reach)[..., None].astype(np.float32)
+def _inside(mask: NDArray[np.bool_], grid: Grid) -> Raster:
+    """Metres from each pixel of a mask to the nearest one outside it, float32 (rows, columns)."""
+    return np.asarray(cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)) * grid.gsd
 
 
 def _asphalt(place: Place, grid: Grid, roads: NDArray[np.int32], fine: Raster, broad: Raster) -> Raster:
-    base = _base(place.style, "asphalt")
-    edges = place.city.roads.edges
-    # streets were laid in different years: quarter by quarter, and a little apart from each other
-    factor = np.exp(np.random.default_rng(8).normal(0, 0.05, len(edges) + 1))
-    surface: Any = _mixed(grid, base, 59, 170.0) * factor[roads][..., None]
-    inside = distance_transform_edt(roads > 0, sampling=grid.gsd)
-    patched = value_noise(grid, 5.0, 61) + 0.5 * value_noise(grid, 17.0, 67)
-    surface = surface * np.exp(0.08 * fine + 0.07 * broad)
-    surface *= (1 - 0.12 * (patched > 0.9))[..., None]  # repairs, darker than the old surface
-    gutter = np.exp(-inside / 0.45)[..., None]
-    surface = surface * (1 - 0.22 * gutter)  # dirt along the kerb
-    wheel = np.array([e.width for e in edges] + [0.0])[roads - 1] / 4
-    surface *= 1 - 0.05 * np.exp(-((inside - wheel) ** 2) / 0.3)[..., None]
-    return np.asarray(surface, np.float32)
+    """Carriageways, float32 (rows, columns, 3); elsewhere it is 0."""
+    edges, where = place.city.roads.edges, roads > 0
+    # streets were laid in different years, quarter by quarter and apart from each other, and are alike where they meet
+    share = where.astype(np.float32)
+    own = np.random.default_rng(8).normal(0, 1, (len(edges) + 1, 2)).astype(np.float32)[roads] * share[..., None]
+    near = (max(round(JUNCTION / grid.gsd), 1),) * 2
+    age = cv2.blur(own, near)[where] / np.maximum(cv2.blur(share, near)[where], 1e-3)[:, None]
+    factor = np.exp(0.07 * age[:, :1] + 0.02 * age[:, 1:] * (1, 0, -1))
+    inside = _inside(where, grid)[where]
+    patched = (value_noise(grid, 5.0, 61) + 0.5 * value_noise(grid, 17.0, 67))[where]
+    # repairs are darker than the old surface, and dirt lies along the kerb
+    shade = np.where(patched > 0.9, 0.86, 1.0) * (1 - 0.22 * np.exp(-inside / 0.45))
+    wheel = np.array([e.width for e in edges] + [0.0])[roads[where] - 1] / 4
+    shade *= 1 - 0.06 * np.exp(-((inside - wheel) ** 2) / 0.3)
+    surface = np.zeros((*grid.shape, 3), np.float32)
+    mottled = np.exp(0.08 * fine[where] + 0.08 * broad[where])
+    laid = 0.5 + 0.65 * value_noise(grid, 170.0, 59)[where] + 0.14 * age[:, 0]
+    surface[where] = _blended(_base(place.style, "asphalt"), laid) * factor * mottled * shade[:, None]
+    return surface
 
 
 def _unpaved(place: Place, grid: Grid, roads: NDArray[np.int32], surface: Raster, bare: Any, lawn: Any) -> Any:
@@ -201,7 +261,7 @@ def _unpaved(place: Place, grid: Grid, roads: NDArray[np.int32], surface: Raster
     edges = place.city.roads.edges
     soil = np.array([False, *(e.kind in UNPAVED for e in edges)])[roads]
     if soil.any():
-        inside = distance_transform_edt(roads > 0, sampling=grid.gsd)
+        inside = _inside(roads > 0, grid)
         half = np.array([e.width for e in edges] + [0.0])[roads - 1] / 2
         grassy = np.clip((inside - half + 0.5) / 0.3, 0, 1)[..., None] * 0.6
         surface = np.where(soil[..., None], bare * (1 - grassy) + lawn * grassy, surface)

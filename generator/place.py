@@ -69,6 +69,7 @@ def prepare_place(city: City, style: Style, rng: np.random.Generator) -> Place:
     carriageways = np.array([_carriageway(e) for e in city.roads.edges], dtype=object)
     trackbeds = np.array([trackbed(r) for r in city.railways], dtype=object)
     crowns = np.array([reflectance(s.srgb) for s in style.look.crowns])
+    often = np.array([s.weight for s in style.look.crowns])
     levels = normal_levels(city.ground, city.water)
     return Place(
         city=city,
@@ -86,7 +87,7 @@ def prepare_place(city: City, style: Style, rng: np.random.Generator) -> Place:
         rail_index=STRtree(trackbeds),
         marks=mark_city(city, style),
         water_levels=levels,
-        trees=place_trees(city.trees, city.ground, crowns, rng),
+        trees=place_trees(city.trees, city.ground, crowns, often, rng),
     )
 
 

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
 from mage.generator.colour import reflectance
+from mage.generator.noise import value_noise
+from mage.generator.spots import Spots
 from mage.generator.works import Works
 from mage.scenes.city import Trees
 from mage.scenes.impact import BOATS, Vehicles
@@ -20,6 +22,8 @@ Floats = NDArray[np.float64]
 
 BROADLEAF, CONIFER = 6, 3  # prototypes of each; more would not be told apart from above
 LEAFLESS = 4
+LEAFLIGHT = 1.85  # a crown's colour in imagery is that of leaves half in their own shade: leaves reflect more
+STAND = 90.0  # metres over which trees of one kind and age stand together
 # where among the prototypes of trees each kind begins and ends: broadleaved and conifers; the same lying; bare ones
 STANDING = (0, BROADLEAF, BROADLEAF + CONIFER)
 FALLEN = (STANDING[-1], 2 * STANDING[-1])
@@ -262,17 +266,19 @@ def _sphere(count: int) -> tuple[Floats, NDArray[np.int64]]:
     return points, faces
 
 
-def place_trees(trees: Trees, terrain: Terrain, tints: Floats, rng: np.random.Generator) -> Placements:
+def place_trees(trees: Trees, terrain: Terrain, tints: Floats, weights: Floats, rng: np.random.Generator) -> Placements:
     """Where every tree stands; species 1 is a conifer, all others broadleaved. ``tints`` (k, 3) are crown
-    reflectances.
+    reflectances, seen as often as ``weights`` (k,) say. Trees that stand together are alike.
     """
     n = len(trees)
     conifer = trees.species == 1
     prototype = np.where(conifer, BROADLEAF + rng.integers(CONIFER, size=n), rng.integers(BROADLEAF, size=n))
     foot = terrain.sample(trees.xy) if n else np.zeros(0)
-    # a crown's colour in imagery is that of leaves half in their own shade: leaves reflect more than it shows
-    leaves = 1.6 * (0.8 * tints + 0.2 * tints.mean(axis=1, keepdims=True))
-    tint = leaves[rng.integers(len(tints), size=n)] * rng.lognormal(0, 0.16, (n, 1)) * rng.lognormal(0, 0.05, (n, 3))
+    leaves = LEAFLIGHT * (0.8 * tints + 0.2 * tints.mean(axis=1, keepdims=True))
+    which = np.searchsorted(np.cumsum(weights) / np.sum(weights), rng.random(n))
+    tint = leaves[which] * rng.lognormal(0, 0.15, (n, 1)) * rng.lognormal(0, 0.06, (n, 3))
+    spots = Spots(trees.xy)
+    tint *= np.exp(0.4 * value_noise(spots, STAND, 331) + 0.2 * value_noise(spots, STAND / 3, 337))[:, None]
     return Placements(
         np.column_stack([trees.xy, foot]),
         rng.uniform(0, 2 * np.pi, n),

@@ -14,7 +14,7 @@ from mage.generator.covers import Cover, burn, cover_of, road_ids
 from mage.generator.ground import POOL, Raster
 from mage.generator.noise import fractal
 from mage.generator.place import Place
-from mage.generator.props import BARE, BROADLEAF, FALLEN, Placements
+from mage.generator.props import BARE, BROADLEAF, FALLEN, LEAFLIGHT, Placements
 from mage.scenes.change import Change, Patch
 from mage.scenes.grid import Grid
 from mage.scenes.season import Crop, Season, Stage, crop_of, tree_years
@@ -29,7 +29,6 @@ RIPE = {Crop.CEREAL: (198, 174, 118), Crop.MAIZE: (164, 146, 98)}
 STUBBLE = (188, 170, 130)
 COVERS = [(58, 88, 124), (74, 96, 92), (120, 128, 132)]  # of pools
 TWIGGY = 3  # copies that stand for the twigs of a leafless crown
-LEAFLIGHT = 1.6  # a crown's colour in imagery is that of leaves half in their own shade
 TRAMLINES, WHEELS = 21.0, 1.9  # metres from one pair of wheel tracks to the next, and between the two
 FIELD = 1500.0  # square metres; smaller ones are kitchen gardens, of this and that
 FURROWS = 6.0  # metres of two runs of a plough or a mower

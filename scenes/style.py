@@ -50,7 +50,9 @@ def _complete(ground: dict[str, tuple[Swatch, ...]]) -> dict[str, tuple[Swatch, 
 
 
 class Look(_Part):
-    """Colours. ``bare_above``: grass is worn to soil where noise of unit spread exceeds this."""
+    """Colours. ``bare_above``: grass is worn to soil where noise of unit spread exceeds this; ``river``: deep water of
+    rivers, none is silty.
+    """
 
     roofs_flat: Swatches
     roofs_pitched: Swatches
@@ -58,6 +60,7 @@ class Look(_Part):
     crowns: Swatches
     ground: Annotated[dict[str, Swatches], AfterValidator(_complete)]
     bare_above: float = Field(gt=0)
+    river: Swatch | None = None
 
 
 class Streets(_Part):

@@ -170,10 +170,10 @@ def _stains() -> NDArray[np.float32]:
     """Factors around 1: patches of metres, streaks down the slope, seams every few metres."""
     gsd = STAIN_SIDE / STAIN_PIXELS
     grid = Grid(STAIN_PIXELS, STAIN_PIXELS, 0.0, STAIN_SIDE, gsd)
-    patches = fractal(grid, (16.0, 4.0, 1.0), seed=5)
+    patches = fractal(grid, (11.0, 4.0, 1.5, 0.6), seed=5, falloff=0.8)
     stretched = Grid(STAIN_PIXELS, STAIN_PIXELS, 0.0, STAIN_SIDE / 6, gsd / 6)
     streaks = fractal(stretched, (1.0, 0.3), seed=6).repeat(6, axis=1)[:, :STAIN_PIXELS]
-    value = np.exp(0.085 * patches + 0.05 * streaks)
+    value = np.exp(0.2 * patches + 0.13 * streaks)
     return np.repeat(value[..., None], 3, axis=2).astype(np.float32)
 
 

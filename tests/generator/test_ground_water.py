@@ -19,10 +19,10 @@ GRID = Grid.around(0.0, 0.0, 128, 1.0)
 EVERYWHERE = np.ones(GRID.shape, bool)
 
 
-def place_with(kind: str) -> Place:
+def place_with(kind: str, style: str = "suburb") -> Place:
     """Water west of the middle, land east of it."""
     city = replace(box_city((), flat_terrain(2.0)), water=(WaterBody(shapely.box(-100, -100, 0, 100), 2.5, kind),))
-    return prepare_place(city, load_style("suburb"), np.random.default_rng(0))
+    return prepare_place(city, load_style(style), np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("kind", ["lake", "sea"])
@@ -45,3 +45,13 @@ def test_a_flood_browns_running_water(kind: str) -> None:
 
 def test_without_a_flood_the_sea_is_blue() -> None:
     np.testing.assert_allclose(deep_water(place_with("sea"), GRID)[64, 20], DEEP["sea"], atol=1e-6)
+
+
+def test_a_style_may_have_rivers_of_its_own_colour_and_a_flood_browns_them_too() -> None:
+    place = place_with("river", "european")
+    red, green, blue = deep_water(place, GRID)[64, 20]
+    assert blue > red
+    assert green > red
+    silty = deep_water(place_with("river"), GRID)[64, 20]
+    assert silty[0] > 2 * red
+    np.testing.assert_allclose(deep_water(place, GRID, EVERYWHERE)[64, 20], FLOOD, atol=1e-6)

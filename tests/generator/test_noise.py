@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mage.generator.noise import fractal, value_noise
+from mage.generator.spots import Spots
 from mage.scenes.grid import Grid
 
 
@@ -32,3 +33,10 @@ def test_a_longer_wavelength_changes_more_slowly() -> None:
 
 def test_fractal_noise_has_about_unit_spread() -> None:
     assert 0.6 < fractal(Grid(400, 400, 0, 0, 1.0), (31.0, 9.0, 3.0), 11).std() < 1.4
+
+
+def test_noise_at_spots_is_the_noise_at_pixels() -> None:
+    grid = Grid(12, 9, -40.0, 25.0, 2.5)
+    assert np.allclose(
+        value_noise(Spots(grid.points()), 11.0, 4).reshape(grid.shape), value_noise(grid, 11.0, 4), atol=1e-5
+    )

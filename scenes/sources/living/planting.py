@@ -22,6 +22,8 @@ Strings = NDArray[np.object_]
 # covers on which none is scattered; street trees may stand in their paving
 TREELESS = ("agriculture", "paved", "asphalt", "parking", "ballast", "pitch", "pool", "sand")
 GARDEN_REACH = 26.0  # metres around buildings that count as garden
+WOODED = ("river", "lake")  # waters with woods along them; the sea and canals have quays and beaches
+PIER = 18.0  # metres; land in still water that is no wider is a pier, a mole or a causeway
 CROWDING = 0.5  # trunks stand at least this share of the two crown radii's sum apart
 _Z90 = 1.2816  # standard normal quantile of 90 %
 
@@ -29,8 +31,8 @@ _Z90 = 1.2816  # standard normal quantile of 90 %
 def plant_trees(rng: np.random.Generator, city: City, style: Style) -> Trees:
     """Trees for a city that has terrain, streets, water and land.
 
-    Trunks stay out of buildings (by a metre and more), carriageways, water, tracks, structures, sports fields and paved
-    ground; crowns may overhang, but not a pool.
+    Trunks stay out of buildings (by a metre and more), carriageways, water, tracks, structures, sports fields, paved
+    ground and piers; crowns may overhang, but not a pool.
     """
     lined, spread = _street_places(rng, city, style), _scattered_places(rng, city, style)
     xy = np.concatenate([lined, spread])
@@ -105,13 +107,15 @@ def _scattered_places(rng: np.random.Generator, city: City, style: Style) -> Flo
     xy = _jittered(rng, city.ground.bounds, 0.9 * style.planting.radius[0] + 1.6)
     places = shapely.points(xy)
     leafy = undulation(rng, city.ground, (120.0, 28.0), 1.0)
-    mood = np.clip(0.5 + 0.7 * city.ground.sample(xy, leafy), 0, 1)  # 0 bare, 1 leafy quarters
+    quarters = undulation(rng.spawn(1)[0], city.ground, (260.0, 90.0), 1.0)
+    mood = 0.5 + 0.7 * city.ground.sample(xy, leafy) + 0.9 * city.ground.sample(xy, quarters)
+    mood = np.clip(mood, 0, 1)  # 0 bare, 1 leafy quarters
     planting = style.planting
     share = planting.open * np.clip((mood - 0.5) * 5, 0.04, 1.6)
     garden = _within(places, [b.footprint for b in city.buildings], np.full(len(xy), GARDEN_REACH))
     share[garden] = planting.garden * (0.1 + 1.4 * mood[garden])
-    woods = _within(places, [w.outline for w in city.water], 12 + 55 * mood)
-    share[woods] = planting.woods * np.where(garden[woods], 0.75, 1.0)
+    woods = _within(places, [w.outline for w in city.water if w.kind in WOODED], 12 + 55 * mood)
+    share[woods] = planting.woods * np.where(garden[woods], 0.75, 1.0) * np.clip(0.3 + 1.4 * mood[woods], 0, 1)
     share[_on(places, [p.outline for p in city.land if p.cover == "forest"])] = planting.woods
     share[_on(places, [p.outline for p in city.land if p.cover in TREELESS])] = 0.0
     return xy[rng.random(len(xy)) < share]
@@ -154,7 +158,17 @@ def _free(city: City, xy: Floats, radius: Floats) -> Mask:
         | _within(places, built, np.full(len(xy), 0.5))
         | _within(places, [p.outline for p in city.land if p.cover == "pool"], 0.6 + radius)
         | _on(places, [p.outline for p in city.land if p.cover in ("pitch", "parking", "ballast")])
+        | _on(places, _piers(city))
     )
+
+
+def _piers(city: City) -> list[shapely.Geometry]:
+    """Land in and between still waters that is too narrow to be grown over."""
+    still = shapely.union_all([w.outline for w in city.water if w.kind != "river"])
+    if still.is_empty:
+        return []
+    closed = still.buffer(PIER / 2, quad_segs=4).buffer(-PIER / 2, quad_segs=4)
+    return list(shapely.get_parts(closed.difference(still)))
 
 
 def _within(places: Strings, shapes: list[shapely.Geometry], distance: NDArray[Any]) -> Mask:

@@ -28,6 +28,7 @@ SPACING = 2.5  # metres between the points that stand for a block's outline
 LEAST_PAVEMENT = 0.9  # metres kept free between a carriageway and any wall
 TOWN_GAP = 60.0  # metres: gaps up to twice this lie within the town
 FRINGE = 9.0  # metres from the outermost walls to the street around the town
+APART, LONE = 24.0, 700.0  # metres of gap beyond which, and square metres up to which, a few houses stand alone
 SPUR = 28.0  # metres; shorter dead ends are not streets
 NEAR = 11.0  # metres; crossings closer than this are one
 SHARE = 0.5  # of the width between walls that is carriageway
@@ -57,8 +58,9 @@ def infer_streets(
     walls, shores = np.array(footprints, dtype=object), [w.outline for w in water]
     obstacles = STRtree([*walls, *shores])
     blocks = shapely.get_parts(_closed(walls, streets.width[0] / 2 + LEAST_PAVEMENT))
-    town = _town(blocks)
-    skeleton = _ridges(blocks, shores, town, streets)
+    lone = _standing_alone(blocks)
+    town = _town(blocks[~lone])
+    skeleton = _ridges(blocks, lone, shores, town, streets)
     chains = _simplified(_chains(skeleton))
     lines, widths = _fitted(chains, obstacles, streets)
     roads = road_graph(lines, widths, inferred=True)
@@ -74,6 +76,16 @@ def _closed(walls: NDArray[np.object_], reach: float) -> shapely.Geometry:
     return shapely.union_all(filled or [Polygon(p.exterior) for p in shapely.get_parts(grown)])
 
 
+def _standing_alone(blocks: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """Which blocks (n,) are of a few houses away from all others: no street goes round those. None, if all are."""
+    clusters = shapely.get_parts(shapely.union_all(shapely.buffer(blocks, APART / 2, quad_segs=4)))
+    block, cluster = STRtree(clusters).query(shapely.point_on_surface(blocks), predicate="within")
+    own = np.zeros(len(blocks), np.int64)
+    own[block] = cluster
+    lone = np.bincount(own, weights=shapely.area(blocks), minlength=len(clusters))[own] < LONE
+    return np.zeros(len(blocks), bool) if lone.all() else lone
+
+
 def _town(blocks: NDArray[np.object_]) -> shapely.Geometry:
     """The built-up area: blocks closed over wide gaps, with a soft outline."""
     grown = shapely.union_all(shapely.buffer(blocks, TOWN_GAP, quad_segs=6))
@@ -83,7 +95,11 @@ def _town(blocks: NDArray[np.object_]) -> shapely.Geometry:
 
 
 def _ridges(
-    blocks: NDArray[np.object_], shores: list[shapely.Geometry], town: shapely.Geometry, streets: Streets
+    blocks: NDArray[np.object_],
+    lone: NDArray[np.bool_],
+    shores: list[shapely.Geometry],
+    town: shapely.Geometry,
+    streets: Streets,
 ) -> _Skeleton:
     """The Voronoi ridges of points on the blocks' outlines, on the water's and on a line around the town, kept where
     they part two different blocks.
@@ -97,8 +113,8 @@ def _ridges(
     pairs = diagram.ridge_points
     links = np.array(diagram.ridge_vertices)
     gap = np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1)
-    # fringe and water are in one group: no street runs between a shore and the open country
-    group = np.concatenate([np.arange(len(blocks)), np.full(len(shores) + 1, len(blocks))])
+    # fringe, water and what stands alone are in one group: no street runs between a shore and the open country
+    group = np.concatenate([np.where(lone, len(blocks), np.arange(len(blocks))), np.full(len(shores) + 1, len(blocks))])
     group = _merged(group[owner[pairs]], gap, shapely.area(blocks), streets.smallest_block)[group]
     keep = (group[owner[pairs[:, 0]]] != group[owner[pairs[:, 1]]]) & (links >= 0).all(axis=1)
     used, index = np.unique(links[keep], return_inverse=True)
