@@ -119,7 +119,7 @@ def test_what_is_not_there_is_said_to_be_missing(tmp_path):
         special("k.json", tarfile.CHRTYPE),
         special("k.json", tarfile.FIFOTYPE),
     ],
-    ids=str,
+    ids=lambda entry: entry if isinstance(entry, str) else f"{entry.name} of type {entry.type.decode()}",
 )
 def test_a_hostile_member_is_refused(tmp_path, entry):
     path = forged(tmp_path / "s.tar", (entry, b""))
