@@ -37,7 +37,7 @@ from mage.generator.spectra import (
     standing_kinds,
     tree_kinds,
 )
-from mage.scenes.dataset.schema import LandClass
+from mage.scenes.dataset.fields import LandClass
 from mage.scenes.hazards.flood import prepare_flood
 from mage.scenes.parts import FloodPart
 from mage.scenes.recipe import read_recipe

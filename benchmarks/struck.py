@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from mage.generator.plan import make_plan
 from mage.generator.shards import open_studio, render_sample
-from mage.scenes.dataset.schema import LandClass, Sample
+from mage.scenes.dataset.fields import LandClass
+from mage.scenes.dataset.schema import Sample
 from mage.scenes.recipe import read_recipe
 
 PAIRS = 2

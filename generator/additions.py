@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mage.generator.colour import reflectance
 from mage.scenes.change import Change, Thing, block, rectangle
-from mage.scenes.dataset.schema import LandClass
+from mage.scenes.dataset.fields import LandClass
 from mage.scenes.mesh import Mesh, Surface, concatenate, empty_mesh
 from mage.scenes.terrain import Terrain
 

@@ -18,7 +18,7 @@ from mage.generator.noise import fractal
 from mage.generator.place import Place
 from mage.generator.spots import Spots
 from mage.scenes.city import COVERS, RoadEdge
-from mage.scenes.dataset.schema import LandClass
+from mage.scenes.dataset.fields import LandClass
 from mage.scenes.grid import Grid
 from mage.scenes.ways import WITH_PAVEMENT, on_bridge
 

@@ -25,7 +25,7 @@ from mage.generator.sight import Sight, sight_of
 from mage.generator.spots import Spots
 from mage.generator.struck import Struck
 from mage.scenes.change import Change
-from mage.scenes.dataset.schema import LandClass
+from mage.scenes.dataset.fields import LandClass
 from mage.scenes.grid import Grid
 from mage.scenes.impact import Impact
 from mage.scenes.mesh import Mesh, Surface

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mage.scenes.dataset.schema import CLASS_COLOURS, DAMAGE_COLOURS, LandClass, Sample
+from mage.scenes.dataset.fields import CLASS_COLOURS, DAMAGE_COLOURS, LandClass
+from mage.scenes.dataset.schema import Sample
 
 Picture = NDArray[np.uint8]
 

@@ -15,9 +15,10 @@ from mage.generator.generate import generate
 from mage.generator.plan import make_plan
 from mage.generator.runners.local import run_portrait
 from mage.scenes.dataset.codec import decode_sample
+from mage.scenes.dataset.fields import CLASS_COLOURS, DAMAGE_COLOURS, LandClass
 from mage.scenes.dataset.index import open_dataset
 from mage.scenes.dataset.png import encode_png
-from mage.scenes.dataset.schema import CLASS_COLOURS, DAMAGE_COLOURS, LandClass, Sample
+from mage.scenes.dataset.schema import Sample
 from mage.scenes.dataset.store import LocalStore
 from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.errors import DatasetError

@@ -33,9 +33,10 @@ from mage.generator.panels import (
     trace_panel,
 )
 from mage.scenes.dataset.codec import decode_sample
+from mage.scenes.dataset.fields import CLASS_COLOURS, DAMAGE_COLOURS, LandClass
 from mage.scenes.dataset.index import open_dataset
 from mage.scenes.dataset.png import encode_png
-from mage.scenes.dataset.schema import CLASS_COLOURS, DAMAGE_COLOURS, DatasetRecord, LandClass, Sample
+from mage.scenes.dataset.schema import DatasetRecord, Sample
 from mage.scenes.dataset.store import SHARDS, LocalStore, publish_text
 from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.grades import JDS_NAMES

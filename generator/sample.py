@@ -7,7 +7,6 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from mage.generator.annotators import ANNOTATOR_STREAM, annotate
@@ -19,8 +18,17 @@ from mage.generator.labels import Truth
 from mage.generator.place import Place
 from mage.generator.plan import ShardJob
 from mage.generator.props import Placements, place_vehicles
+from mage.generator.records import (
+    building_record,
+    grid_record,
+    pixel_counts,
+    road_record,
+    seen_from,
+    tidy,
+    under,
+    with_sight,
+)
 from mage.generator.remains import buildings_around, dress_remains
-from mage.generator.rings import map_ring, parts_of, pixel_ring, polygons_of
 from mage.generator.sensors import DEFAULT
 from mage.generator.sight import Sight
 from mage.generator.sky import Light, clear_light, sun_position
@@ -28,26 +36,19 @@ from mage.generator.smoke import Smoke, smoke_over
 from mage.generator.struck import Struck, burnt_out, trees_after
 from mage.generator.tiles import choose_tile, reach_of
 from mage.generator.trodden import track_plans
-from mage.generator.viewed import viewed
 from mage.generator.views import VIEW_STREAM, View, draw_views, ground_grid
 from mage.scenes.city import City
-from mage.scenes.dataset.invariants import roofs_seen
-from mage.scenes.dataset.schema import (
-    BuildingRecord,
-    DateRecord,
-    GridRecord,
-    RoadRecord,
-    SampleRecord,
-)
+from mage.scenes.dataset.schema import BuildingRecord, DateRecord, SampleRecord
 from mage.scenes.grid import Grid
+from mage.scenes.hazards.camp import Camp
 from mage.scenes.hazards.chain import chained, combined, sample_strike, told
 from mage.scenes.hazards.flood import FloodBasis, draw_waters
 from mage.scenes.hazards.wetting import Waters, sample_impact, torrent
-from mage.scenes.impact import Impact, Shock
+from mage.scenes.impact import Impact
 from mage.scenes.modifiers import aftermath
 from mage.scenes.parts import CampPart, FirePart, FloodPart
-from mage.scenes.recipe import LightPart
-from mage.scenes.strike import Burn, Collapse, Strike
+from mage.scenes.recipe import LightPart, Recipe
+from mage.scenes.strike import Strike
 from mage.scenes.traffic import park_vehicles
 
 # of a sample, beside those of its pictures' noise; strikes are counted on
@@ -74,12 +75,78 @@ class Draft:
     record: SampleRecord
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Happened:
+    """What happened in a sample, and how it is looked at; pairs are before and after."""
+
+    grid: Grid
+    views: tuple[View, View]
+    sights: tuple[Sight, Sight]
+    truths: tuple[Truth, Truth]
+    impact: Impact
+    struck: Struck | None
+    camp: Camp | None
+
+
 def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | None) -> Draft:
     """Draw sample ``index`` of a recipe and compute its truth; a pure function of recipe, seed and index.
 
     ``basis`` is the city's by :func:`mage.scenes.hazards.flood.prepare_flood`, None where the recipe has no flood.
     """
     rng = job.rng(index)
+    recipe, city = job.recipe, place.city
+    found = _happened(job, index, place, basis, rng)
+    grid, impact, struck, camp = found.grid, found.impact, found.struck, found.camp
+    between = draw_between(job, index, place, grid.bounds, impact, struck, camp)
+    lights, dates = _draw_dates(recipe.light, city.latitude, rng, found.views)
+    if recipe.between.hold:
+        lights, dates = (lights[0], lights[0]), (dates[0], dates[0].model_copy(update=seen_from(found.views[1])))
+    vehicles = _parked(recipe, place, between, found, rng)
+    truth, later = found.truths
+    if struck is not None:
+        later = later.struck(struck)
+    tracks = [] if camp is None else track_plans(camp.tracks)
+    truth, later = (each.changed(between.change, between.added, tracks) for each in (truth, later))
+    before, after = truth.before(vehicles[0]), later.after(vehicles[1], impact)
+    labels = {f"pre_{k}": v for k, v in before.items()} | {f"post_{k}": v for k, v in after.items()}
+    annotations = None
+    if recipe.label_style == "annotator":
+        standing = [int(i) for i in truth.buildings() if i < len(city.buildings)]
+        draw = job.rng(index, ANNOTATOR_STREAM)
+        drawn, annotations = annotate(place, found.sights[0], standing, impact, recipe.label_policy, draw)
+        labels |= drawn
+    skies = draw_skies(job, index, grid, (lights[0].sun, lights[1].sun))
+    labels |= {f"{date}_cloud": sky.label for date, sky in zip(("pre", "post"), skies, strict=True)}
+    smoke = _smoke(job, index, place, found.sights[1].grid, impact, lights[1])
+    record = SampleRecord(
+        key=f"{city.name}-{recipe.disaster}-{index:06d}",
+        index=index,
+        city=city.name,
+        event=f"{city.name}-{recipe.disaster}-{recipe.seed}",
+        hazard=recipe.disaster,
+        parameters={k: tidy(v) for k, v in impact.parameters.items()},
+        split="train",
+        seed=recipe.seed,
+        recipe_hash=job.recipe_hash,
+        grid=grid_record(grid, place),
+        pre=under(dates[0], skies[0]),
+        post=under(dates[1], skies[1]),
+        buildings=with_sight(_building_records(place, found, between, later), labels),
+        roads=[road_record(place, impact, grid, int(i), n + 1) for n, i in enumerate(later.edges())],
+        changes=change_records(between.change, grid, place),
+        tents=tent_records(camp, later.tents(), grid, place),
+        smoke=0.0 if smoke is None else round(smoke.hidden, 4),
+        annotations=annotations,
+        pixels={name: pixel_counts(labels[name]) for name in ("pre_class", "post_class", "post_damage")},
+        inferred=list(city.inferred),
+    )
+    return Draft(
+        record.key, index, grid, found.sights, ground_grid(grid, found.views), impact, struck, between, lights, skies,
+        vehicles, smoke, labels, record,
+    )  # fmt: skip
+
+
+def _happened(job: ShardJob, index: int, place: Place, basis: FloodBasis | None, rng: np.random.Generator) -> _Happened:
     recipe, city = job.recipe, place.city
     strikes = draw_strikes(job, index, place)
     waters = draw_event(job, index, city, basis)
@@ -100,65 +167,34 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
     strikes += [] if camp is None else [struck_by(camp, place)]
     impact, struck = _struck(job, index, (truth, later), strikes, water)
     camp = None if camp is None else cleared(camp, place, impact, struck)
-    between = draw_between(job, index, place, grid.bounds, impact, struck, camp)
-    lights, dates = _draw_dates(recipe.light, city.latitude, rng, views)
-    if recipe.between.hold:
-        lights, dates = (lights[0], lights[0]), (dates[0], dates[0].model_copy(update=_seen_from(views[1])))
+    return _Happened(grid, views, sights, (truth, later), impact, struck, camp)
+
+
+def _parked(
+    recipe: Recipe, place: Place, between: Between, found: _Happened, rng: np.random.Generator
+) -> tuple[Placements, Placements]:
+    """Vehicles at both dates; burnt out ones after a fire."""
+    city = place.city
     parked = [park_vehicles(rng, city, place.style) for _ in range(1 if recipe.between.hold else 2)]
-    vehicles = tuple(
+    # where the flood covers the river, boats rise with it
+    before, after = (
         place_vehicles(between.cleared(parked[k % len(parked)], k), city.ground, works=place.works, levels=levels)
-        # where the flood covers the river, boats rise with it
-        for k, levels in enumerate((place.water_levels, np.fmax(place.water_levels, impact.levels)))
+        for k, levels in enumerate((place.water_levels, np.fmax(place.water_levels, found.impact.levels)))
     )
-    if struck is not None:
-        later = later.struck(struck)
-        vehicles = vehicles[0], burnt_out(vehicles[1], city.ground, struck.severity)
-    tracks = [] if camp is None else track_plans(camp.tracks)
-    truth, later = (each.changed(between.change, between.added, tracks) for each in (truth, later))
-    before, after = truth.before(vehicles[0]), later.after(vehicles[1], impact)
-    labels = {f"pre_{k}": v for k, v in before.items()} | {f"post_{k}": v for k, v in after.items()}
-    annotations = None
-    if recipe.label_style == "annotator":
-        standing = [int(i) for i in truth.buildings() if i < len(city.buildings)]
-        draw = job.rng(index, ANNOTATOR_STREAM)
-        drawn, annotations = annotate(place, sights[0], standing, impact, recipe.label_policy, draw)
-        labels |= drawn
-    skies = draw_skies(job, index, grid, (lights[0].sun, lights[1].sun))
-    labels |= {f"{date}_cloud": sky.label for date, sky in zip(("pre", "post"), skies, strict=True)}
-    smoke = _smoke(job, index, place, sights[1].grid, impact, lights[1])
-    key = f"{city.name}-{recipe.disaster}-{index:06d}"
-    record = SampleRecord(
-        key=key,
-        index=index,
-        city=city.name,
-        event=f"{city.name}-{recipe.disaster}-{recipe.seed}",
-        hazard=recipe.disaster,
-        parameters={k: _tidy(v) for k, v in impact.parameters.items()},
-        split="train",
-        seed=recipe.seed,
-        recipe_hash=job.recipe_hash,
-        grid=_grid_record(grid, place),
-        pre=_under(dates[0], skies[0]),
-        post=_under(dates[1], skies[1]),
-        buildings=[
-            _building(place, impact, grid, sights, int(i), n + 1)
-            if i < len(city.buildings)
-            else shed_record(place, impact, grid, sights[1], between.change.sheds[i - len(city.buildings)], n + 1)
-            for n, i in enumerate(later.buildings())
-        ],
-        roads=[_road(place, impact, grid, int(i), n + 1) for n, i in enumerate(later.edges())],
-        changes=change_records(between.change, grid, place),
-        tents=tent_records(camp, later.tents(), grid, place),
-        smoke=0.0 if smoke is None else round(smoke.hidden, 4),
-        annotations=annotations,
-        pixels={name: _pixels(labels[name]) for name in ("pre_class", "post_class", "post_damage")},
-        inferred=list(city.inferred),
-    )
-    record = record.model_copy(update={"buildings": _with_sight(record.buildings, labels)})
-    return Draft(
-        key, index, grid, sights, ground_grid(grid, views), impact, struck, between, lights, skies,
-        (vehicles[0], vehicles[1]), smoke, labels, record,
-    )  # fmt: skip
+    if found.struck is not None:
+        after = burnt_out(after, city.ground, found.struck.severity)
+    return before, after
+
+
+def _building_records(place: Place, found: _Happened, between: Between, later: Truth) -> list[BuildingRecord]:
+    """Of all that the tile shows; new ones follow those of the city."""
+    count, sheds = len(place.city.buildings), between.change.sheds
+    return [
+        building_record(place, found.impact, found.grid, found.sights, int(i), n + 1)
+        if i < count
+        else shed_record(place, found.impact, found.grid, found.sights[1], sheds[i - count], n + 1)
+        for n, i in enumerate(later.buildings())
+    ]
 
 
 def draw_event(job: ShardJob, index: int, city: City, basis: FloodBasis | None) -> Waters | None:
@@ -213,15 +249,6 @@ def _overlooked(sight: Sight, place: Place) -> Grid:
     return sight.grid.padded(int(np.ceil(tallest * float(np.hypot(*sight.lean)) / sight.grid.gsd)))
 
 
-def _seen_from(view: View) -> dict[str, Any]:
-    """What a date's record says of its view."""
-    return {
-        "off_nadir_angle": round(float(np.degrees(view.off_nadir)), 3),
-        "target_azimuth": round(float(np.degrees(view.azimuth)), 3),
-        "shift_px": view.shift,
-    }
-
-
 def _draw_dates(
     part: LightPart, latitude: float, rng: np.random.Generator, views: tuple[View, View]
 ) -> tuple[tuple[Light, Light], tuple[DateRecord, DateRecord]]:
@@ -237,104 +264,7 @@ def _draw_dates(
                 sun_azimuth=round(float(np.degrees(sun.azimuth)), 3),
                 sun_elevation=round(float(np.degrees(sun.elevation)), 3),
                 sensor=DEFAULT,
-                **_seen_from(view),
+                **seen_from(view),
             )
         )
     return (lights[0], lights[1]), (records[0], records[1])
-
-
-def _under(taken: DateRecord, sky: Sky) -> DateRecord:
-    return taken.model_copy(update={"cloud_cover": round(sky.cover, 6), "haze": round(sky.haze, 4)})
-
-
-def _grid_record(grid: Grid, place: Place) -> GridRecord:
-    on_map = grid.moved(*place.city.origin, place.city.crs)
-    return GridRecord(
-        rows=on_map.rows,
-        columns=on_map.columns,
-        west=round(on_map.west, 3),
-        north=round(on_map.north, 3),
-        gsd=on_map.gsd,
-        crs=on_map.crs,
-    )
-
-
-def _building(
-    place: Place, impact: Impact, grid: Grid, sights: tuple[Sight, Sight], index: int, number: int
-) -> BuildingRecord:
-    building = place.city.buildings[index]
-    pixels, on_map = polygons_of(place.outlines[index], grid, place)
-    return BuildingRecord(
-        id=number,
-        source_id=building.id,
-        polygons_px=pixels,
-        polygons_map=on_map,
-        height=round(building.height, 3),
-        occupancy=building.occupancy,
-        causes=list(impact.causes[index]),
-        **_harm(impact.shock, index),
-        depth_max=round(float(impact.intensity[index]), 3),
-        depth_at_image=round(float(impact.at_image[index]), 3),
-        velocity=None if impact.velocity is None else round(float(impact.velocity[index]), 3),
-        wet_share=round(float(impact.wet_share[index]), 4),
-        p_grade=[round(float(p), 6) for p in impact.p_grade[index]],
-        ems98=int(impact.ems98[index]),
-        visible=int(impact.visible[index]),
-        jds=int(impact.jds[index]),
-        loss=round(float(impact.loss[index]), 4),
-        pre_view=viewed(building, sights[0], grid),
-        post_view=viewed(building, sights[1], grid),
-        inferred=list(building.inferred),
-    )
-
-
-def _with_sight(records: list[BuildingRecord], labels: dict[str, NDArray[Any]]) -> list[BuildingRecord]:
-    """Records of buildings with the share of each roof that is seen at both dates."""
-    seen = {f"roof_seen_{date}": roofs_seen(labels, date) for date in ("pre", "post")}
-    shares = [{name: round(of[r.id], 4) for name, of in seen.items() if r.id in of} for r in records]
-    return [r.model_copy(update=s) for r, s in zip(records, shares, strict=True)]
-
-
-def _harm(shock: Shock | None, index: int) -> dict[str, Any]:
-    """What a building's record says of shaking, wind and fire."""
-    if shock is None:
-        return {"collapse": "none", "burn": "none", "roof_lost": 0.0, "buried": 0.0, "intensities": {}}
-    strike = shock.strike
-    felt = {name: float(values[index]) for name, values in shock.intensities.items()}
-    return {
-        "collapse": Collapse(int(strike.collapse[index])).name.lower(),
-        "burn": Burn(int(strike.burn[index])).name.lower(),
-        "roof_lost": round(float(shock.aftermath.roof_lost[index]), 4),
-        "buried": round(float(shock.aftermath.buried[index]), 4),
-        "intensities": {name: round(value, 4) if np.isfinite(value) else None for name, value in felt.items()},
-    }
-
-
-def _road(place: Place, impact: Impact, grid: Grid, index: int, number: int) -> RoadRecord:
-    edge = place.city.roads.edges[index]
-    lines = parts_of(shapely.intersection(edge.line, shapely.box(*grid.bounds)), "LineString")
-    return RoadRecord(
-        id=number,
-        edge=index,
-        lines_px=[pixel_ring(line, grid) for line in lines],
-        lines_map=[map_ring(line, place) for line in lines],
-        width=round(edge.width, 3),
-        kind=edge.kind,
-        depth_max=round(float(impact.road_depth[index]), 3),
-        depth_at_image=round(float(impact.road_at_image[index]), 3),
-        debris=0.0 if impact.shock is None else round(float(impact.shock.debris[index]), 3),
-        free_width=round(edge.width if impact.shock is None else float(impact.shock.free[index]), 3),
-        car=bool(impact.car[index]),
-        truck=bool(impact.truck[index]),
-        reason=impact.reasons[index],
-        inferred=edge.inferred,
-    )
-
-
-def _pixels(raster: NDArray[Any]) -> dict[str, int]:
-    values, counts = np.unique(raster, return_counts=True)
-    return {str(int(v)): int(c) for v, c in zip(values, counts, strict=True)}
-
-
-def _tidy(value: float | int | str | None) -> float | int | str | None:
-    return round(float(value), 4) if isinstance(value, float) else value

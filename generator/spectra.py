@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from mage.generator.props import BARE, FALLEN, STANDING
-from mage.scenes.dataset.schema import LandClass
+from mage.scenes.dataset.fields import LandClass
 from mage.scenes.mesh import Surface
 from mage.scenes.yamlio import parse_yaml
 

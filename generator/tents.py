@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mage.generator.additions import Additions, no_additions
 from mage.generator.colour import reflectance
 from mage.scenes.change import block
-from mage.scenes.dataset.schema import LandClass
+from mage.scenes.dataset.fields import LandClass
 from mage.scenes.hazards.camp import COLOURS, FACILITIES, FORMS, TANK, Camp, rectangles
 from mage.scenes.mesh import Mesh, concatenate
 from mage.scenes.terrain import Terrain

@@ -11,7 +11,7 @@ from shapely import STRtree
 
 from mage.generator.colour import reflectance
 from mage.scenes.city import Barrier, City, RoadEdge, Structure
-from mage.scenes.dataset.schema import LandClass
+from mage.scenes.dataset.fields import LandClass
 from mage.scenes.mesh import Mesh, concatenate
 from mage.scenes.style import Style
 from mage.scenes.terrain import Terrain

@@ -16,9 +16,10 @@ from torch.utils.data import Dataset
 
 from mage.learning.metrics import IGNORE
 from mage.learning.sampling import Draw
+from mage.scenes.dataset.fields import IMAGE_FIELDS, label_members
 from mage.scenes.dataset.index import open_dataset, read_index
 from mage.scenes.dataset.png import decode_png
-from mage.scenes.dataset.schema import IMAGE_FIELDS, DatasetRecord, SensorRecord, ShardRecord, label_members
+from mage.scenes.dataset.schema import DatasetRecord, SensorRecord, ShardRecord
 from mage.scenes.dataset.store import SHARDS
 from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.errors import DatasetError

@@ -9,12 +9,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from mage.scenes.dataset.fields import LandClass
 from mage.scenes.dataset.index import finish_dataset
 from mage.scenes.dataset.schema import (
     BuildingRecord,
     DateRecord,
     GridRecord,
-    LandClass,
     RoadRecord,
     Sample,
     SampleRecord,

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mage.generator.spectra import VISIBLE, centres
-from mage.scenes.dataset.schema import SENSOR_NAME, SensorBandRecord, SensorRecord
+from mage.scenes.dataset.fields import SENSOR_NAME
+from mage.scenes.dataset.schema import SensorBandRecord, SensorRecord
 from mage.scenes.errors import RecipeError
 from mage.scenes.parts import ascending
 from mage.scenes.recipe import MIXTURE, Recipe

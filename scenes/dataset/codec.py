@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from mage.scenes.dataset.fields import IMAGE_FIELDS, label_members
 from mage.scenes.dataset.png import LARGEST, decode_png, encode_png
-from mage.scenes.dataset.schema import IMAGE_FIELDS, Sample, SampleRecord, label_members
+from mage.scenes.dataset.schema import Sample, SampleRecord
 from mage.scenes.errors import DatasetError
 
 

@@ -13,16 +13,8 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from mage.scenes.dataset.codec import decode_record, first_mistake
-from mage.scenes.dataset.schema import (
-    CLASS_COLOURS,
-    FORMAT,
-    DatasetRecord,
-    LandClass,
-    SampleRecord,
-    SensorRecord,
-    ShardRecord,
-    label_members,
-)
+from mage.scenes.dataset.fields import CLASS_COLOURS, LandClass, label_members
+from mage.scenes.dataset.schema import FORMAT, DatasetRecord, SampleRecord, SensorRecord, ShardRecord
 from mage.scenes.dataset.store import SHARDS, LocalStore, file_sha256, publish_text, read_text
 from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.errors import DatasetError

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mage.scenes.dataset.schema import LandClass, Sample, SampleRecord, label_members
+from mage.scenes.dataset.fields import LandClass, label_members
+from mage.scenes.dataset.schema import Sample, SampleRecord
 
 HALF_CLOUDED = 50  # percent of opacity from which on a pixel counts as under cloud
 NUMBERS = 1 << 16  # of buildings, road edges and tents that a uint16 raster can hold

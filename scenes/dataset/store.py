@@ -13,7 +13,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from mage.scenes.dataset.codec import encode_sample
-from mage.scenes.dataset.schema import Sample, ShardRecord, label_members
+from mage.scenes.dataset.fields import label_members
+from mage.scenes.dataset.schema import Sample, ShardRecord
 from mage.scenes.dataset.tar import write_tar
 from mage.scenes.errors import DatasetError
 

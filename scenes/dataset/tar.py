@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mage.scenes.dataset.schema import SENSOR_MEMBER, sample_members
+from mage.scenes.dataset.fields import SENSOR_MEMBER, sample_members
 from mage.scenes.errors import DatasetError
 
 BLOCK = 512

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from tqdm import tqdm
 
 from mage.scenes.dataset.codec import decode_rasters, decode_record, first_mistake
+from mage.scenes.dataset.fields import sample_members
 from mage.scenes.dataset.index import (
     MANIFEST,
     RECIPE,
@@ -24,7 +25,7 @@ from mage.scenes.dataset.index import (
     table_of,
 )
 from mage.scenes.dataset.invariants import label_problems
-from mage.scenes.dataset.schema import DatasetRecord, SampleRecord, ShardRecord, sample_members
+from mage.scenes.dataset.schema import DatasetRecord, SampleRecord, ShardRecord
 from mage.scenes.dataset.store import LABEL_FILES, SHARDS, file_sha256, read_side, read_text, side_name
 from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.errors import DatasetError, RecipeError

@@ -31,7 +31,7 @@ from mage.generator.props import tree_prototypes, vehicle_prototypes
 from mage.generator.sample import Draft, draw_sample
 from mage.generator.sight import Sight
 from mage.generator.spots import Spots
-from mage.scenes.dataset.schema import LandClass
+from mage.scenes.dataset.fields import LandClass
 from mage.scenes.hazards.flood import prepare_flood
 from mage.scenes.mesh import Mesh
 from mage.scenes.parts import FloodPart

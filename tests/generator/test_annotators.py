@@ -19,8 +19,9 @@ from mage.generator.sample import draw_sample
 from mage.generator.sight import Sight
 from mage.generator.views import View
 from mage.scenes.dataset.codec import decode_sample, encode_sample
+from mage.scenes.dataset.fields import label_members
 from mage.scenes.dataset.invariants import label_problems
-from mage.scenes.dataset.schema import Sample, label_members
+from mage.scenes.dataset.schema import Sample
 from mage.scenes.grid import Grid
 from mage.scenes.hazards.flood import flood, prepare_flood
 from mage.scenes.impact import Impact, Vehicles

@@ -16,8 +16,9 @@ from mage.generator.plan import ShardJob, make_plan
 from mage.generator.sample import Draft, draw_sample
 from mage.generator.seasons import trees_in
 from mage.generator.shards import open_studio, render_sample
+from mage.scenes.dataset.fields import LandClass
 from mage.scenes.dataset.invariants import label_problems
-from mage.scenes.dataset.schema import LandClass, Sample
+from mage.scenes.dataset.schema import Sample
 from mage.scenes.hazards.flood import prepare_flood
 from mage.scenes.parts import FloodPart
 from mage.scenes.recipe import BetweenPart, read_recipe

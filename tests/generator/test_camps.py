@@ -18,8 +18,9 @@ from mage.generator.place import Place
 from mage.generator.plan import ShardJob, make_plan
 from mage.generator.props import vehicle_prototypes
 from mage.generator.sample import Draft, draw_sample
+from mage.scenes.dataset.fields import LandClass
 from mage.scenes.dataset.invariants import label_problems
-from mage.scenes.dataset.schema import LandClass, Sample
+from mage.scenes.dataset.schema import Sample
 from mage.scenes.hazards.chain import chained
 from mage.scenes.hazards.earthquake import sample_earthquake
 from mage.scenes.hazards.flood import prepare_flood

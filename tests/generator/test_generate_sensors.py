@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from command_line import mage, samples_of
 
-from mage.scenes.dataset.schema import LandClass, Sample
+from mage.scenes.dataset.fields import LandClass
+from mage.scenes.dataset.schema import Sample
 
 SIZE = 96
 OWN = """

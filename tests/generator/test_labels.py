@@ -14,7 +14,7 @@ from mage.generator.labels import Truth
 from mage.generator.place import Place, prepare_place
 from mage.generator.props import Placements, place_vehicles
 from mage.scenes.city import City, Trees
-from mage.scenes.dataset.schema import LandClass
+from mage.scenes.dataset.fields import LandClass
 from mage.scenes.grid import Grid
 from mage.scenes.hazards.flood import flood
 from mage.scenes.impact import Vehicles

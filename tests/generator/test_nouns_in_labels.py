@@ -16,7 +16,7 @@ from mage.generator.labels import Truth
 from mage.generator.place import Place, prepare_place
 from mage.generator.props import place_vehicles
 from mage.scenes.city import COVERS, Barrier, City, LandPatch, Railway, RoadGraph, Structure, WaterBody
-from mage.scenes.dataset.schema import LandClass
+from mage.scenes.dataset.fields import LandClass
 from mage.scenes.grid import Grid
 from mage.scenes.hazards.flood import flood
 from mage.scenes.impact import BOAT, TRUCK, Vehicles

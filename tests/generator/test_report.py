@@ -13,8 +13,8 @@ from fake_dataset import HASH, VERSIONS, fake_recipe, fake_sample, write_fake_da
 
 from mage.generator.panels import DRY, FLOOD_TINT, deepest_of, depth_panel, depth_ramp, overlay, scale_of, shrunk
 from mage.generator.report import write_report
+from mage.scenes.dataset.fields import DAMAGE_COLOURS
 from mage.scenes.dataset.index import finish_dataset
-from mage.scenes.dataset.schema import DAMAGE_COLOURS
 from mage.scenes.dataset.store import LocalStore, write_shard
 from mage.scenes.dataset.verify import verify_dataset
 from mage.scenes.errors import DatasetError

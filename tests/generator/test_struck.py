@@ -20,7 +20,7 @@ from mage.generator.scars import scarred
 from mage.generator.struck import Struck, burnt_out, trees_after
 from mage.scenes.aftermath import Aftermath
 from mage.scenes.city import LandPatch, Trees
-from mage.scenes.dataset.schema import LandClass
+from mage.scenes.dataset.fields import LandClass
 from mage.scenes.grid import Grid
 from mage.scenes.hazards.chain import combined
 from mage.scenes.hazards.flood import flood

@@ -24,7 +24,7 @@ from mage.generator.spots import Spots
 from mage.generator.viewed import viewed
 from mage.generator.views import View, draw_views, ground_grid
 from mage.scenes.city import Building, City, LandPatch, RoadGraph, Trees, WaterBody
-from mage.scenes.dataset.schema import LandClass
+from mage.scenes.dataset.fields import LandClass
 from mage.scenes.grid import Grid
 from mage.scenes.hazards.flood import flood
 from mage.scenes.impact import Vehicles

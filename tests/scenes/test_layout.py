@@ -17,6 +17,7 @@ BASE_MODULES = (
     "mage.scenes.cli",
     "mage.scenes.commands",
     "mage.scenes.dataset.index",
+    "mage.scenes.dataset.fields",
     "mage.scenes.dataset.schema",
     "mage.scenes.dataset.store",
     "mage.scenes.dataset.tar",

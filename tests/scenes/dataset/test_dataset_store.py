@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from mage.scenes.dataset import store as store_module
 from mage.scenes.dataset.codec import decode_record, decode_sample, encode_record, encode_sample
-from mage.scenes.dataset.schema import sample_members
+from mage.scenes.dataset.fields import sample_members
 from mage.scenes.dataset.store import LocalStore, shard_is_done, write_shard
 from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.dataset.verify import verify_dataset

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mage.scenes.dataset.schema import sample_members
+from mage.scenes.dataset.fields import sample_members
 from mage.scenes.dataset.tar import TarIndex, write_tar
 from mage.scenes.errors import DatasetError
 

@@ -13,9 +13,9 @@ from fake_dataset import HASH, SOURCES, VERSIONS, count_pixels, fake_recipe, fak
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mage.scenes.dataset.fields import LandClass
 from mage.scenes.dataset.index import MANIFEST, RECIPE, TABLE, finish_dataset
 from mage.scenes.dataset.invariants import label_problems
-from mage.scenes.dataset.schema import LandClass
 from mage.scenes.dataset.store import LocalStore, file_sha256, write_shard
 from mage.scenes.dataset.tar import TarIndex, write_tar
 from mage.scenes.dataset.verify import verify_dataset
