@@ -249,8 +249,8 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     bench = Bench(out, float(sys.argv[2]) if len(sys.argv) > 2 else 280.0)
     bench.part("look", lambda: look(bench), 0)
-    bench.part("auto", lambda: choose(bench, "auto"), 20)
     bench.part("cpu", lambda: choose(bench, "cpu"), 20)
+    bench.part("auto", lambda: choose(bench, "auto"), 20)
     runs = RUNS if bench.gpu else TINY
     for size, gsd, workers in runs[:4]:
         bench.part(f"{size} px", lambda s=size, g=gsd, w=workers: speed(bench, s, g, w), 25)  # type: ignore[misc]
