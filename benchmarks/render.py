@@ -22,13 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 from samples import Recorder, psnr, shown
 
-from mage.generator import shards
+from mage.generator import photography
 from mage.generator.blender.engine import render_array, start_engine
 from mage.generator.blender.light import set_light
 from mage.generator.blender.stage import Stage
 from mage.generator.colour import BLACK, GAIN, to_srgb
+from mage.generator.photography import Studio
 from mage.generator.plan import make_plan
-from mage.generator.shards import Studio, open_studio, render_sample
+from mage.generator.shards import open_studio, render_sample
 from mage.scenes.dataset.store import LocalStore, write_shard
 from mage.scenes.mesh import Mesh
 from mage.scenes.recipe import QUALITY, read_recipe
@@ -75,7 +76,7 @@ def plainly(studio: Studio, call: Call, samples: int) -> tuple[NDArray[np.float6
     layer, scene = bpy.context.view_layer, bpy.context.scene
     layer.material_override = _numbers()
     scene.cycles.samples, scene.cycles.max_bounces = 1, 0
-    render_array(*call[0][0].shape)
+    render_array(*call[0][0].grid.shape)
     return np.clip(to_srgb(light * GAIN + BLACK), 0, 255), now() - start
 
 
@@ -104,7 +105,7 @@ def opened(size: int, **changes: Any) -> tuple[Studio, list[Call], Any]:
 
 def where_time_goes(size: int) -> tuple[float, float, Studio, list[Call]]:
     """Print the stages of a pair; its CPU seconds, and those of painting."""
-    shards.time = SimpleNamespace(perf_counter=now)  # type: ignore[assignment]
+    photography.time = SimpleNamespace(perf_counter=now)  # type: ignore[assignment]
     studio, calls, job = opened(size)
     sample, seconds = render_sample(job, 0, studio)
     n = job.recipe.samples

@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mage.generator.colour import BLACK, GAIN, to_srgb
+from mage.generator.photography import Studio
 from mage.generator.plan import make_plan
-from mage.generator.shards import Studio, open_studio, render_sample
+from mage.generator.shards import open_studio, render_sample
+from mage.generator.sight import Sight
 from mage.scenes.recipe import read_recipe
 
 # name: recipe, what differs from it, index of the sample, 0 for the picture before and 1 for the one after
@@ -40,13 +42,15 @@ SAMPLES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48)
 class Recorder:
     """Stands in for a stage and keeps what it was asked to photograph."""
 
+    spectral = False
+
     def __init__(self) -> None:
         self.calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
 
-    def photograph(self, grid: Any, *rest: Any, **more: Any) -> NDArray[np.float32]:
+    def photograph(self, view: Sight, *rest: Any, **more: Any) -> NDArray[np.float32]:
         """Remember the order; a grey picture meets it."""
-        self.calls.append(((grid, *rest), more))
-        return np.full((*grid.shape, 3), 0.1, np.float32)
+        self.calls.append(((view, *rest), more))
+        return np.full((*view.grid.shape, 3), 0.1, np.float32)
 
 
 def scene(name: str, size: int) -> tuple[Studio, tuple[tuple[Any, ...], dict[str, Any]]]:
