@@ -57,7 +57,7 @@ def measure(size: int, samples: int, reference: int, extent: int) -> Pictures:
     depth = depth_at(place.city.ground, place.water_levels, fine.points().reshape(*fine.shape, 2))
     dry = paint_ground(place, fine)
     painting = with_water(dry, fine, depth, deep_water(place, fine))
-    both = water_beyond(painting, dry, ground_beyond(place, fine, dry), depth)
+    both = (*water_beyond(painting, dry, ground_beyond(place, fine, dry), depth), None)
     light, vehicles, levels = draft.lights[0], draft.vehicles[0], place.water_levels
     plain = _stage(job, place, samples, spectral=False)
     start = time.process_time()
@@ -71,7 +71,7 @@ def measure(size: int, samples: int, reference: int, extent: int) -> Pictures:
     for bands in ([0, 1, 2], [3, 3, 3]):
         other = beyond_light(light)
         painted, cars = _painted(place, vehicles, bands)
-        picture = Painting(fine, *(np.ascontiguousarray(part[..., bands]) for part in both))
+        picture = Painting(fine, *(np.ascontiguousarray(part[..., bands]) for part in both[:2]))
         shone = Light(light.sun, other.direct[bands], other.diffuse[bands])
         truth.append(
             _stage(job, painted, reference, spectral=False).photograph(draft.grid, shone, picture, cars, levels)

@@ -94,17 +94,21 @@ def _aslant(light: Light) -> tuple[np.ndarray, np.ndarray]:
         foot = float(hills.sample(np.array([west + 4, south + 4])))
         boxes.append(box_building(f"b{i}", west, south, west + 8, south + 8, foot, float(rng.uniform(4, 12))))
     place = prepare_place(box_city(tuple(boxes), hills), load_style("suburb"), rng)
+    sides = np.unique(np.column_stack([place.owner, np.round(2 * place.fabric.normals)]), axis=0, return_inverse=True)[
+        1
+    ]
+    # every side of a house has a grey of its own, so that the picture tells them apart
+    greys = rng.uniform(0.05, 0.6, sides.max() + 1).astype(np.float32)
+    albedo = np.repeat(greys[sides.reshape(-1)][:, None], 3, axis=1)
+    place = replace(place, albedo=albedo, pattern=np.zeros_like(place.pattern))
     sight = View(np.radians(35), 0.8).sight(GRID, hills)
     start_engine(RenderPart(spp=4, device="cpu"), 2)
     fine = GRID.padded(20).resampled(2)
     painting = with_water(paint_ground(place, fine), fine, np.zeros(fine.shape), np.array([0.2, 0.2, 0.1], np.float32))
     no_cars = place_vehicles(Vehicles(), hills)
     photo = Stage(place).photograph(sight, light, painting, no_cars, place.water_levels)
-    # walls are as dark as the ground around them: every side of a house counts for itself
     hits = cast_down(place.fabric, sight)
-    sides = np.column_stack([place.owner, np.round(2 * place.fabric.normals)])
-    number = np.unique(sides, axis=0, return_inverse=True)[1]
-    return photo, np.where(Truth(place, sight).owner >= 0, number[hits.face], -1)
+    return photo, np.where(Truth(place, sight).owner >= 0, sides.reshape(-1)[hits.face], -1)
 
 
 def _struck(place: Place) -> tuple[Struck, np.ndarray]:

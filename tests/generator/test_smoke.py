@@ -98,7 +98,7 @@ def test_thick_smoke_hides_all_and_none_hides_nothing() -> None:
     ground = np.full((*GRID.shape, 3), 0.1, np.float32)
     none, full = np.zeros(GRID.shape, np.float32), np.full(GRID.shape, 20.0, np.float32)
     np.testing.assert_allclose(smoky(ground, Smoke(none, none, none), LIGHT), ground, rtol=1e-6)
-    np.testing.assert_allclose(smoky(ground, Smoke(full, full, none), LIGHT)[5, 5], COLOUR, rtol=1e-3)
+    np.testing.assert_allclose(smoky(ground, Smoke(full, full, none), LIGHT)[5, 5], COLOUR[:3], rtol=1e-3)
     assert (Smoke(none, none, none).hidden, Smoke(full, full, none).hidden) == (0.0, 1.0)
 
 
@@ -112,11 +112,11 @@ def test_smoke_shades_the_ground_that_it_does_not_cover() -> None:
 
 def test_the_front_of_a_fire_in_the_fields_glows_where_it_has_just_come() -> None:
     city = build_place(job_of({"kind": "fire"}, **{"city.style": "village"})).city
-    times = (30.0, 60.0, 90.0, 2000.0)
+    times = (*np.arange(10.0, 100.0, 5.0), 2000.0)
     fires = [fire(city, [(0, 0)], 6.0, 0.0, minutes, np.random.default_rng(2)) for minutes in times]
-    assert max(strike.front.max() for strike in fires[:3]) > 0.5
+    assert max(strike.front.max() for strike in fires[:-1]) > 0.5
     assert all(((strike.front > 0) <= (strike.severity > 0)).all() for strike in fires)
-    later = fires[3]
+    later = fires[-1]
     assert later.front.max() < 1e-3
 
 
@@ -133,7 +133,8 @@ def test_no_label_but_the_hidden_share_knows_of_the_smoke() -> None:
 
 
 def test_the_share_of_each_roof_that_is_seen_is_in_the_record_and_checked() -> None:
-    job = job_of({"kind": "earthquake", "magnitude": [8, 8], "distance": [0, 1], "depth": [6, 6]})
+    quake = {"kind": "earthquake", "magnitude": [8, 8], "distance": [0, 1], "depth": [6, 6]}
+    job = job_of(quake, **{"city.style": "village"})
     draft = draw_sample(job, 0, build_place(job), None)
     labels, some = draft.labels, draft.record.buildings
     assert {b.roof_seen_pre is None for b in some} <= {b.new for b in some} | {False}
