@@ -26,6 +26,10 @@ Flags = NDArray[np.bool_]
 BULK = 0.33
 CELLS = 520  # of the surface of one heap; two triangles each
 PIECES = 120  # bodies on one heap; twelve triangles each
+WHOLE, MOST = (
+    400.0,
+    6.0,
+)  # square metres that come down from which on a heap has more of both, and how many times at most
 FINEST = 0.55  # metres between the points of a heap's surface at least
 MEASURE = 0.5  # metres: cells by which bodies are measured
 STEP = 1.5  # metres that a heap bridges between the ground and a roof beside it
@@ -150,11 +154,12 @@ def heap(
         lean: how much more of it lies on the side that the building fell to, 0-1.
         bed: height that it lies on, or None for the ground and low roofs.
         hollow: what still stands within, with nothing on it.
-        share: of the usual number of triangles.
+        share: of the usual number of triangles for its size.
     """
     if volume <= 0:
         site.notes.add(NO_VOLUME)
         return empty_mesh()
+    share *= float(np.clip(source.area / WHOLE, 1.0, MOST))
     lattice = _lattice(rng, site, source, reach, max(40, int(CELLS * share)))
     base = lattice.bed if bed is None else np.full(len(lattice.xy), bed)
     height = _profile(rng, site, source, lattice, volume, reach, lean, kind.rough)
