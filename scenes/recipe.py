@@ -68,8 +68,8 @@ Quality = Literal["draft", "standard", "high"]
 # benchmarks/samples.py reach with the samples below, which are more where buildings break: a denoiser takes the fine
 # grain of rubble for noise
 QUALITY: dict[Quality, float] = {"draft": 32.0, "standard": 36.0, "high": 40.0}
-SAMPLES: dict[Quality, int] = {"draft": 2, "standard": 6, "high": 48}
-SAMPLES_OF_RUBBLE: dict[Quality, int] = {"draft": 6, "standard": 12, "high": 48}
+SAMPLES: dict[Quality, int] = {"draft": 2, "standard": 8, "high": 48}
+SAMPLES_OF_RUBBLE: dict[Quality, int] = {"draft": 6, "standard": 16, "high": 48}
 NOT_DENOISED: dict[Quality, int] = {"draft": 32, "standard": 64, "high": 192}
 EEVEE_SAMPLES = 32  # of anti-aliasing and soft shadows; it is not held to a reference
 

@@ -31,7 +31,7 @@ CITIES = [
 def test_every_real_city_becomes_a_dataset_that_verifies(shared_data: Path, tmp_path: Path, name: str) -> None:
     root = tmp_path / "dataset"
     mage(
-        "generate", "flood", "--city", shared_data / name, "--count", "2", "--size", "128", "--spp", "1", "--out", root
+        "generate", "flood", "--city", shared_data / name, "--count", "2", "--size", "128", "--spp", "4", "--out", root
     )
     assert mage("verify", root).returncode == 0
     facts = json.loads(mage("info", root, "--json").stdout)
