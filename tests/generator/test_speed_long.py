@@ -1,4 +1,4 @@
-"""What takes minutes: the quality that a sample count gives, and the memory of a worker over hundreds of pairs."""
+"""What takes minutes: the quality that a sample count gives."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from command_line import start, workers_of
 
 from mage.scenes.recipe import QUALITY, SAMPLES, SAMPLES_OF_RUBBLE
 
@@ -27,29 +25,3 @@ def test_the_samples_of_a_quality_reach_its_target(scene: str) -> None:
     samples = SAMPLES_OF_RUBBLE if scene in ("rubble", "burnt") else SAMPLES
     for quality, target in QUALITY.items():
         assert reached[samples[quality]] >= target
-
-
-def test_the_memory_of_a_worker_stays_flat_over_two_hundred_pairs(tmp_path: Path) -> None:
-    """Within 5 % of its median, once caches are warm after twenty pairs."""
-    root = tmp_path / "dataset"
-    small = ["--size", "64", "--gsd", "1", "--spp", "1", "--count", "200", "--workers", "1"]
-    driver = start(
-        "generate", "flood", *small, "--set", "city.extent=200", "--set", "output.shard_size=200", "--out", root
-    )
-    resident = []
-    while driver.poll() is None:
-        log = root / "log.jsonl"
-        pairs = log.read_text().count('"sample"') if log.exists() else 0
-        workers = workers_of(root)
-        if pairs > len(resident) and workers:  # none is left when the last shard is done
-            status = Path(f"/proc/{workers[0]}/status").read_text()
-            kib = int(status.split("VmRSS:")[1].split()[0])
-            resident += [kib / 1024] * (pairs - len(resident))
-        try:
-            driver.wait(timeout=0.2)
-        except subprocess.TimeoutExpired:
-            continue
-    assert driver.returncode == 0, driver.communicate()[1]
-    warm = np.array(resident[20:])
-    assert len(warm) > 150
-    assert np.abs(warm / np.median(warm) - 1).max() < 0.05
