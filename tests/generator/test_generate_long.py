@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import TINY, labels_of, mage, samples_of, shard_hashes, start, wait_for, workers_of
+from scipy.ndimage import binary_erosion
 
 pytestmark = pytest.mark.long
 
@@ -27,6 +28,11 @@ CITIES = [
 ]
 
 
+def _holed(image: np.ndarray) -> bool:
+    """Whether the world has a hole: black wider than a car's window and the sharpening rim about it, which may be."""
+    return bool(binary_erosion(image.max(axis=-1) <= 4, np.ones((3, 3))).any())
+
+
 @pytest.mark.parametrize("name", CITIES)
 def test_every_real_city_becomes_a_dataset_that_verifies(shared_data: Path, tmp_path: Path, name: str) -> None:
     root = tmp_path / "dataset"
@@ -38,7 +44,7 @@ def test_every_real_city_becomes_a_dataset_that_verifies(shared_data: Path, tmp_
     assert facts["counts"]["buildings"] > 0
     assert facts["counts"]["pixels"]["post_class"].get("flood", 0) > 0
     for sample in samples_of(root):
-        assert all((image.max(axis=-1) <= 4).mean() < 0.001 for image in sample.images.values())
+        assert not any(_holed(image) for image in sample.images.values())
 
 
 def test_two_hundred_pairs_by_two_workers_are_those_of_one(tmp_path: Path) -> None:
