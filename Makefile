@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "== virtual environment in $(VENV)"
 	@test -x $(PY) || $(MAGE_PYTHON) -m venv $(VENV)
 	@echo "== installing MAGE with every extra (Blender and PyTorch: about 1 GB)"
-	@$(PY) -m pip install --quiet --disable-pip-version-check --only-binary=:all: -c constraints.txt -e '.[all,dev]'
+	@$(PY) -m pip install --quiet --disable-pip-version-check --only-binary=:all: --no-binary=jsonpath-rw -c constraints.txt -e '.[all,dev]'
 	@$(PY) -m mage.scenes.doctor --libraries
 	@touch $@
 
