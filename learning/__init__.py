@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mage.learning.augmentation import augment
+    from mage.learning.ema import Teacher
     from mage.learning.encoders import ResidualEncoder
     from mage.learning.evaluation import Evaluation, evaluate
-    from mage.learning.losses import damage_losses, grade_weights
+    from mage.learning.losses import damage_losses, grade_weights, log_probabilities, supervised_losses, surprise
+    from mage.learning.methods import Batch, Method, Supervised
     from mage.learning.metrics import BuildingMetrics, DamageMetrics
     from mage.learning.predict import classify, predict_tile
     from mage.learning.runs import Run, load_model, open_run
@@ -22,15 +24,19 @@ if TYPE_CHECKING:
     from mage.learning.train import fit
 
 __all__ = [
+    "Batch",
     "BuildingMetrics",
     "DamageMetrics",
     "EpochSampler",
     "Evaluation",
+    "Method",
     "Prediction",
     "ResidualEncoder",
     "Run",
     "ShardDataset",
     "SiameseDamageNet",
+    "Supervised",
+    "Teacher",
     "augment",
     "classify",
     "damage_losses",
@@ -38,15 +44,20 @@ __all__ = [
     "fit",
     "grade_weights",
     "load_model",
+    "log_probabilities",
     "open_run",
     "predict_tile",
+    "supervised_losses",
+    "surprise",
 ]
 
 _HOMES = {
     "augmentation": ("augment",),
+    "ema": ("Teacher",),
     "encoders": ("ResidualEncoder",),
     "evaluation": ("Evaluation", "evaluate"),
-    "losses": ("damage_losses", "grade_weights"),
+    "losses": ("damage_losses", "grade_weights", "log_probabilities", "supervised_losses", "surprise"),
+    "methods": ("Batch", "Method", "Supervised"),
     "metrics": ("BuildingMetrics", "DamageMetrics"),
     "predict": ("classify", "predict_tile"),
     "runs": ("Run", "load_model", "open_run"),

@@ -44,27 +44,32 @@ def train(
     """Train a damage model on a dataset."""
     _need_torch()
     from mage.learning.devices import pick_device, reduced_precision
+    from mage.learning.losses import grade_weights
+    from mage.learning.methods import Supervised
     from mage.learning.runs import Arguments, ModelShape, open_run
     from mage.learning.segment import SiameseDamageNet
     from mage.learning.shards import GRADES, ShardDataset
     from mage.learning.train import fit
 
-    before = open_run(out).record if resume else None
-    begun = before.arguments if before else Arguments(steps=STEPS, batch=BATCH, size=SIZE, lr=LR, seed=0)
-    shape = before.model if before else ModelShape(width=WIDTH, bands=3, grades=GRADES)
-    asked = {"steps": steps, "batch": batch, "size": size, "lr": lr, "seed": seed}
+    before = open_run(out) if resume else None
+    begun = before.record.arguments if before else Arguments(steps=STEPS, batch=BATCH, lr=LR, seed=0)
+    shape = (before.record.model if before else None) or ModelShape(width=WIDTH, bands=3, grades=GRADES)
+    learned = before.trained_on().source if before else None
+    asked = {"steps": steps, "batch": batch, "lr": lr, "seed": seed}
     chosen = begun.model_copy(update={name: value for name, value in asked.items() if value is not None})
-    dataset = ShardDataset(data, split=split, size=chosen.size)
+    dataset = ShardDataset(data, split=split, size=size or (learned.size if learned else SIZE))
     target = pick_device(device)
     model = SiameseDamageNet(width or shape.width, shape.bands, shape.grades, seed=chosen.seed)
-    _say(_greeting(chosen, len(dataset), f"{target}, {reduced_precision(target) or 'float32'}".replace("torch.", "")))
+    where = f"{target}, {reduced_precision(target) or 'float32'}".replace("torch.", "")
+    _say(_greeting(chosen, dataset.size, len(dataset), where))
     try:
         run = fit(
-            model,
+            Supervised(model, weights=grade_weights(dataset.grade_counts())),
             dataset,
             out=out,
             steps=chosen.steps,
             batch=chosen.batch,
+            accumulate=chosen.accumulate,
             lr=chosen.lr,
             seed=chosen.seed,
             device=str(target),
@@ -98,9 +103,9 @@ def evaluate(
     typer.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False) if as_json else found.table())
 
 
-def _greeting(chosen: Arguments, samples: int, where: str) -> str:
+def _greeting(chosen: Arguments, size: int | None, samples: int, where: str) -> str:
     return (
-        f"{chosen.steps} steps of {chosen.batch} crops of {chosen.size} px from {samples} samples, "
+        f"{chosen.steps} steps of {chosen.batch} crops of {size} px from {samples} samples, "
         f"learning rate {chosen.lr:g}, seed {chosen.seed}, on {where}"
     )
 
