@@ -16,12 +16,18 @@ if TYPE_CHECKING:
     from mage.learning.losses import damage_losses, grade_weights, log_probabilities, supervised_losses, surprise
     from mage.learning.methods import Batch, Method, Supervised
     from mage.learning.metrics import BuildingMetrics, DamageMetrics
+    from mage.learning.pictures import PictureFolder
     from mage.learning.predict import classify, predict_tile
     from mage.learning.runs import Run, load_model, open_run
     from mage.learning.sampling import EpochSampler
     from mage.learning.segment import Prediction, SiameseDamageNet
     from mage.learning.shards import ShardDataset
     from mage.learning.train import fit
+    from mage.learning.translate.colour import HistogramMatching, LinearColour
+    from mage.learning.translate.fourier import FourierStyle
+    from mage.learning.translate.preservation import damage_preservation
+    from mage.learning.translate.translator import Translated, Translator
+    from mage.learning.translate.write import write_translated
 
 __all__ = [
     "Batch",
@@ -29,7 +35,11 @@ __all__ = [
     "DamageMetrics",
     "EpochSampler",
     "Evaluation",
+    "FourierStyle",
+    "HistogramMatching",
+    "LinearColour",
     "Method",
+    "PictureFolder",
     "Prediction",
     "ResidualEncoder",
     "Run",
@@ -37,9 +47,12 @@ __all__ = [
     "SiameseDamageNet",
     "Supervised",
     "Teacher",
+    "Translated",
+    "Translator",
     "augment",
     "classify",
     "damage_losses",
+    "damage_preservation",
     "evaluate",
     "fit",
     "grade_weights",
@@ -49,6 +62,7 @@ __all__ = [
     "predict_tile",
     "supervised_losses",
     "surprise",
+    "write_translated",
 ]
 
 _HOMES = {
@@ -59,12 +73,18 @@ _HOMES = {
     "losses": ("damage_losses", "grade_weights", "log_probabilities", "supervised_losses", "surprise"),
     "methods": ("Batch", "Method", "Supervised"),
     "metrics": ("BuildingMetrics", "DamageMetrics"),
+    "pictures": ("PictureFolder",),
     "predict": ("classify", "predict_tile"),
     "runs": ("Run", "load_model", "open_run"),
     "sampling": ("EpochSampler",),
     "segment": ("Prediction", "SiameseDamageNet"),
     "shards": ("ShardDataset",),
     "train": ("fit",),
+    "translate.colour": ("HistogramMatching", "LinearColour"),
+    "translate.fourier": ("FourierStyle",),
+    "translate.preservation": ("damage_preservation",),
+    "translate.translator": ("Translated", "Translator"),
+    "translate.write": ("write_translated",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
