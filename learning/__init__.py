@@ -9,11 +9,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mage.learning.adapt.advent import ADVENT
+    from mage.learning.adapt.batch_norm import adapt_batch_norm
+    from mage.learning.adapt.dacs import DACS
+    from mage.learning.adapt.daformer import DAFormer
+    from mage.learning.adapt.dann import DANN
+    from mage.learning.adapt.mic import MIC
+    from mage.learning.adapt.min_ent import MinEnt
+    from mage.learning.adapt.rare import RareClasses, class_counts
+    from mage.learning.adapt.test_time import Tent
     from mage.learning.augmentation import augment
     from mage.learning.ema import Teacher
     from mage.learning.encoders import ResidualEncoder
     from mage.learning.evaluation import Evaluation, evaluate
-    from mage.learning.losses import damage_losses, grade_weights, log_probabilities, supervised_losses, surprise
+    from mage.learning.losses import (
+        damage_losses,
+        entropy,
+        grade_weights,
+        log_probabilities,
+        pseudo_labels,
+        supervised_losses,
+        surprise,
+    )
     from mage.learning.methods import Batch, Method, Supervised
     from mage.learning.metrics import BuildingMetrics, DamageMetrics
     from mage.learning.pictures import PictureFolder
@@ -30,8 +47,13 @@ if TYPE_CHECKING:
     from mage.learning.translate.write import write_translated
 
 __all__ = [
+    "ADVENT",
+    "DACS",
+    "DANN",
+    "MIC",
     "Batch",
     "BuildingMetrics",
+    "DAFormer",
     "DamageMetrics",
     "EpochSampler",
     "Evaluation",
@@ -39,20 +61,26 @@ __all__ = [
     "HistogramMatching",
     "LinearColour",
     "Method",
+    "MinEnt",
     "PictureFolder",
     "Prediction",
+    "RareClasses",
     "ResidualEncoder",
     "Run",
     "ShardDataset",
     "SiameseDamageNet",
     "Supervised",
     "Teacher",
+    "Tent",
     "Translated",
     "Translator",
+    "adapt_batch_norm",
     "augment",
+    "class_counts",
     "classify",
     "damage_losses",
     "damage_preservation",
+    "entropy",
     "evaluate",
     "fit",
     "grade_weights",
@@ -60,17 +88,35 @@ __all__ = [
     "log_probabilities",
     "open_run",
     "predict_tile",
+    "pseudo_labels",
     "supervised_losses",
     "surprise",
     "write_translated",
 ]
 
 _HOMES = {
+    "adapt.advent": ("ADVENT",),
+    "adapt.batch_norm": ("adapt_batch_norm",),
+    "adapt.dacs": ("DACS",),
+    "adapt.daformer": ("DAFormer",),
+    "adapt.dann": ("DANN",),
+    "adapt.mic": ("MIC",),
+    "adapt.min_ent": ("MinEnt",),
+    "adapt.rare": ("RareClasses", "class_counts"),
+    "adapt.test_time": ("Tent",),
     "augmentation": ("augment",),
     "ema": ("Teacher",),
     "encoders": ("ResidualEncoder",),
     "evaluation": ("Evaluation", "evaluate"),
-    "losses": ("damage_losses", "grade_weights", "log_probabilities", "supervised_losses", "surprise"),
+    "losses": (
+        "damage_losses",
+        "entropy",
+        "grade_weights",
+        "log_probabilities",
+        "pseudo_labels",
+        "supervised_losses",
+        "surprise",
+    ),
     "methods": ("Batch", "Method", "Supervised"),
     "metrics": ("BuildingMetrics", "DamageMetrics"),
     "pictures": ("PictureFolder",),

@@ -68,6 +68,17 @@ def surprise(log_p: Tensor, label: Tensor, weight: Tensor) -> Tensor:
     return -(log_p.gather(1, label[:, None])[:, 0] * (weight * valid)).mean()
 
 
+def entropy(log_p: Tensor) -> Tensor:
+    """Shannon entropy of each pixel, (N, H, W), in nats, of :func:`log_probabilities`, (N, classes, H, W)."""
+    return -(log_p.exp() * log_p).sum(1)
+
+
+def pseudo_labels(log_p: Tensor) -> tuple[Tensor, Tensor]:
+    """The likeliest class of each pixel and its probability, (N, H, W) each, without a gradient."""
+    confidence, label = log_p.detach().max(1)
+    return label, confidence.exp()
+
+
 def localisation_loss(logits: Tensor, mask: Tensor) -> Tensor:
     """Binary cross-entropy plus soft Dice over the batch's pixels, ignored ones left out.
 

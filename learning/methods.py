@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 import torch
@@ -160,8 +160,46 @@ class Supervised(Method):
 
     def supervised(self, batch: Batch) -> dict[str, Tensor]:
         """The supervised losses of the labelled streams, augmented."""
-        image, mask = self.augment(*batch.labelled(), batch.rng)
+        return self.graded(*self.augment(*batch.labelled(), batch.rng))
+
+    def graded(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """The supervised losses of images and masks as they are."""
         return supervised_losses(self.model(image), mask, self.weights)
+
+    def weak(self, batch: Batch, stream: str = "unlabelled") -> Tensor:
+        """Images of a stream, augmented as labelled ones are."""
+        image = batch.image(stream)
+        nothing = torch.zeros(len(image), *image.shape[-2:], dtype=torch.uint8, device=image.device)
+        return self.augment(image, nothing, batch.rng)[0]
+
+
+class Featured(Protocol):
+    """A model whose features can be had apart: what methods need that align or perturb features."""
+
+    channels: Sequence[int]
+    """Of each of the features."""
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """From images to features (N, channels, h, w), finest first."""
+
+    def decode(self, features: list[Tensor], size: tuple[int, int]) -> Any:
+        """From features to what the model returns, of ``size`` (H, W)."""
+
+
+def featured(model: nn.Module) -> Featured:
+    """The model, as one with features.
+
+    Raises:
+        ModelError: it has no ``features``, ``decode`` and ``channels``.
+    """
+    missing = [name for name in ("features", "decode", "channels") if not hasattr(model, name)]
+    if missing:
+        raise ModelError(
+            f"this method needs a model with '{missing[0]}'",
+            expected="features(image) -> list, decode(features, size) and channels, as SiameseDamageNet has",
+            found=type(model).__name__,
+        )
+    return cast("Featured", model)
 
 
 @contextmanager

@@ -97,6 +97,11 @@ class SiameseDamageNet(nn.Module):
         return Prediction(logits[:, :1], logits[:, 1:])
 
     @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels of each of :meth:`features`."""
+        return self.encoder.channels
+
+    @property
     def classes(self) -> int:
         """Values that a mask may hold: background and the grades."""
         return 1 + self.grades

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-from importlib import import_module
-
 import numpy as np
 import pytest
 import torch
@@ -269,10 +266,3 @@ def test_a_teacher_averages_batch_norms_statistics_and_stays_in_evaluation():
 
 def test_settings_are_the_numbers_that_a_method_was_given():
     assert Pulled(Fixed(torch.zeros(1, 3, 2, 2)), pull=0.25).settings() == {"pull": 0.25}
-
-
-@pytest.mark.parametrize("module", ["ema", "methods", "train"])
-def test_the_examples_of_docstrings_run(module):
-    found = doctest.testmod(import_module(f"mage.learning.{module}"))
-    assert found.attempted
-    assert not found.failed

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-from importlib import import_module
-
 import numpy as np
 import pytest
 import torch
@@ -214,10 +211,3 @@ def test_preservation_is_the_share_of_pixels_that_keep_their_class(tmp_path):
     assert seen == np.mean([m == black for m in maps])
     with pytest.raises(ModelError, match="empty"):
         damage_preservation(model, [], Same())
-
-
-@pytest.mark.parametrize("module", ["colour", "fourier", "preservation"])
-def test_the_examples_of_docstrings_run(module):
-    found = doctest.testmod(import_module(f"mage.learning.translate.{module}"))
-    assert found.attempted
-    assert not found.failed

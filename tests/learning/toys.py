@@ -14,7 +14,7 @@ CLASSES, SIDE = 3, 16
 class ToyNet(nn.Module):
     """Two convolutions with BatchNorm between, features and decoder apart; logits of 3 classes."""
 
-    classes = CLASSES
+    classes, channels = CLASSES, (8,)
 
     def __init__(self, seed=0, bands=3):
         super().__init__()
