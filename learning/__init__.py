@@ -38,6 +38,11 @@ if TYPE_CHECKING:
     from mage.learning.runs import Run, load_model, open_run
     from mage.learning.sampling import EpochSampler
     from mage.learning.segment import Prediction, SiameseDamageNet
+    from mage.learning.semi.corr_match import CorrMatch
+    from mage.learning.semi.fix_match import FixMatch
+    from mage.learning.semi.mean_teacher import MeanTeacher
+    from mage.learning.semi.uni_match import UniMatch
+    from mage.learning.semi.uni_match_v2 import UniMatchV2
     from mage.learning.shards import ShardDataset
     from mage.learning.train import fit
     from mage.learning.translate.colour import HistogramMatching, LinearColour
@@ -53,13 +58,16 @@ __all__ = [
     "MIC",
     "Batch",
     "BuildingMetrics",
+    "CorrMatch",
     "DAFormer",
     "DamageMetrics",
     "EpochSampler",
     "Evaluation",
+    "FixMatch",
     "FourierStyle",
     "HistogramMatching",
     "LinearColour",
+    "MeanTeacher",
     "Method",
     "MinEnt",
     "PictureFolder",
@@ -74,6 +82,8 @@ __all__ = [
     "Tent",
     "Translated",
     "Translator",
+    "UniMatch",
+    "UniMatchV2",
     "adapt_batch_norm",
     "augment",
     "class_counts",
@@ -124,6 +134,11 @@ _HOMES = {
     "runs": ("Run", "load_model", "open_run"),
     "sampling": ("EpochSampler",),
     "segment": ("Prediction", "SiameseDamageNet"),
+    "semi.corr_match": ("CorrMatch",),
+    "semi.fix_match": ("FixMatch",),
+    "semi.mean_teacher": ("MeanTeacher",),
+    "semi.uni_match": ("UniMatch",),
+    "semi.uni_match_v2": ("UniMatchV2",),
     "shards": ("ShardDataset",),
     "train": ("fit",),
     "translate.colour": ("HistogramMatching", "LinearColour"),

@@ -131,6 +131,17 @@ class Method(nn.Module, ABC):
         found = getattr(self.model, "classes", None)
         return found if isinstance(found, int) else None
 
+    def number(self, classes: int | None) -> int:
+        """The number of classes, given or the model's own.
+
+        Raises:
+            ModelError: neither says.
+        """
+        found = classes or self.classes
+        if found is None:
+            raise ModelError("the model does not state its classes: name their number", found=type(self.model).__name__)
+        return found
+
 
 class Supervised(Method):
     """Learns from the labelled streams alone; the base of the methods that also learn from others.

@@ -63,6 +63,24 @@ def boxes(n: int, size: tuple[int, int], rng: np.random.Generator) -> Tensor:
     return torch.from_numpy((row >= top) & (row < top + tall) & (column >= left) & (column < left + wide))
 
 
+def cut_mix(rng: np.random.Generator, *tensors: Tensor) -> list[Tensor]:
+    """A box of each image is taken from the next image of the batch, in tensors (N, ..., H, W) that belong together,
+    such as images, their pseudo-labels and how sure these are.
+    """
+    mask = boxes(len(tensors[0]), (tensors[0].shape[-2], tensors[0].shape[-1]), rng).to(tensors[0].device)
+    return [mix(mask, t.roll(-1, 0), t) for t in tensors]
+
+
+def channel_masks(features: list[Tensor], rng: np.random.Generator, drop: float = 0.5) -> list[Tensor]:
+    """Factors (N, C, 1, 1) for each of some features that drop channels: 0 with probability ``drop``, else
+    1 / (1 - drop), so that the mean stays.
+    """
+    return [
+        (torch.from_numpy(rng.random(f.shape[:2]) >= drop) / (1 - drop)).to(f.device, f.dtype)[:, :, None, None]
+        for f in features
+    ]
+
+
 def class_mask(label: Tensor, classes: int, rng: np.random.Generator) -> Tensor:
     """Where the classes lie that ClassMix (Olsson et al. 2021) cuts out, bool (N, H, W).
 

@@ -12,7 +12,6 @@ from mage.learning.adapt.domains import SOURCE, TARGET, Discriminator, domain_lo
 from mage.learning.augmentation import augment
 from mage.learning.losses import log_probabilities, supervised_losses
 from mage.learning.methods import Augment, Batch, Supervised, seeded
-from mage.scenes.errors import ModelError
 
 
 class ADVENT(Supervised):
@@ -54,7 +53,7 @@ class ADVENT(Supervised):
         super().__init__(model, weights=weights, augment=augment)
         self.adversarial, self.rate, self.width, self.seed = adversarial, rate, width, seed
         with seeded(seed):
-            self.discriminator = Discriminator(known_classes(self, classes), width)
+            self.discriminator = Discriminator(self.number(classes), width)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The supervised losses, ``adversarial`` (the model's) and ``discriminator``."""
@@ -79,11 +78,3 @@ class ADVENT(Supervised):
 def self_information(log_p: Tensor) -> Tensor:
     """-p log p of each class over log C, (N, classes, H, W), so that a pixel's sum is its normalised entropy."""
     return -(log_p.exp() * log_p) / math.log(log_p.shape[1])
-
-
-def known_classes(method: Supervised, classes: int | None) -> int:
-    """The number of classes, given or the model's own; ModelError where neither says."""
-    number = classes or method.classes
-    if number is None:
-        raise ModelError("the model does not state its classes: name their number", found=type(method.model).__name__)
-    return number
