@@ -45,19 +45,25 @@ if TYPE_CHECKING:
     from mage.learning.semi.uni_match_v2 import UniMatchV2
     from mage.learning.shards import ShardDataset
     from mage.learning.train import fit
+    from mage.learning.translate.color_map_gan import ColorMapGAN, ColourMap
     from mage.learning.translate.colour import HistogramMatching, LinearColour
+    from mage.learning.translate.cut import CUT, Painter
     from mage.learning.translate.fourier import FourierStyle
+    from mage.learning.translate.network import NetworkTranslator
     from mage.learning.translate.preservation import damage_preservation
     from mage.learning.translate.translator import Translated, Translator
     from mage.learning.translate.write import write_translated
 
 __all__ = [
     "ADVENT",
+    "CUT",
     "DACS",
     "DANN",
     "MIC",
     "Batch",
     "BuildingMetrics",
+    "ColorMapGAN",
+    "ColourMap",
     "CorrMatch",
     "DAFormer",
     "DamageMetrics",
@@ -70,6 +76,8 @@ __all__ = [
     "MeanTeacher",
     "Method",
     "MinEnt",
+    "NetworkTranslator",
+    "Painter",
     "PictureFolder",
     "Prediction",
     "RareClasses",
@@ -141,8 +149,11 @@ _HOMES = {
     "semi.uni_match_v2": ("UniMatchV2",),
     "shards": ("ShardDataset",),
     "train": ("fit",),
+    "translate.color_map_gan": ("ColorMapGAN", "ColourMap"),
     "translate.colour": ("HistogramMatching", "LinearColour"),
+    "translate.cut": ("CUT", "Painter"),
     "translate.fourier": ("FourierStyle",),
+    "translate.network": ("NetworkTranslator",),
     "translate.preservation": ("damage_preservation",),
     "translate.translator": ("Translated", "Translator"),
     "translate.write": ("write_translated",),

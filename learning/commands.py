@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from mage.learning.pictures import PictureFolder
     from mage.learning.runs import Arguments
     from mage.learning.shards import ShardDataset
-    from mage.learning.translate.translator import Translator
 
 STEPS, SIZE, BATCH, LR, WIDTH = 1000, 128, 8, 1e-3, 24  # of a new run, where nothing else is asked for
 
@@ -134,8 +133,14 @@ def translate(
 
     size = open_dataset(data).size
     target, kind = _style_images(to, size)
-    ways: dict[Way, Translator] = {Way.HISTOGRAM: HistogramMatching(), Way.LINEAR: LinearColour()}
-    translator = ways[by] if by in ways else FourierStyle(beta)
+    translator: HistogramMatching | LinearColour | FourierStyle
+    match by:
+        case Way.HISTOGRAM:
+            translator = HistogramMatching()
+        case Way.LINEAR:
+            translator = LinearColour()
+        case Way.FOURIER:
+            translator = FourierStyle(beta)
     _say(f"fitting to {len(target)} images of {to}")
     translator.fit(target[index] for index in range(len(target)))
     styled_by = {"name": to.resolve().name, "format": kind, "licence": licence, "sha256": None}

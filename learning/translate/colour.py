@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mage.learning.translate.translator import Bytes, Translator, as_bytes, collected, need, rounded
+from mage.learning.translate.translator import Bytes, Translator, as_bytes, collected, need, rounded, shaped_as
 
 LEVELS = 256
 FLOOR = 1e-3  # of a variance in squared levels: a flat image has no direction to stretch
@@ -36,7 +36,11 @@ class HistogramMatching(Translator):
         self.source: NDArray[np.float64] | None = None
 
     def fit(self, target: Iterable[Any], source: Iterable[Any] | None = None) -> HistogramMatching:
-        """Count values; see :meth:`Translator.fit`."""
+        """Count values of target images (uint8 arrays or tensors, or samples with ``image``); returns itself.
+
+        Raises:
+            ModelError: no image, or images that differ in their bands or cannot be used.
+        """
         self.histograms = np.stack([_histogram(image) for image in collected(target)])
         self.source = None if source is None else np.sum([_histogram(image) for image in collected(source)], 0)
         return self
@@ -48,7 +52,7 @@ class HistogramMatching(Translator):
         goal = styles.mean(0) if rng is None else styles[rng.integers(len(styles))]
         tables = match_histograms(_histogram(images) if self.source is None else self.source, goal)
         out = np.stack([table[images[:, band]] for band, table in enumerate(tables)], 1)
-        return out.reshape(np.shape(pair["image"] if isinstance(pair, dict) else pair))
+        return shaped_as(out, pair)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """See :meth:`Translator.state`."""
@@ -88,7 +92,7 @@ class LinearColour(Translator):
         self.source: NDArray[np.float64] | None = None
 
     def fit(self, target: Iterable[Any], source: Iterable[Any] | None = None) -> LinearColour:
-        """Take means and covariances; see :meth:`Translator.fit`."""
+        """Take means and covariances of target images; see :meth:`HistogramMatching.fit`."""
         self.moments = np.stack([_moments(image) for image in collected(target)])
         self.source = None if source is None else np.mean([_moments(image) for image in collected(source)], 0)
         return self
@@ -100,7 +104,7 @@ class LinearColour(Translator):
         goal = styles.mean(0) if rng is None else styles[rng.integers(len(styles))]
         matrix, offset = transport(_gaussian(_moments(images) if self.source is None else self.source), _gaussian(goal))
         out = rounded(np.einsum("ij,tjhw->tihw", matrix, images) + offset[:, None, None])
-        return out.reshape(np.shape(pair["image"] if isinstance(pair, dict) else pair))
+        return shaped_as(out, pair)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """See :meth:`Translator.state`."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mage.learning.translate.translator import Bytes, Translator, as_bytes, collected, need, rounded
+from mage.learning.translate.translator import Bytes, Translator, as_bytes, collected, need, rounded, shaped_as
 from mage.scenes.errors import ModelError
 
 FAINT = 1e-9  # of the amplitude per pixel in levels: a frequency that the source lacks has no phase to keep
@@ -39,7 +39,11 @@ class FourierStyle(Translator):
         self.amplitudes: NDArray[np.float32] | None = None
 
     def fit(self, target: Iterable[Any]) -> FourierStyle:
-        """Keep the low amplitudes of each image; see :meth:`Translator.fit`."""
+        """Keep the low amplitudes of target images (uint8 arrays, tensors, or samples with ``image``); returns itself.
+
+        Raises:
+            ModelError: no image, or images that differ in size or bands or cannot be used.
+        """
         images = collected(target)
         if len({image.shape[-2:] for image in images}) > 1:
             raise ModelError("FDA needs target images of one size: cut crops out of them")
@@ -60,7 +64,7 @@ class FourierStyle(Translator):
         amplitude = np.abs(low).mean(0)
         factor = np.where(amplitude > FAINT, goal / np.maximum(amplitude, FAINT), 1)
         out = rounded(images + self._back(low * (factor - 1)))
-        return out.reshape(np.shape(pair["image"] if isinstance(pair, dict) else pair))
+        return shaped_as(out, pair)
 
     def settings(self) -> dict[str, float]:
         """See :meth:`Translator.settings`."""

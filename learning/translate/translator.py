@@ -1,4 +1,4 @@
-"""What a translator is: fitted to images of the target, it gives each place one style, the same for both dates."""
+"""What a translator is: it gives each place one style of the target, the same for both dates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ from torch.utils.data import Dataset
 from mage.learning.sampling import Draw
 from mage.scenes.errors import ModelError
 
-Fitted = TypeVar("Fitted", bound="Translator")
 Bytes = NDArray[np.uint8]
 
 
@@ -24,16 +23,9 @@ class Translator(ABC):
     """From the look of one domain to that of another.
 
     Images are uint8, (T, C, H, W) with one or more dates, or (C, H, W); the dates of a place are given together and
-    get the same map, since a change that a map makes between them is a change that nobody labelled.
+    get the same map, since a change that a map makes between them is a change that nobody labelled. Those that go by
+    statistics have ``fit(target images)``; those that are networks are trained by :func:`~mage.learning.fit`.
     """
-
-    @abstractmethod
-    def fit(self: Fitted, target: Iterable[Any]) -> Fitted:
-        """Learn the styles of target images (uint8 arrays or tensors, or samples with ``image``); returns itself.
-
-        Raises:
-            ModelError: no image, or images that differ in their bands or cannot be used.
-        """
 
     @abstractmethod
     def transform(self, pair: Any, rng: np.random.Generator | None = None) -> Bytes:
@@ -121,6 +113,11 @@ def collected(target: Iterable[Any]) -> list[Bytes]:
     if not images:
         raise ModelError("a translator needs images of the target, and there is none")
     return images
+
+
+def shaped_as(images: Bytes, pair: Any) -> Bytes:
+    """Images (T, C, H, W) in the shape of the pair, or sample, that they come from."""
+    return images.reshape(np.shape(pair["image"] if isinstance(pair, dict) else pair))
 
 
 def need(state: NDArray[Any] | None) -> NDArray[Any]:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from toys import Stripes, ToyNet
 
 import mage.learning
-from mage.learning import Method, ShardDataset, SiameseDamageNet, fit, open_run
+from mage.learning import ColourMap, Method, Painter, ShardDataset, SiameseDamageNet, fit, open_run
 
 
 def is_method(kind):
@@ -21,7 +21,17 @@ def is_method(kind):
 
 
 NAMES = [name for name in mage.learning.__all__ if is_method(getattr(mage.learning, name))]
-SMALL = {"ADVENT": {"width": 4}}
+SMALL = {
+    "ADVENT": {"width": 4},
+    "ColorMapGAN": {"width": 4},
+    "CUT": {"width": 4, "hidden": 8, "patches": 16},
+}
+PAINTERS = {"ColorMapGAN": lambda _: ColourMap(5), "CUT": lambda seed: Painter(width=4, blocks=1, seed=seed)}
+
+
+def toy(name, seed=0):
+    """The model that a method trains in these tests."""
+    return PAINTERS.get(name, ToyNet)(seed)
 
 
 def started(name, model):
@@ -37,13 +47,13 @@ def streams(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_run_that_was_cut_in_two_equals_one_that_was_not(name, tmp_path):
     arguments = {"batch": 2, "device": "cpu", "lr": 0.01}
-    whole = fit(started(name, ToyNet()), *streams(name), out=tmp_path / "whole", steps=4, **arguments)
+    whole = fit(started(name, toy(name)), *streams(name), out=tmp_path / "whole", steps=4, **arguments)
     torch.manual_seed(12345)  # nothing may hang on the global generator
 
     class Stopped(Exception):  # noqa: N818
         pass
 
-    class Dying(type(started(name, ToyNet()))):
+    class Dying(type(started(name, toy(name)))):
         calls = 0
 
         def losses(self, batch):
@@ -55,7 +65,7 @@ def test_a_run_that_was_cut_in_two_equals_one_that_was_not(name, tmp_path):
     Dying.__name__ = name
     with pytest.raises(Stopped):
         fit(
-            Dying(ToyNet(), **SMALL.get(name, {})),
+            Dying(toy(name), **SMALL.get(name, {})),
             *streams(name),
             out=tmp_path / "parts",
             steps=4,
@@ -63,7 +73,7 @@ def test_a_run_that_was_cut_in_two_equals_one_that_was_not(name, tmp_path):
             **arguments,
         )
     assert open_run(tmp_path / "parts").step == 2
-    fresh = started(name, ToyNet(seed=9))
+    fresh = started(name, toy(name, seed=9))
     resumed = fit(fresh, *streams(name), out=tmp_path / "parts", steps=4, resume=True, **arguments)
     one, other = load_file(resumed.checkpoint), load_file(whole.checkpoint)
     assert one.keys() == other.keys()
@@ -79,14 +89,19 @@ def test_it_trains_a_damage_model_in_both_precisions(name, drawn, tmp_path, monk
     for bfloat16 in (False, True):
         monkeypatch.setattr(devices, "_cpu_has_bfloat16", lambda on=bfloat16: on)
         run = fit(
-            started(name, SiameseDamageNet(4)), *there, out=tmp_path / str(bfloat16), steps=2, batch=2, device="cpu"
+            started(name, PAINTERS[name](0) if name in PAINTERS else SiameseDamageNet(4)),
+            *there,
+            out=tmp_path / str(bfloat16),
+            steps=2,
+            batch=2,
+            device="cpu",
         )
         assert all(tensor.isfinite().all() for tensor in load_file(run.checkpoint).values())
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_losses_are_float32_scalars_and_its_settings_are_recorded(name, tmp_path):
-    run = fit(started(name, ToyNet()), *streams(name), out=tmp_path / "run", steps=1, batch=2, device="cpu")
+    run = fit(started(name, toy(name)), *streams(name), out=tmp_path / "run", steps=1, batch=2, device="cpu")
     arguments = inspect.signature(getattr(mage.learning, name)).parameters.values()
     numbers = {a.name for a in arguments if isinstance(a.default, int | float)}
     assert numbers <= set(run.record.method.settings)
