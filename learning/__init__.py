@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from mage.learning.translate.color_map_gan import ColorMapGAN, ColourMap
     from mage.learning.translate.colour import HistogramMatching, LinearColour
     from mage.learning.translate.cut import CUT, Painter
+    from mage.learning.translate.flow import Flow, FlowMatching
     from mage.learning.translate.fourier import FourierStyle
     from mage.learning.translate.network import NetworkTranslator
     from mage.learning.translate.preservation import damage_preservation
@@ -70,6 +71,8 @@ __all__ = [
     "EpochSampler",
     "Evaluation",
     "FixMatch",
+    "Flow",
+    "FlowMatching",
     "FourierStyle",
     "HistogramMatching",
     "LinearColour",
@@ -152,6 +155,7 @@ _HOMES = {
     "translate.color_map_gan": ("ColorMapGAN", "ColourMap"),
     "translate.colour": ("HistogramMatching", "LinearColour"),
     "translate.cut": ("CUT", "Painter"),
+    "translate.flow": ("Flow", "FlowMatching"),
     "translate.fourier": ("FourierStyle",),
     "translate.network": ("NetworkTranslator",),
     "translate.preservation": ("damage_preservation",),

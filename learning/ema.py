@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+BatchNorm = nn.modules.batchnorm._BatchNorm
+
 
 class MovingAverage:
     """Averages all floating-point state of a model, buffers included, and copies the rest.
@@ -30,8 +32,11 @@ class MovingAverage:
 class Teacher(nn.Module):
     """A copy of a student that follows it: weights and buffers, such as those of BatchNorm, are averaged.
 
-    It is always in evaluation mode and takes no gradient. The decay of update t is min(1 - 1 / (t + 1), ``decay``), as
-    in Mean Teacher (Tarvainen and Valpola 2017): the first updates copy the student, later ones average it.
+    It takes no gradient and is always in evaluation mode, but for BatchNorm, which normalises by the batch, as the
+    student's does while it learns: running statistics are those of all domains that the student sees, and a teacher of
+    the target would look through the source's. Its buffers move by the average alone. The decay of update t, from 0 on,
+    is min(1 - 1 / (t + 1), ``decay``), as in Mean Teacher (Tarvainen and Valpola 2017): the first update copies the
+    student, later ones average it.
 
     >>> student = torch.nn.Linear(2, 1)
     >>> teacher = Teacher(student, decay=0.99)
@@ -44,11 +49,16 @@ class Teacher(nn.Module):
         super().__init__()
         self.decay, self.updates = decay, 0
         self.model = deepcopy(student).requires_grad_(False)
-        self.train(False)
+        self.train()
 
-    def train(self, mode: bool = True) -> Teacher:  # noqa: ARG002 - a teacher stays in evaluation mode
-        """Stay in evaluation mode."""
-        return super().train(False)
+    def train(self, mode: bool = True) -> Teacher:  # noqa: ARG002 - a teacher stays as it is
+        """Stay in evaluation mode, BatchNorm aside."""
+        super().train(False)
+        for module in self.model.modules():
+            if isinstance(module, BatchNorm):
+                # training without tracking: by the batch, and the buffers are left alone
+                module.training, module.track_running_stats = True, False
+        return self
 
     def forward(self, *inputs: Any) -> Any:
         """What the averaged model makes of the inputs, without a gradient."""

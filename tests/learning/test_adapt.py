@@ -250,10 +250,9 @@ def test_feature_distance_is_that_of_places_full_of_things():
 
 
 def test_daformer_measures_against_the_model_as_it_was_given():
-    net = ToyNet().eval()
+    net = ToyNet()
     method = DAFormer(net, distance=1.0, augment=plain)
     both = batch(source=stream(2) | {"mask": torch.ones(2, SIDE, SIDE).long()}, unlabelled=stream(2))
-    method.eval()
     assert method.losses(both)["distance"].item() < 1e-5
     with torch.no_grad():
         net.encoder[1].bias.add_(1)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from toys import Stripes, ToyNet
 
 import mage.learning
-from mage.learning import ColourMap, Method, Painter, ShardDataset, SiameseDamageNet, fit, open_run
+from mage.learning import ColourMap, Flow, Method, Painter, ShardDataset, SiameseDamageNet, fit, open_run
 
 
 def is_method(kind):
@@ -26,7 +26,11 @@ SMALL = {
     "ColorMapGAN": {"width": 4},
     "CUT": {"width": 4, "hidden": 8, "patches": 16},
 }
-PAINTERS = {"ColorMapGAN": lambda _: ColourMap(5), "CUT": lambda seed: Painter(width=4, blocks=1, seed=seed)}
+PAINTERS = {
+    "ColorMapGAN": lambda _: ColourMap(5),
+    "CUT": lambda seed: Painter(width=4, blocks=1, seed=seed),
+    "FlowMatching": lambda seed: Flow(width=4, blocks=1, seed=seed),
+}
 
 
 def toy(name, seed=0):

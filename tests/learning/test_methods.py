@@ -247,7 +247,7 @@ def test_surprise_shrinks_with_the_weights():
     assert surprise(log_p, label, weight).item() == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_teacher_averages_batch_norms_statistics_and_stays_in_evaluation():
+def test_a_teacher_averages_batch_norms_statistics_and_normalises_by_the_batch():
     student = nn.BatchNorm2d(2)
     teacher = Teacher(student, decay=0.75)
     teacher.update(student)
@@ -259,9 +259,18 @@ def test_a_teacher_averages_batch_norms_statistics_and_stays_in_evaluation():
         mean = decay * mean + (1 - decay) * 8
         assert torch.allclose(teacher.model.running_mean, torch.full((2,), mean))
     assert teacher.model.num_batches_tracked == 5
-    teacher.train()
-    assert not teacher.model.training
+    state = {name: t.clone() for name, t in teacher.state_dict().items()}
+    image = torch.randn(4, 2, 5, 5) + 3
+    assert torch.allclose(teacher(image).mean((0, 2, 3)), torch.zeros(2), atol=1e-5)  # by the batch
+    assert all(torch.equal(t, state[name]) for name, t in teacher.state_dict().items())
     assert not any(p.requires_grad for p in teacher.parameters())
+
+
+def test_a_teacher_drops_nothing_in_either_mode():
+    teacher = Teacher(nn.Sequential(nn.Dropout(0.9), nn.BatchNorm2d(2)))
+    for mode in (True, False):
+        teacher.train(mode)
+        assert [module.training for module in teacher.model] == [False, True]
 
 
 def test_settings_are_the_numbers_that_a_method_was_given():
