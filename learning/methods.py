@@ -79,7 +79,16 @@ class Method(nn.Module, ABC):
     """A way to learn; train it with :func:`~mage.learning.fit`, in a Lightning module, or in a loop of your own.
 
     In a loop: ``losses`` of a batch, their sum backwards, the optimizer's step over ``parameters()`` that require a
-    gradient, then ``after_step``.
+    gradient, then ``after_step``. In a Lightning module with the method as ``self.method``, whose loaders are a dict
+    of streams::
+
+        def training_step(self, streams, index):
+            rng = np.random.default_rng((self.seed, self.global_step))
+            batch = Batch(rng, progress=self.global_step / self.trainer.max_steps, **streams)
+            return sum(self.method.losses(batch).values())
+
+        def on_train_batch_end(self, *_):
+            self.method.after_step()
 
     Args:
         model: what is trained and used afterwards, from images (N, T, C, H, W) or (N, C, H, W) to a
@@ -148,7 +157,8 @@ class Supervised(Method):
 
     Args:
         model: as of :class:`Method`.
-        weights: of each class in the loss, see :func:`~mage.learning.supervised_losses`; None weighs all alike.
+        weights: of each class in the loss, see :func:`~mage.learning.supervised_losses`; None weighs all alike. For a
+            damage model ``grade_weights(dataset.grade_counts())`` keeps rare grades from drowning.
         augment: from (images, masks, rng) to (images, masks); applied to labelled samples.
 
     >>> from mage.learning import SiameseDamageNet

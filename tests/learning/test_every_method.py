@@ -7,13 +7,14 @@ import inspect
 import pkgutil
 from importlib import import_module
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 from toys import Stripes, ToyNet
 
 import mage.learning
-from mage.learning import ColourMap, Flow, Method, Painter, ShardDataset, SiameseDamageNet, fit, open_run
+from mage.learning import Batch, ColourMap, Flow, Method, Painter, ShardDataset, SiameseDamageNet, fit, open_run
 
 
 def is_method(kind):
@@ -104,11 +105,23 @@ def test_it_trains_a_damage_model_in_both_precisions(name, drawn, tmp_path, monk
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_its_losses_are_float32_scalars_and_its_settings_are_recorded(name, tmp_path):
+def test_its_numbers_are_recorded(name, tmp_path):
     run = fit(started(name, toy(name)), *streams(name), out=tmp_path / "run", steps=1, batch=2, device="cpu")
     arguments = inspect.signature(getattr(mage.learning, name)).parameters.values()
     numbers = {a.name for a in arguments if isinstance(a.default, int | float)}
     assert numbers <= set(run.record.method.settings)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_images_of_one_pixel_give_finite_losses_and_gradients(name):
+    model = PAINTERS[name](0) if name in PAINTERS else SiameseDamageNet(4)
+    method = started(name, model)
+    images = {"image": torch.zeros(2, 2, 3, 1, 1, dtype=torch.uint8)}
+    tiles = images | {"mask": torch.tensor([0, 2]).view(2, 1, 1)}
+    losses = method.losses(Batch(np.random.default_rng(0), source=tiles, unlabelled=images))
+    sum(losses.values()).backward()
+    assert all(loss.isfinite() and loss.ndim == 0 and loss.dtype == torch.float32 for loss in losses.values())
+    assert all(p.grad is None or p.grad.isfinite().all() for p in method.parameters())
 
 
 def modules():
