@@ -130,8 +130,9 @@ class Method(nn.Module, ABC):
         return {}
 
     def settings(self) -> dict[str, Any]:
-        """The hyper-parameters by name: the arguments of the class that are numbers, flags or words."""
+        """The hyper-parameters by name: arguments of the class that are numbers, flags or words, or tuples of them."""
         values = {name: getattr(self, name, None) for name in inspect.signature(type(self)).parameters}
+        values = {name: str(v) if isinstance(v, tuple) else v for name, v in values.items()}
         return {name: v for name, v in values.items() if isinstance(v, bool | int | float | str)}
 
     @property

@@ -22,7 +22,9 @@ from mage.learning import (
     supervised_losses,
     surprise,
 )
+from mage.learning.ema import MovingAverage
 from mage.learning.methods import seeded
+from mage.learning.trainer import channels_last
 from mage.scenes.errors import DatasetError, ModelError
 
 
@@ -264,6 +266,18 @@ def test_a_teacher_averages_batch_norms_statistics_and_normalises_by_the_batch()
     assert torch.allclose(teacher(image).mean((0, 2, 3)), torch.zeros(2), atol=1e-5)  # by the batch
     assert all(torch.equal(t, state[name]) for name, t in teacher.state_dict().items())
     assert not any(p.requires_grad for p in teacher.parameters())
+
+
+def test_kernels_are_laid_out_and_all_else_is_left_alone():
+    net = nn.Sequential(nn.Conv2d(4, 4, 3), nn.Conv3d(2, 2, 3), nn.Linear(4, 2), nn.BatchNorm2d(4))
+    before = {name: t.clone() for name, t in net.state_dict().items()}
+    average = MovingAverage(net)
+    channels_last(net)
+    assert net[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert net[1].weight.is_contiguous()
+    assert all(torch.equal(t, before[name]) for name, t in net.state_dict().items())
+    average.update()  # follows the parameters, not the memory that they had
+    assert all(torch.equal(t, before[name]) for name, t in average.weights.items())
 
 
 def test_a_teacher_drops_nothing_in_either_mode():
