@@ -71,7 +71,7 @@ def test_the_weight_of_mean_teacher_grows_and_stays():
     assert weights[0] == pytest.approx(2 * math.exp(-5))
     assert weights[:6] == sorted(weights[:6])
     assert set(weights[5:]) == {2.0}
-    assert MeanTeacher(Fixed(logits()), ramp=0.0).weight(0) == 100
+    assert MeanTeacher(Fixed(logits()), ramp=0.0).weight(0) == 1
 
 
 def test_fix_match_learns_what_it_is_sure_of_over_all_pixels():
