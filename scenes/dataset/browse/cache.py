@@ -37,6 +37,8 @@ class Bounded(Generic[T]):
         return value
 
     def _keep(self, key: Hashable, value: T) -> None:
+        if self._weigh(value) > self.limit:
+            return
         if key in self._values:
             self.weight -= self._weigh(self._values.pop(key))
         self._values[key] = value

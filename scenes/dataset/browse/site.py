@@ -63,7 +63,7 @@ class Site:
             r"/api/samples": lambda ask: _json(self._samples(ask["query"])),
             rf"/api/sample/{KEY}": lambda ask: _json(self._sample(ask["key"], ask["query"])),
             rf"/api/legend/{KEY}/{MEMBER}": lambda ask: self._legend(ask["key"], ask["member"]),
-            rf"/api/pixel/{KEY}/(?P<column>\d{{1,5}})/(?P<row>\d{{1,5}})": self._pixel,
+            rf"/api/pixel/{KEY}/(?P<column>[0-9]{{1,5}})/(?P<row>[0-9]{{1,5}})": self._pixel,
             rf"/picture/{KEY}/{MEMBER}\.png": lambda ask: self._picture(ask["key"], ask["member"]),
             rf"/thumbnail/{KEY}/(?P<kind>{'|'.join(THUMBNAILS)})\.jpg": self._thumbnail,
         }

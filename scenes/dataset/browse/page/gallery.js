@@ -1,6 +1,6 @@
 // The samples found: filters, order, pages and thumbnails. The filters are kept in the page's address.
 
-import { ask, colour, count, find, make, number, shortened } from "./tools.js";
+import { ask, colour, count, find, make, number, shortened, swatch } from "./tools.js";
 
 const LIMIT = 60;
 const FILTERS = ["city", "hazard", "event", "split", "grade", "text", "sort"];
@@ -23,6 +23,7 @@ export class Gallery {
     find("name").textContent = name;
     find("summary").textContent = [count(samples, "sample"), count(counts.buildings ?? 0, "building"),
       `${this.dataset.size} px at ${this.dataset.gsd} m`].join(" · ");
+    find("grades").replaceChildren(...this.dataset.grades.map((grade) => make("span", {}, swatch(grade.colour), grade.name)));
     const orders = Object.entries(this.dataset.sorts);
     this.form.sort.replaceChildren(make("option", { value: "" }, "As in the dataset"),
       ...orders.map(([value, words]) => make("option", { value }, words)));
@@ -93,7 +94,7 @@ export class Gallery {
     const all = this.dataset.samples;
     find("found").textContent = total === all ? count(all, "sample") : `${number(total)} of ${count(all, "sample")}`;
     for (const name of ["city", "hazard", "event", "split"]) this.options(name, facets[name]);
-    const grades = this.dataset.grades.map(({ name }, grade) => [String(grade), facets.grade[grade], name.replace("-", " ")]);
+    const grades = this.dataset.grades.map(({ name }, grade) => [String(grade), facets.grade[grade], name]);
     this.fill("grade", grades);
     this.grid.replaceChildren(...rows.map((row) => this.card(row)));
     if (!total) this.grid.replaceChildren(make("li", { class: "empty" }, "No sample is like that."));
@@ -143,7 +144,7 @@ export class Gallery {
       part.style.flexGrow = n;
       part.style.backgroundColor = colour(grade.colour);
       bar.append(part);
-      words.push(`${number(n)} ${grade.name.replace("-", " ")}`);
+      words.push(`${number(n)} ${grade.name}`);
     });
     bar.title = words.join(", ");
     bar.append(make("span", { class: "unseen" }, words.join(", ")));

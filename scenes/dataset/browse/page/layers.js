@@ -4,7 +4,7 @@ import { ask, colour, count, find, make, swatch } from "./tools.js";
 
 const DATES = ["pre", "post"];
 const dated = ({ meanings }) => DATES.filter((date) => date in meanings);
-const meaning = ({ meanings }) => [...new Set(Object.values(meanings))].join("; after: ");
+const meaning = ({ meanings }) => [...new Set(Object.values(meanings))].join("; after: ").replaceAll("`", "");
 const per = (share) => (share ? `${(share * 100).toFixed(share < 0.0995 ? 1 : 0)} %` : "–");
 
 export class Layers {

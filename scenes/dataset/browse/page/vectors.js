@@ -84,7 +84,7 @@ export class Vectors {
   }
 
   legend(kind) {
-    const parts = { buildings: this.grades.map((grade) => [grade.colour, grade.name.replace("-", " ")]),
+    const parts = { buildings: this.grades.map((grade) => [grade.colour, grade.name]),
       roads: [[ROADS.open, "open"], [ROADS.truck, "emergency vehicles only"], [ROADS.closed, "closed"]] }[kind] ?? [];
     return make("p", { class: "key" }, ...parts.map(([rgb, name]) => make("span", {}, swatch(rgb), name)));
   }
@@ -115,8 +115,8 @@ export class Vectors {
   }
 
   name({ kind, thing }) {
-    const what = { buildings: () => this.grades[thing.jds].name.replace("-", " "), roads: () => thing.kind,
-      tents: () => thing.colour, changes: () => thing.kind, annotations: () => this.grades[thing.grade - 1].name.replace("-", " ") }[kind]();
+    const what = { buildings: () => this.grades[thing.jds].name, roads: () => thing.kind,
+      tents: () => thing.colour, changes: () => thing.kind, annotations: () => this.grades[thing.grade - 1].name }[kind]();
     return `${KINDS[kind].noun} ${thing.id ?? ""} · ${what}`.replace("  ", " ");
   }
 

@@ -78,7 +78,7 @@ export class Viewer {
     const bands = this.sample.bands.map((band) => ({ ...band, value: `${band.sensor}_${band.band}` }));
     const sensors = [...new Set(bands.map(({ sensor }) => sensor))];
     find("base").replaceChildren(make("option", { value: "" }, "Colour"), ...sensors.map((sensor) => make("optgroup", { label: sensor },
-      ...bands.filter((band) => band.sensor === sensor).map((band) => make("option", { value: band.value }, `${sensor} ${band.band}, ${band.gsd} m`)))));
+      ...bands.filter((band) => band.sensor === sensor).map((band) => make("option", { value: band.value }, `${band.band} · ${sensor}`)))));
     if (!bands.some(({ value }) => value === this.base)) this.base = "";
     find("base").value = this.base;
     find("base").closest("label").hidden = !bands.length;
@@ -104,7 +104,7 @@ export class Viewer {
 
   async stretch(band) {
     const legend = band ? await ask(`/api/legend/${this.key}/post_${band}`).catch(() => null) : null;
-    find("stretch").textContent = legend ? `Black is ${number(Math.round(legend.low))}, white ${number(Math.round(legend.high))}, at both dates.` : "";
+    find("stretch").textContent = legend ? `Stretched alike at both dates: black is ${number(Math.round(legend.low))}, white ${number(Math.round(legend.high))}.` : "";
   }
 
   async broken(image) {
