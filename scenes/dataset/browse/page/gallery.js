@@ -1,6 +1,6 @@
 // The samples found: filters, order, pages and thumbnails. The filters are kept in the page's address.
 
-import { ask, colour, count, find, make, number, shortened, swatch } from "./tools.js";
+import { ask, colour, count, find, make, number, swatch } from "./tools.js";
 
 const LIMIT = 60;
 const FILTERS = ["city", "hazard", "event", "split", "grade", "text", "sort"];
@@ -121,7 +121,7 @@ export class Gallery {
     image.addEventListener("error", () => this.broken(image, row.key));
     const about = [row.hazard, row.split, count(row.buildings, "building")];
     if (row.tents) about.push(count(row.tents, "tent"));
-    return make("li", {}, make("a", { href: `#${row.key}`, "data-key": row.key }, image, make("strong", { title: row.key }, ...shortened(row.key)),
+    return make("li", {}, make("a", { href: `#${row.key}`, "data-key": row.key }, image, make("strong", { title: row.key }, make("bdi", {}, row.key)),
       this.bar(row), make("span", { class: "note" }, about.join(" · "))));
   }
 

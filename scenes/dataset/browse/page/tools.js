@@ -37,12 +37,6 @@ export function swatch(rgb) {
   return element;
 }
 
-// a key with its end, the number, always in view
-export function shortened(key) {
-  const cut = key.lastIndexOf("-") + 1;
-  return [make("span", { class: "stem" }, key.slice(0, cut)), make("span", {}, key.slice(cut))];
-}
-
 // rows of [name, value] as a list of terms
 export function terms(rows) {
   const shown = rows.filter(([, value]) => value !== "" && value !== null && value !== undefined);

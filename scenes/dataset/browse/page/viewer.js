@@ -3,7 +3,7 @@
 import { Pixel, showObject, showSample } from "./facts.js";
 import { Layers } from "./layers.js";
 import { Stage } from "./stage.js";
-import { ask, find, make, number, shortened } from "./tools.js";
+import { ask, find, make, number } from "./tools.js";
 import { Vectors } from "./vectors.js";
 
 const PAN = 60; // screen pixels a key press
@@ -26,7 +26,7 @@ export class Viewer {
   // shows the sample; `query` is the list that it stands in
   async open(key, query) {
     this.key = key;
-    find("key").replaceChildren(...shortened(key));
+    find("key").replaceChildren(make("bdi", {}, key));
     document.title = `${key} · ${this.dataset.name}`;
     try {
       const sample = await ask(`/api/sample/${encodeURIComponent(key)}?${query}`);
