@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Annotated, Any
 
 import typer
@@ -86,7 +87,7 @@ def browse(
         typer.echo(server.url)
         typer.echo(f"{server.site.catalogue.manifest.name}: Ctrl-C ends the page", err=True)
         if not no_open:
-            _open_page(server.url)
+            Thread(target=_open_page, args=(server.url,), daemon=True).start()  # a browser may take seconds to start
         with suppress(KeyboardInterrupt):
             server.serve_forever()
 

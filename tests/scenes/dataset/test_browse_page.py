@@ -146,9 +146,7 @@ class Visit:
         """The stage as it is seen, uint8 (rows, columns, 3) RGB."""
         self.settle()
         data = self.page.locator("#stage").screenshot()
-        shot = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1].copy()
-        shot[:40] = 0  # the dates' letters are drawn anew with what lies under them, never quite alike
-        return shot
+        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
 
     def at(self, share_x, share_y=0.5):
         """A place of the stage on the screen."""
@@ -173,6 +171,11 @@ def visit(browser, server):
 
 def seen(shot, share_x, share_y=0.6):
     return tuple(int(v) for v in shot[int(shot.shape[0] * share_y), int(shot.shape[1] * share_x)])
+
+
+def differ(shot, other):
+    """Whether more than a pixel of the tile differs; letters and rims are drawn anew, never quite alike."""
+    return int((np.abs(shot.astype(int) - other) > 24).any(-1).sum()) > 120
 
 
 def bare(visit):
@@ -288,6 +291,9 @@ def test_zoomed_pixels_stay_crisp_and_the_picture_moves_with_the_mouse(visit, se
     page.mouse.up()
     moved = page.locator(".pane[data-date=pre] .world").bounding_box()
     assert moved["x"] == pytest.approx(box["x"] + 0.1 * page.locator("#stage").bounding_box()["width"], abs=2)
+    assert page.inner_text("#scale") == "2 m"
+    bar = page.locator("#scale").bounding_box()["width"]
+    assert bar == pytest.approx(box["width"] / 32 * 2, rel=0.01)  # the tile is 32 m wide
     page.keyboard.press("0")
     stage = page.locator("#stage").bounding_box()
     fitted = page.locator(".pane[data-date=pre] .world").bounding_box()
@@ -315,10 +321,10 @@ def test_every_label_layer_can_be_shown_with_what_its_colours_mean(visit, server
             for date, half in (("pre", slice(0, 32)), ("post", slice(32, 64)))
             if date in dates
         )
-        assert np.array_equal(visit.shot(), plain) != filled, name
+        assert differ(visit.shot(), plain) == filled, name
         page.uncheck(f"#both input[name={name}], #after input[name={name}]")
         assert page.locator(".layer").count() == 0
-    assert np.array_equal(visit.shot(), plain)
+    assert not differ(visit.shot(), plain)
 
 
 def test_a_layer_has_the_colours_of_the_dataset_and_the_opacity_that_is_chosen(visit, server):

@@ -12,16 +12,17 @@ export class Stage {
     this.divider = find("divider");
     this.panes = Object.fromEntries([...this.root.querySelectorAll(".pane")].map((pane) => [pane.dataset.date, pane]));
     this.worlds = Object.fromEntries(Object.entries(this.panes).map(([date, pane]) => [date, pane.querySelector(".world")]));
-    Object.assign(this, { look, pick, columns: 1, rows: 1, scale: 1, x: 0, y: 0, fitted: true });
+    Object.assign(this, { look, pick, columns: 1, rows: 1, gsd: 1, scale: 1, x: 0, y: 0, fitted: true });
     this.pointers = new Map();
     this.split(50);
     this.listen();
     new ResizeObserver(() => (this.fitted ? this.fit() : this.place())).observe(this.root);
   }
 
-  size(columns, rows) {
+  // `gsd` is metres per pixel
+  size(columns, rows, gsd) {
     const same = columns === this.columns && rows === this.rows;
-    Object.assign(this, { columns, rows });
+    Object.assign(this, { columns, rows, gsd });
     if (same && !this.fitted) this.place();
     else this.fit();
   }
@@ -72,6 +73,17 @@ export class Stage {
       world.style.transform = `translate(${this.x}px, ${this.y}px)`;
       world.classList.toggle("crisp", this.scale * devicePixelRatio > 1);
     }
+    this.measure();
+  }
+
+  // a bar of a round number of metres, about a tenth of the stage or longer
+  measure() {
+    const least = (Math.max(this.root.clientWidth / 10, 48) / this.scale) * this.gsd, power = 10 ** Math.floor(Math.log10(least));
+    const metres = [1, 2, 5, 10].map((step) => step * power).find((length) => length >= least);
+    const words = metres < 1000 ? `${Number(metres.toPrecision(1))} m` : `${metres / 1000} km`, scale = find("scale");
+    scale.style.width = `${(metres / this.gsd) * this.scale}px`;
+    scale.textContent = words;
+    scale.setAttribute("aria-label", `Scale bar: ${words}`);
   }
 
   // the divider at a share of the stage's width, in per cent: all before at 100, all after at 0

@@ -48,7 +48,7 @@ export class Viewer {
     for (const [date, word] of Object.entries(DATES)) {
       this.stage.panes[date].querySelector(".badge").replaceChildren(make("b", {}, word), ` ${record[date].capture_date.slice(0, 10)}`);
     }
-    this.stage.size(record.grid.columns, record.grid.rows);
+    this.stage.size(record.grid.columns, record.grid.rows, record.grid.gsd);
     this.offerBands();
     this.photograph();
     this.layers.show(this.key, sample.layers);
