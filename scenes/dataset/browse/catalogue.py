@@ -185,11 +185,18 @@ def _typed(table: pa.Table, root: Path) -> pa.Table:
     """The index with its columns in one piece, as the types that they should be, nulls as nothing; with ``damaged``."""
     try:
         table = table.cast(pa.schema(list(COLUMNS.items()))).combine_chunks()
-        whole = {name: pc.fill_null(table[name], "" if kind == pa.string() else 0) for name, kind in COLUMNS.items()}
+        whole = {name: _filled(table[name]) for name in COLUMNS}
         damaged = reduce(pc.add, (whole[f"jds_{grade}"] for grade in range(1, len(JDS_NAMES))))
     except pa.ArrowException as error:
         raise DatasetError(f"has columns of other types than an index: {error}", file=root / TABLE) from None
     return pa.table(whole | {"damaged": damaged})
+
+
+def _filled(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    numeric = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+    if not numeric and not pa.types.is_string(column.type):
+        return column
+    return pc.fill_null(column, 0 if numeric else "")
 
 
 def _encode(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], dict[str, int]]:
