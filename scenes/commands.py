@@ -1,10 +1,12 @@
-"""``mage info`` and ``mage verify``."""
+"""``mage info``, ``mage verify`` and ``mage browse``."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +20,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands about cities and datasets."""
     app.command()(info)
     app.command()(verify)
+    app.command()(browse)
 
 
 def info(
@@ -67,6 +70,36 @@ def verify(
     if not found.ok:
         typer.echo(f"{dataset}: {_plural(len(found.problems), 'problems')}", err=True)
         raise typer.Exit(1)
+
+
+def browse(
+    dataset: Annotated[Path, typer.Argument(help="The folder of a dataset or a release.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")] = 0,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not open a browser, only print the address.")] = False,
+) -> None:
+    """Look at a dataset in the browser: filter samples, compare before and after, see every layer.
+
+    The page is served to this machine alone, reads only, and needs no network. Ctrl-C ends it.
+    """
+    from mage.scenes.dataset.browse.server import BrowseServer
+
+    with BrowseServer(dataset, port) as server:
+        typer.echo(server.url)
+        typer.echo(f"{server.site.catalogue.manifest.name}: Ctrl-C ends the page", err=True)
+        if not no_open:
+            Thread(target=_open_page, args=(server.url,), daemon=True).start()  # a browser may take seconds to start
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
+def _open_page(url: str) -> None:
+    """Open a browser that has a window of its own; one in the terminal would take it over."""
+    import webbrowser
+
+    with suppress(webbrowser.Error):
+        browser = webbrowser.get()
+        if type(browser) is not webbrowser.GenericBrowser:
+            browser.open(url)
 
 
 def table(facts: dict[str, Any], indent: str = "") -> Iterator[str]:
