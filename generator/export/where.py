@@ -55,7 +55,8 @@ def to_degrees(points: Floats, crs: str | None) -> Floats:
     """
     points = np.asarray(points, float).reshape(-1, 2)
     try:
-        found = np.column_stack(_transformer(crs).transform(points[:, 0], points[:, 1]))
+        # as lists, since pyproj takes an array of one point for a number
+        found = np.column_stack(_transformer(crs).transform(points[:, 0].tolist(), points[:, 1].tolist()))
     except ProjError:
         found = np.full_like(points, np.inf)
     if not np.isfinite(found).all():
