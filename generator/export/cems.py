@@ -184,7 +184,7 @@ def _point(on_map: Point, grid: GridRecord) -> Point:
 
 
 def _degrees(xy: NDArray[np.float64], grid: GridRecord) -> NDArray[np.float64]:
-    return np.round(to_degrees(xy, grid.crs), DIGITS)
+    return np.round(to_degrees(xy, grid_of(grid)), DIGITS)
 
 
 FORMAT = Format(

@@ -20,7 +20,7 @@ from shapely.geometry import Polygon
 from mage.generator.export.formats import Format, Labels, Output, SideFiles, Summary, each, entry, to_json
 from mage.generator.export.shapes import shown, valid_polygons
 from mage.generator.export.tiles import Tile
-from mage.generator.export.where import NOWHERE_NOTE, crs_of, grid_of, to_degrees, utc_of
+from mage.generator.export.where import NOWHERE_NOTE, crs_of, grid_of, origin_of, to_degrees, utc_of
 from mage.scenes.dataset.fields import IMAGE_FIELDS
 from mage.scenes.dataset.png import encode_png
 from mage.scenes.dataset.schema import SampleRecord
@@ -49,8 +49,9 @@ def write_tile(tile: Tile, labels: Labels) -> Output:
         files[f"{folder}/images/{name}.png"] = tile.png(date)
         files[f"{folder}/labels/{name}.json"] = to_json(describe(tile, date, labels), separators=(", ", ": "))
         files[f"{folder}/targets/{name}_target.png"] = encode_png(target(tile, date, labels))
-    grid = tile.record.grid
-    place = [[grid.west, grid.gsd, 0.0, grid.north, 0.0, -grid.gsd], crs_of(grid.crs).to_wkt("WKT1_GDAL")]
+    grid = grid_of(tile.record.grid)
+    west, north = (float(v) for v in (grid.west, grid.north) - origin_of(grid))
+    place = [[west, grid.gsd, 0.0, north, 0.0, -grid.gsd], crs_of(grid.crs).to_wkt("WKT1_GDAL")]
     return Output(files, [entry(tile, tile.pick.stem, place=place)])
 
 
@@ -60,7 +61,7 @@ def describe(tile: Tile, date: str, labels: Labels) -> dict[str, Any]:
     grid = grid_of(tile.record.grid)
 
     def on_earth(pixels: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-        return to_degrees(grid.to_map(pixels), grid.crs)
+        return to_degrees(grid.to_map(pixels), grid)
 
     features = {
         "lng_lat": [_feature(o, shapely.transform(o.polygon, on_earth), date, DEGREE_DIGITS) for o in drawn],

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import rasterio
 from export_cases import samples_by_key, shaken_sample, write_annotated_dataset, write_rich_dataset, write_samples
+from hypothesis import given
+from hypothesis import strategies as st
 from pycocotools import mask as masks
 
+from mage.generator.annotators import grades_by
 from mage.generator.export.run import export_dataset
+from mage.scenes.grades import bright_of_roof, jds_as_recorded
 
 
 def read(path):
@@ -90,3 +95,18 @@ def test_annotations_graded_as_bright_is_are_the_target(tmp_path):
 
 def test_it_is_said_that_images_after_are_optical(rich):
     assert "optical RGB, where BRIGHT has SAR" in (rich / "out" / "README.md").read_text()
+
+
+GRADE = st.integers(0, 3)
+
+
+@given(st.lists(st.tuples(GRADE, st.integers(0, 5), st.integers(0, 2), st.floats(0, 1)), max_size=6), st.booleans())
+def test_records_tell_bright_s_classes_as_annotators_who_know_the_impact_would(houses, flooded):
+    jds, visible, burn, lost = (np.array([h[k] for h in houses]) for k in range(4))
+    jds, visible, burn = (values.astype(np.uint8) for values in (jds, visible, burn))
+    shock = SimpleNamespace(
+        strike=SimpleNamespace(burn=burn, deck_lost=lost.astype(float)), aftermath=SimpleNamespace(visible=visible)
+    )
+    hazard = "earthquake-fire-flood" if flooded else "earthquake-fire"
+    impact = SimpleNamespace(jds=jds, shock=shock, hazard=hazard)
+    assert bright_of_roof(jds_as_recorded(jds, visible, burn, flooded)).tolist() == grades_by("bright", impact).tolist()

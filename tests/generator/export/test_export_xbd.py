@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from export_cases import (
+    changed,
     inside,
     samples_by_key,
     slanted_sample,
@@ -15,6 +16,7 @@ from export_cases import (
     write_rich_dataset,
     write_samples,
 )
+from fake_dataset import fake_sample
 from pyproj import Transformer
 from xbd_reader import read_split
 
@@ -95,6 +97,22 @@ def test_a_city_without_a_place_lies_in_the_ocean_and_the_readme_says_so(rich):
     place, projection = json.loads((rich / "out" / "xview_geotransforms.json").read_text())[f"{name}_pre_disaster.png"]
     assert place == [4000.0, 0.5, 0.0, 32.0, 0.0, -0.5]
     assert "Azimuthal_Equidistant" in projection
+
+
+def test_a_map_that_is_not_named_does_not_put_a_town_on_land_and_its_tiles_keep_their_distance(tmp_path):
+    west = 691_000.0  # as of a UTM zone that a file does not name
+    grids = [
+        {"rows": 64, "columns": 64, "west": west + 32 * k, "north": 5_334_000.0, "gsd": 0.5, "crs": None}
+        for k in (0, 1)
+    ]
+    write_samples(tmp_path / "d", [changed(fake_sample(k), grid=grid) for k, grid in enumerate(grids)])
+    export_dataset(tmp_path / "d", tmp_path / "out", "xbd")
+    places = json.loads((tmp_path / "out" / "xview_geotransforms.json").read_text())
+    (first, _), _, (second, _), _ = places.values()
+    assert first == [-9000.0, 0.5, 0.0, 34_000.0, 0.0, -0.5]
+    assert second[0] - first[0] == 32
+    for pair in read_split(tmp_path / "out" / "train").values():
+        assert np.abs(np.concatenate([p["rings"][0] for p in pair["pre"]["lng_lat"]])).max() < 0.5
 
 
 def test_metadata_are_those_of_the_record(rich):
