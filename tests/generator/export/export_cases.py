@@ -35,7 +35,8 @@ def write_samples(root, samples, *, sensors=(), style=None, policy="xbd", shard_
     for split in dict.fromkeys(s.record.split for s in samples):
         mine = [s for s in samples if s.record.split == split]
         for k, first in enumerate(range(0, len(mine), shard_size)):
-            shards.append(write_shard(store, f"{split}-{k:06d}.tar", mine[first : first + shard_size], HASH))
+            name = f"{split.partition('-')[0]}-{k:06d}.tar"
+            shards.append(write_shard(store, name, mine[first : first + shard_size], HASH))
     recipe = fake_recipe(len(samples), samples[0].record.grid.rows)
     if style:
         recipe = recipe.model_copy(update={"label_style": style, "label_policy": policy})
@@ -126,6 +127,14 @@ def slanted_sample(index=0):
         buildings.append(house.model_copy(update={"post_view": view}))
     post = sample.record.post.model_copy(update={"off_nadir_angle": 20.0, "shift_px": (2.0, 1.0)})
     return changed(sample, buildings=buildings, post=post)
+
+
+def displaced_sample(index=0, shift=(2, 1)):
+    """A sample whose image after and its labels are displaced by so many columns and rows."""
+    sample = fake_sample(index, SIZE)
+    roll = {n: np.roll(r, shift[::-1], (0, 1)) if n.startswith("post") else r for n, r in sample.labels.items()}
+    post = sample.record.post.model_copy(update={"shift_px": tuple(map(float, shift))})
+    return changed(Sample(sample.record, sample.images, roll), post=post)
 
 
 def shaken_sample():

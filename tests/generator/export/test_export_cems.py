@@ -7,10 +7,11 @@ import re
 
 import numpy as np
 import pytest
-from export_cases import samples_by_key, shaken_sample, write_rich_dataset, write_samples
+from export_cases import displaced_sample, samples_by_key, shaken_sample, write_rich_dataset, write_samples
 from fake_dataset import fake_sample
 from pyproj import Transformer
-from shapely.geometry import shape
+from shapely import unary_union
+from shapely.geometry import box, shape
 
 from mage.generator.export.run import export_dataset
 from mage.scenes.dataset.schema import Sample
@@ -135,6 +136,20 @@ def test_flood_water_is_the_observed_event_pixel_by_pixel(rich):
             x, y = (xy - xy[0]).T
             area += sign * abs(float(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1]))) / 2
     assert area == pytest.approx(0.25 * sample.labels["post_flood"].sum(), rel=1e-4)
+
+
+def test_water_lies_on_the_ground_however_the_image_that_shows_it_is_displaced(tmp_path):
+    places = []
+    for name, shift in (("as-it-is", (0, 0)), ("displaced", (4, 2))):
+        write_samples(tmp_path / name, [displaced_sample(shift=shift)])
+        export_dataset(tmp_path / name, tmp_path / f"{name}-out", "cems")
+        (layers,) = packages(tmp_path / f"{name}-out").values()
+        places.append(unary_union([shape(f["geometry"]) for f in layers["observedEventA"]]))
+    west, south, east, north = shape(layers["areaOfInterestA"][0]["geometry"]).bounds
+    x, y = (east - west) / 8, (north - south) / 8  # what came in at the edges of the displaced one is not known
+    left, moved = (place.intersection(box(west + x, south + y, east - x, north - y)) for place in places)
+    assert left.area > 0
+    assert left.symmetric_difference(moved).area < 1e-3 * left.area
 
 
 def test_roads_say_what_closes_them(rich):

@@ -91,7 +91,7 @@ def test_bands_of_a_further_sensor_that_share_a_pixel_size_share_a_file(rich):
 
 @pytest.mark.parametrize(("size", "expected"), [(64, []), (256, []), (257, [2]), (600, [2, 4]), (1024, [2, 4])])
 def test_large_rasters_are_tiled_with_overviews_down_to_one_block(size, expected):
-    raster = np.random.default_rng(0).integers(0, 5, (1, size, size), np.uint8)
+    raster = np.random.default_rng(0).integers(0, 2, (1, size, size), np.uint8) * 200
     grid = GRID.model_copy(update={"rows": size, "columns": size})
     data = encode_geotiff(raster, grid, Layer(nodata=255, bands=("damage",)))
     with MemoryFile(data) as memory, memory.open() as file:
@@ -103,7 +103,7 @@ def test_large_rasters_are_tiled_with_overviews_down_to_one_block(size, expected
         assert np.array_equal(file.read(), raster)
         if expected:  # of labels no pixel of an overview is a mixture
             seen = file.read(1, out_shape=(size // 2, size // 2))
-            assert set(np.unique(seen)) <= set(range(5))
+            assert set(np.unique(seen)) == {0, 200}
     assert levels(size, size) == len(expected)
     chain = directories(data)
     assert [at for at, _ in chain] == sorted(at for at, _ in chain)

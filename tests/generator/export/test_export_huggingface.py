@@ -90,3 +90,10 @@ def test_a_large_shard_is_cut_so_that_memory_does_not_grow_with_it(tmp_path, mon
     names = [path.name for path in sorted((tmp_path / "out" / "data" / "train").iterdir())]
     assert names == [f"train-000000-0000{k}.parquet" for k in range(3)]
     assert [row["key"] for row in rows(tmp_path / "out")["train"]] == [f"testville-flood-{i:06d}" for i in range(5)]
+
+
+def test_splits_have_names_that_datasets_allows(tmp_path):
+    write_samples(tmp_path / "d", [fake_sample(0, 48, 0, "test-unseen-city")])
+    export_dataset(tmp_path / "d", tmp_path / "out", "huggingface")
+    assert list(rows(tmp_path / "out")) == ["test_unseen_city"]
+    assert len(rows(tmp_path / "out")["test_unseen_city"]) == 1

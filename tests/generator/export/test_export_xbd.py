@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from export_cases import (
     changed,
+    displaced_sample,
     inside,
     samples_by_key,
     slanted_sample,
@@ -141,6 +142,15 @@ def test_a_house_in_a_slanted_image_is_outlined_where_that_image_shows_it(tmp_pa
     assert min(x for x, _ in left_after) - min(x for x, _ in left_before) == 2
     assert max(x for x, _ in left_after) - max(x for x, _ in left_before) == 5
     assert all(0 <= v <= 64 for p in pair["post"]["xy"] for ring in p["rings"] for point in ring for v in point)
+
+
+def test_outlines_go_with_an_image_that_is_displaced(tmp_path):
+    write_samples(tmp_path / "d", [displaced_sample(shift=(3, 2))])
+    export_dataset(tmp_path / "d", tmp_path / "out", "xbd")
+    (pair,) = read_split(tmp_path / "out" / "train").values()
+    drawn = np.any([inside(p["rings"], 64) for p in pair["post"]["xy"]], axis=0)
+    assert np.array_equal(drawn[2:, 3:], pair["post"]["target"][2:, 3:] > 0)  # what came in at the edges is not known
+    assert pair["pre"]["xy"][0]["rings"] != pair["post"]["xy"][0]["rings"]
 
 
 def test_annotations_are_taken_where_they_are_graded_as_xbd_is_and_are_the_same_on_both_images(tmp_path):
