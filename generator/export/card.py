@@ -9,11 +9,11 @@ from mage.scenes.dataset.schema import DatasetRecord
 
 def readme(form: Format, record: ExportRecord, manifest: DatasetRecord) -> str:
     """The text, Markdown."""
-    made = f"{record.samples} samples of the simulated dataset `{record.dataset}`, {record.labels} labels."
+    made = f"{record.samples} samples of the simulated dataset `{record.dataset}`, {record.labels} labels"
     counts = [f"| {split} | {count} |" for split, count in record.counts.items()]
     notes = [f"- {note}." for note in record.notes]
     sources = [f"- {s.get('name')}: {s.get('licence') or 'licence not stated'}" for s in manifest.sources]
-    lines = [f"# {record.dataset}", "", f"{form.about}. {made}", ""]
+    lines = [f"# {record.dataset}", "", f"{form.about}. {made}, written by MAGE {record.mage}.", ""]
     lines += ["| split | samples |", "|---|---|", *counts, ""]
     lines += ["## Differences", "", *notes, ""] if notes else []
     lines += ["## Sources", "", *(sources or ["- none stated"]), ""]

@@ -113,14 +113,13 @@ def choose_labels(wanted: str, name: str, form: Format, manifest: DatasetRecord)
     """
     if wanted not in ("auto", "exact", "annotated"):
         raise MageError("cannot understand --labels", expected="auto, exact or annotated", found=wanted)
-    style = str(manifest.recipe.get("label_style", "exact"))
-    policy = str(manifest.recipe.get("label_policy", "xbd"))
-    fits = style == "annotator" and policy in form.policies
+    drawn, policy = "post_annotated.png" in manifest.fields, str(manifest.recipe.get("label_policy", "xbd"))
+    fits = drawn and policy in form.policies
     if wanted == "annotated" and not fits:
-        found = f"label_style {style}" + (f", label_policy {policy}" if style == "annotator" else "")
-        asked = f"label_style annotator, label_policy {' or '.join(sorted(form.policies))}"
         raise DatasetError(
-            f"no annotations for {name}", expected=asked if form.policies else "--labels exact", found=found
+            f"no annotations for {name}",
+            expected=f"label_policy {' or '.join(sorted(form.policies))}" if form.policies else "--labels exact",
+            found=f"label_policy {policy}" if drawn else "exact labels only",
         )
     return Labels(policy if fits and wanted != "exact" else None)
 

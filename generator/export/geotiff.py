@@ -133,7 +133,7 @@ def tags_of(tile: Tile, date: str, **more: str) -> Tags:
     record = tile.record
     taken = record.pre if date == "pre" else record.post
     facts = {name: getattr(record, name) for name in ("key", "split", "city", "event", "hazard")}
-    facts |= {name: value for name, value in taken.model_dump().items() if name != "shift_px"}
+    facts |= taken.model_dump()
     return {f"MAGE_{name.upper()}": str(value) for name, value in facts.items()} | more
 
 

@@ -19,7 +19,6 @@ import yaml
 from mage.generator.export.formats import Entry, Format, Labels, Output, Summary, entry, to_json
 from mage.generator.export.tiles import Tile, batches
 from mage.scenes.dataset.codec import encode_record
-from mage.scenes.dataset.fields import IMAGE_FIELDS, label_members
 from mage.scenes.dataset.index import COLUMNS, sample_row
 from mage.scenes.dataset.schema import DatasetRecord
 
@@ -91,8 +90,7 @@ def _data_files(split: str) -> dict[str, str]:
 
 
 def _features(manifest: DatasetRecord) -> list[dict[str, str]]:
-    style = str(manifest.recipe.get("label_style", "exact"))
-    members = [*IMAGE_FIELDS, *label_members(style), *(m for sensor in manifest.sensors for m in sensor.members)]
+    members = [name.removesuffix(".png") for name in manifest.fields if name.endswith(".png")]
     plain = [{"name": name, "dtype": KINDS[COLUMNS[name]]} for name in _plain()]
     return [*plain, *({"name": m, "dtype": "image"} for m in members), {"name": "record", "dtype": "string"}]
 

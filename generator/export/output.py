@@ -28,6 +28,7 @@ class ExportRecord(Record):
     format: Literal["mage-export/1"] = "mage-export/1"
     kind: str
     labels: str
+    mage: str = Field(description="version of MAGE that wrote it")
     dataset: str
     dataset_sha256: str
     selection_sha256: str
@@ -151,4 +152,6 @@ def _identity(record: ExportRecord) -> dict[str, Any]:
 
 
 def _shown(record: ExportRecord) -> str:
-    return f"{record.samples} samples of {record.dataset} as {record.kind}, {record.labels} labels"
+    return (
+        f"{record.samples} samples of {record.dataset} as {record.kind}, {record.labels} labels, by MAGE {record.mage}"
+    )

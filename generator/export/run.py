@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from importlib import metadata
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from mage.generator.export.tiles import Task, choose, tiles_of
 from mage.scenes.dataset.index import MANIFEST, open_dataset
 from mage.scenes.dataset.schema import DatasetRecord
 from mage.scenes.dataset.store import LocalStore, file_sha256
+from mage.scenes.doctor import DISTRIBUTION
 from mage.scenes.errors import DatasetError
 
 AHEAD = 2  # tasks for each worker that may wait for their turn in the journal
@@ -118,6 +120,7 @@ def _planned(
     return ExportRecord(
         kind=kind,
         labels=f"annotated ({labels.policy})" if labels.policy else "exact",
+        mage=metadata.version(DISTRIBUTION),
         dataset=manifest.name,
         dataset_sha256=file_sha256(root / MANIFEST),
         selection_sha256=hashlib.sha256(to_json(picks)).hexdigest(),

@@ -10,9 +10,11 @@ from shapely.geometry import Polygon
 from mage.scenes.dataset.schema import BuildingRecord, Ring, SampleRecord
 from mage.scenes.errors import DatasetError
 
+SMALLEST = 0.01  # square pixels or metres; less is a trace of the rounding of corners
+
 
 def valid_polygons(parts: Iterable[list[Ring]]) -> list[Polygon]:
-    """Valid polygons of a record's lists of rings, the first outer; what has no area is left out.
+    """Valid polygons of a record's lists of rings, the first outer; what is below :data:`SMALLEST` is left out.
 
     Raises:
         DatasetError: a ring that is none.
@@ -21,13 +23,13 @@ def valid_polygons(parts: Iterable[list[Ring]]) -> list[Polygon]:
         drawn = [Polygon(rings[0], rings[1:]) for rings in parts if rings]
     except (ValueError, shapely.errors.GEOSException) as error:
         raise DatasetError(f"a record's polygon is damaged: {error}") from None
-    return [part for polygon in drawn for part in pieces(shapely.make_valid(polygon))]
+    return [part for polygon in drawn for part in pieces(shapely.make_valid(polygon), SMALLEST)]
 
 
-def pieces(geometry: shapely.Geometry) -> list[Polygon]:
-    """The polygons of a geometry that have an area."""
+def pieces(geometry: shapely.Geometry, smallest: float = 0.0) -> list[Polygon]:
+    """The polygons of a geometry whose area is above ``smallest``."""
     parts = shapely.get_parts(shapely.get_parts(geometry))  # twice: a collection may hold multipolygons
-    return [part for part in parts if part.geom_type == "Polygon" and part.area > 0]
+    return [part for part in parts if part.geom_type == "Polygon" and part.area > smallest]
 
 
 def shown(building: BuildingRecord, date: str, record: SampleRecord) -> list[Polygon]:
@@ -39,7 +41,6 @@ def shown(building: BuildingRecord, date: str, record: SampleRecord) -> list[Pol
     if view is not None:
         drawn = valid_polygons(view.outline_px)
     else:
-        moved = [shapely.transform(p, lambda xy: xy + taken.shift_px) for p in valid_polygons(building.polygons_px)]
-        drawn = list(moved)
+        drawn = [shapely.transform(p, lambda xy: xy + taken.shift_px) for p in valid_polygons(building.polygons_px)]
     image = shapely.box(0, 0, record.grid.columns, record.grid.rows)
-    return [part for polygon in drawn for part in pieces(shapely.intersection(polygon, image))]
+    return [part for polygon in drawn for part in pieces(shapely.intersection(polygon, image), SMALLEST)]

@@ -70,6 +70,7 @@ def test_what_is_not_known_is_told_apart_and_everything_is_known(rich):
         assert file.descriptions == ("red", "green", "blue")
         assert file.tags()["MAGE_KEY"] == key
         assert file.tags()["MAGE_SUN_ELEVATION"] == "60.0"
+        assert file.tags()["MAGE_SHIFT_PX"] == "(0.0, 0.0)"
 
 
 def test_classes_have_their_colours(rich):

@@ -82,7 +82,7 @@ def export_and_read(root, out, **choice):
         ({"keys": ["atown-flood-000009"]}, "no such sample; found atown-flood-000009"),
         ({"keys": ["atown-flood-000000"], "split": "test"}, "there is nothing to export"),
         ({"keys": []}, "there is nothing to export"),
-        ({"labels": "annotated"}, "no annotations for xbd"),
+        ({"labels": "annotated"}, "no annotations for xbd; .*; found exact labels only"),
         ({"labels": "all"}, "expected auto, exact or annotated; found all"),
     ],
 )
@@ -142,6 +142,14 @@ def test_another_export_does_not_go_into_the_same_folder(pristine, tmp_path, oth
     with pytest.raises(DatasetError, match="holds another export"):
         export_dataset(pristine, tmp_path / "out", **({"kind": "xbd"} | other))
     assert contents(tmp_path / "out") == before
+
+
+def test_an_unfinished_export_of_another_version_is_not_mixed_with_this_one_s(pristine, tmp_path):
+    export_dataset(pristine, tmp_path / "out", "xbd", limit=1)
+    state = tmp_path / "out" / "export.json"
+    state.write_text(json.dumps(json.loads(state.read_text()) | {"mage": "0.0.1", "whole": False}))
+    with pytest.raises(DatasetError, match=r"holds another export.*found 1 samples of fake.* by MAGE 0\.0\.1"):
+        export_dataset(pristine, tmp_path / "out", "xbd", limit=1)
 
 
 def test_a_folder_of_other_things_a_file_and_the_dataset_itself_are_refused(dataset, tmp_path):

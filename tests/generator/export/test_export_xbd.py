@@ -170,7 +170,7 @@ def test_annotations_on_another_scale_are_left_and_refused_when_asked_for(tmp_pa
     write_annotated_dataset(tmp_path / "d", "bright")
     assert export_dataset(tmp_path / "d", tmp_path / "out", "xbd").labels == "exact"
     with pytest.raises(
-        DatasetError, match=r"label_policy roof or xbd; found label_style annotator, label_policy bright"
+        DatasetError, match="no annotations for xbd; expected label_policy roof or xbd; found label_policy bright"
     ):
         export_dataset(tmp_path / "d", tmp_path / "other", "xbd", labels="annotated")
 
