@@ -1,4 +1,4 @@
-"""``mage generate`` and ``mage preview``."""
+"""``mage generate``, ``mage preview`` and, from its own folder, ``mage export``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mage.generator.export.commands import export
 from mage.scenes.errors import MageError, MissingExtraError
 
 RecipeName = Annotated[
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
     """Add the generator's commands."""
     app.command()(generate)
     app.command()(preview)
+    app.command()(export)
 
 
 def generate(
