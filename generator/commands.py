@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mage.generator.release.commands import release
 from mage.scenes.errors import MageError, MissingExtraError
 
 RecipeName = Annotated[
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
     """Add the generator's commands."""
     app.command()(generate)
     app.command()(preview)
+    app.command()(release)
 
 
 def generate(
