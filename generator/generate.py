@@ -35,7 +35,6 @@ class Journal:
     samples: int = 0
     device: str = ""
     workers: int = 0
-    sources: list[dict[str, Any]] = field(default_factory=list)
 
     def hear(self, event: Event) -> None:
         """Take in one event."""
@@ -47,7 +46,7 @@ class Journal:
             self.samples += 1
         self.workers = max(self.workers, event.get("rank", -1) + 1)
         if event["event"] == "ready" and not self.device:
-            self.device, self.sources = event["device"], event["sources"]
+            self.device = event["device"]
             inferred = ", ".join(event["city"]["inferred"])
             made_up = f"; inferred, since no source holds them: {inferred}" if inferred else ""
             self.say(f"{event['city']['buildings']} buildings, rendering on {self.device}{made_up}")
@@ -58,7 +57,7 @@ class Journal:
 
 
 def generate(
-    recipe: Recipe,
+    recipe: Recipe | Plan,
     root: Path,
     *,
     workers: int | None = None,
@@ -70,11 +69,11 @@ def generate(
     """Render a recipe's dataset into ``root``, going on from whatever of the same recipe is there already.
 
     Args:
-        recipe: what to render.
+        recipe: what to render: a recipe, or a plan of several.
         root: an empty or new folder, or one with an unfinished dataset of the same recipe and seed.
         workers: processes, each with the whole city in memory; None takes what keeps the machine busy.
         gpus: numbers of those to use, None for all there are; the workers share them out.
-        allow_plugins: let the recipe's own hazards run, which are code that it names.
+        allow_plugins: let a recipe's own hazards run, which are code that it names; a plan knows whether it may.
         say: told of what happens, a line at a time.
         progress: draw a progress bar on standard error.
 
@@ -82,7 +81,7 @@ def generate(
         MageError: the city or recipe cannot be used, the folder holds something else, the disk is full, Blender failed.
     """
     started = time.perf_counter()
-    plan = make_plan(recipe, allow_plugins=allow_plugins)
+    plan = recipe if isinstance(recipe, Plan) else make_plan(recipe, allow_plugins=allow_plugins)
     store = LocalStore(root)
     done = _claim(root, plan, store)
     journal = Journal(root / LOG, say)
@@ -97,8 +96,8 @@ def generate(
 
         fresh = run_local(plan, jobs, root, workers, hear, gpus) if jobs else []
     shards = sorted([*done.values(), *fresh], key=lambda s: s.name)
-    sensors = [sensor.record for sensor in chosen_sensors(recipe)]
-    record = finish_dataset(root, recipe, shards, versions(), journal.sources or _known_sources(root), sensors)
+    sensors = [sensor.record for sensor in chosen_sensors(plan.recipe)]
+    record = finish_dataset(root, plan.campaign, shards, versions(), _known_sources(root), sensors)
     timings: dict[str, Any] = {"device": journal.device, "samples": journal.samples, "workers": journal.workers}
     timings["seconds"] = {k: round(v, 2) for k, v in journal.seconds.items()}
     timings["wall"] = round(time.perf_counter() - started, 2)
@@ -116,7 +115,7 @@ def _claim(root: Path, plan: Plan, store: LocalStore) -> dict[str, ShardRecord]:
     """Make the folder ours and return the shards that are done; refuse one that holds something else."""
     content = {
         "recipe_hash": plan.recipe_hash,
-        "seed": plan.recipe.seed,
+        "seed": plan.campaign.seed,
         "shard_size": plan.recipe.output.shard_size,
         "versions": versions(),  # one dataset is not made half by one Blender and half by another
     }
@@ -128,8 +127,8 @@ def _claim(root: Path, plan: Plan, store: LocalStore) -> dict[str, ShardRecord]:
     publish_text(store, PLAN, json.dumps(content) + "\n")
     done = {}
     for job in plan.jobs:
-        record = shard_is_done(store, job.name, plan.recipe_hash)
-        if record is not None and record.samples == job.count:
+        record = shard_is_done(store, job.name, job.recipe_hash)
+        if record is not None and record.samples == job.count and job.event in (None, record.event):
             done[job.name] = record
     return done
 
@@ -163,9 +162,10 @@ def _planned(root: Path) -> Any:
 
 
 def _known_sources(root: Path) -> list[dict[str, Any]]:
-    """The sources that an earlier run of this dataset wrote down, when this one had nothing left to render."""
+    """The sources of all cities that this and earlier runs of the dataset wrote down, each once."""
+    sources: dict[str, dict[str, Any]] = {}
     for line in (root / LOG).read_text(encoding="utf-8").splitlines() if (root / LOG).exists() else ():
         event = json.loads(line)
-        if event["event"] == "ready":
-            return list(event["sources"])
-    return []
+        for source in event["sources"] if event["event"] == "ready" else ():
+            sources[json.dumps(source, sort_keys=True)] = source
+    return [sources[text] for text in sorted(sources)]  # whichever worker was first

@@ -89,14 +89,19 @@ def write_shard(store: LocalStore, name: str, samples: Iterable[Sample], recipe_
     Samples are taken one by one and held no longer than it takes to write them.
 
     Raises:
-        DatasetError: no samples, a key that stands twice, a sample that does not fit the schema, a full disk.
+        DatasetError: no samples, samples of two events, a key that stands twice, a sample that does not
+            fit the schema, a full disk.
     """
     keys: list[str] = []
+    events: list[str] = []
     labels = hashlib.sha256()
 
     def members() -> Iterator[tuple[str, bytes]]:
         for sample in samples:
             keys.append(sample.record.key)
+            events.append(sample.record.event)
+            if events[-1] != events[0]:
+                raise DatasetError("samples of two events in a shard", file=name, found=f"{events[0]}, {events[-1]}")
             for member, data in encode_sample(sample):
                 if member.partition(".")[2] in LABEL_FILES:
                     labels.update(member.encode() + data)
@@ -109,6 +114,7 @@ def write_shard(store: LocalStore, name: str, samples: Iterable[Sample], recipe_
     path = store.root / SHARDS / name
     record = ShardRecord(
         name=name,
+        event=events[0],
         bytes=path.stat().st_size,
         sha256=file_sha256(path),
         labels_sha256=labels.hexdigest(),
