@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -75,7 +75,7 @@ def read_results(path: Path, splits: Sequence[str]) -> list[Result]:
 
 
 def measure(
-    root: Path, places: dict[str, Sequence[Place]], *, progress: bool = False
+    root: Path, places: Mapping[str, Sequence[Place]], *, progress: bool = False
 ) -> tuple[list[Method], list[Result]]:
     """The methods, and their figures on up to 256 samples of each split, spread evenly."""
     chosen = {split: spread(all_of_it, MOST) for split, all_of_it in places.items()}
@@ -129,7 +129,7 @@ def methods_from(root: Path, places: Sequence[Place], split: str, bar: Any) -> l
         bar.update()
     limits = thresholds(np.concatenate(differences), np.concatenate(grades))
     return [
-        Method("nothing", "no building anywhere, the commonest answer of a pixel", lambda s: np.zeros_like(s.labels["post_damage"])),
+        Method("nothing", "no building anywhere", lambda s: np.zeros_like(s.labels["post_damage"])),
         Method(
             "all undamaged",
             f"the true outlines, every building {JDS_NAMES[0]}",
@@ -137,16 +137,16 @@ def methods_from(root: Path, places: Sequence[Place], split: str, bar: Any) -> l
         ),
         Method(
             "colour difference",
-            f"the true outlines; a building's grade goes by how much its colour changed, its ranks cut so that each grade has "
-            f"its share in {split}",
+            "the true outlines; a building's grade goes by how much its colour changed, its ranks cut so that each "
+            f"grade has its share in {split}",
             lambda s: by_difference(s, limits),
         ),
     ]  # fmt: skip
 
 
 def difference(sample: Sample) -> NDArray[np.float64]:
-    """Mean absolute colour difference between the dates per building number of the image after; NaN where there is none.
-    Each image's bands are brought to mean 0 and deviation 1 first, so that light and haze count less.
+    """Mean absolute colour difference between the dates per building number of the image after; NaN where there is
+    none. Each image's bands are brought to mean 0 and deviation 1 first, so that light and haze count less.
     """
     before, after = (_normal(sample.images[date]) for date in ("pre", "post"))
     change = np.abs(before - after).mean(axis=2).ravel()
@@ -197,16 +197,20 @@ def baseline_table(methods: Sequence[Method], results: Sequence[Result]) -> str:
         )
         for r in results
     ]
+    heads = "method", "split", "samples", *(name.replace("_", " ") for name in names), "stated by the publisher"
     measured = "\n".join(f"- **{m.name}**: {plain(m.meaning)}." for m in methods)
     return "\n\n".join(
         (
             "# Baselines",
-            "What can be had without learning anything, measured on this release. A model is worth as much as it is better.",
+            "What can be had without learning anything, measured on this release. A model is worth as much as it is "
+            "better.",
             measured,
-            table(("method", "split", "samples", *(name.replace("_", " ") for name in names), "stated by the publisher"), rows),
-            f"`xview2` is the score of the xView2 challenge, in which a grade that occurs nowhere takes all but the localisation's "
-            f"part away; `xview2 present` is the same over the grades that occur. `macro f1` is over pixels of buildings, `building "
-            f"macro f1` and `building kappa` (quadratic weights) over buildings. Up to {count(MOST, 'sample')} of a split are "
-            "measured, spread evenly. Outlines are the true ones: these figures grade buildings that are found already.",
+            table(heads, rows),
+            "`xview2` is the score of the xView2 challenge, in which a grade that occurs nowhere takes all but the "
+            "localisation's part away; `xview2 present` is the same over the grades that occur. `macro f1` is over pixels "
+            "of buildings, `building macro f1` and `building kappa` (quadratic weights) over buildings. Up to "
+            f"{count(MOST, 'sample')} of a split are measured, spread evenly. Outlines are the true ones: these figures "
+            "grade buildings that are found already; and in the split that its ranks are cut by, the colour difference "
+            "knows how frequent each grade is.",
         )
     ) + "\n"  # fmt: skip

@@ -135,7 +135,8 @@ def _load(record: ReleaseRecord, manifest: DatasetRecord) -> str:
 
 def _fields(manifest: DatasetRecord) -> str:
     rows = [
-        (f"`KEY.{name}`", f["dtype"], f.get("unit", ""), plain(f["meaning"])) for name, f in manifest.fields.items()
+        (f"`KEY.{name}`", f["dtype"], f.get("unit", ""), plain(f["meaning"]).replace("\\`", "`"))
+        for name, f in manifest.fields.items()
     ]
     return table(("member", "type", "unit", "meaning"), rows)
 
@@ -148,11 +149,14 @@ def _citation(record: ReleaseRecord) -> str:
 
 def _trust() -> str:
     return (
-        f"- [{DATASHEET}]({DATASHEET}): how it was made, what it holds, what it does not; [{BASELINE_TABLE}]({BASELINE_TABLE}): what "
+        f"- [{DATASHEET}]({DATASHEET}): how it was made, what it holds, what it does not; "
+        f"[{BASELINE_TABLE}]({BASELINE_TABLE}): what "
         "methods that learn nothing reach.\n"
-        f"- `sha256sum -c {SUMS}` checks every file; `mage verify .` recomputes every count and label rule as well, and compares "
+        f"- `sha256sum -c {SUMS}` checks every file; `mage verify .` recomputes every count and label rule as well, "
+        f"and compares "
         "the documents with the data.\n"
         "- `mage reproduce . --tile KEY` renders a sample again and compares it with the one here.\n"
-        f"- [{CITATION}]({CITATION}), [{DATACITE}]({DATACITE}), [{ZENODO}]({ZENODO}) and the STAC collection in `stac/` "
+        f"- [{CITATION}]({CITATION}), [{DATACITE}]({DATACITE}), [{ZENODO}]({ZENODO}) and the STAC collection in "
+        f"`stac/` "
         "are made from the same figures."
     )

@@ -23,13 +23,17 @@ def release(
         list[str] | None, typer.Option(help="'Family, Given' of a person, or an organisation's name; repeatable.")
     ] = None,
     doi: Annotated[str | None, typer.Option(help="Reserved for this release: 10.5281/zenodo.1234567.")] = None,
-    date: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="The one date stated; none takes today.")] = None,
+    date: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM-DD", help="The one date stated; none takes today.")
+    ] = None,
     baselines: Annotated[Path | None, typer.Option(help="A JSON file of your own results to show.")] = None,
     source_licence: Annotated[
         list[str] | None,
         typer.Option(metavar="SOURCE=LICENCE", help="Of a source that states none: 'x.gml=CC-BY-4.0, © WHOSE'."),
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="Recompute every checksum, count and label rule before.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Recompute every checksum, count and label rule before.")
+    ] = False,
 ) -> None:
     """Make a release of a dataset, with all that others need to trust it.
 

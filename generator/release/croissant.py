@@ -14,18 +14,21 @@ from mage.generator.release.licences import LICENCES
 from mage.generator.release.survey import Survey
 from mage.generator.release.words import Words
 from mage.scenes.dataset.index import COLUMNS, TABLE
-from mage.scenes.dataset.released import ReleaseRecord
+from mage.scenes.dataset.released import README, ReleaseRecord
 from mage.scenes.dataset.schema import DatasetRecord
 from mage.scenes.dataset.store import SHARDS
 from mage.scenes.grades import JDS_NAMES
 
 CROISSANT_1_1 = "http://mlcommons.org/croissant/1.1"
 CONFORMS_TO = [CROISSANT_1_1, "http://mlcommons.org/croissant/RAI/1.0", "http://mlcommons.org/croissant/geo/1.0"]
+# fmt: off
 _TERMS = (
-    "arrayShape citeAs column containedIn equivalentProperty extract field fileProperty fileObject fileSet format includes "
-    "isArray isLiveDataset jsonPath key md5 parentField path recordSet references regex repeated replace samplingRate "
-    "separator source subField transform"
-).split()
+    "arrayShape", "citeAs", "column", "containedIn", "equivalentProperty", "extract", "field", "fileProperty",
+    "fileObject", "fileSet", "format", "includes", "isArray", "isLiveDataset", "jsonPath", "key", "md5", "parentField",
+    "path", "recordSet", "references", "regex", "repeated", "replace", "samplingRate", "separator", "source", "subField",
+    "transform",
+)
+# fmt: on
 CONTEXT: dict[str, Any] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
@@ -84,7 +87,7 @@ def croissant(record: ReleaseRecord, manifest: DatasetRecord, survey: Survey, wo
         "version": record.version,
         "datePublished": record.date,
         "license": LICENCES[record.licence].url,
-        "url": f"https://doi.org/{record.doi}" if record.doi else "./",
+        "url": f"https://doi.org/{record.doi}" if record.doi else README,
         "citeAs": words.bibtex,
         "creator": [_party(author) for author in record.authors],
         "keywords": ["disaster", "damage assessment", "remote sensing", "synthetic", *sorted(survey.all.hazards)],
@@ -115,7 +118,7 @@ def _coverage(survey: Survey) -> dict[str, Any]:
 
 
 def _geo(manifest: DatasetRecord, survey: Survey, words: Words) -> dict[str, Any]:
-    resolution = {"@type": "QuantitativeValue", "value": manifest.gsd, "unitText": "m"}
+    resolution = {"@type": "QuantitativeValue", "value": min(survey.gsd), "unitText": "m"}
     names = [name.lower() for name in manifest.bands]
     bands = {"@type": "geocr:BandConfiguration", "geocr:totalBands": len(names), "geocr:bandNameList": names}
     return {
@@ -148,7 +151,7 @@ def _responsible(survey: Survey, words: Words) -> dict[str, Any]:
         "rai:dataCollectionType": ["Simulations"],
         "rai:dataImputationProtocol": words.inferred,
         "rai:dataAnnotationProtocol": [words.labelled],
-        "rai:annotationsPerItem": f"one truth a pixel; {survey.all.buildings} buildings in {survey.all.samples} samples",
+        "rai:annotationsPerItem": f"one a pixel; {survey.all.buildings} buildings in {survey.all.samples} samples",
         "rai:machineAnnotationTools": [words.tools],
         "rai:dataBiases": words.biases,
         "rai:dataLimitations": words.limits,
@@ -189,8 +192,8 @@ def _samples() -> dict[str, Any]:
     fields = []
     for name, kind in COLUMNS.items():
         described = {"description": MEANINGS[name]} if name in MEANINGS else {}
-        source = {"fileObject": {"@id": "index"}, "extract": {"column": name}}
-        field = {"@type": "cr:Field", "@id": f"samples/{name}", "name": name, **described}
+        source: dict[str, Any] = {"fileObject": {"@id": "index"}, "extract": {"column": name}}
+        field: dict[str, Any] = {"@type": "cr:Field", "@id": f"samples/{name}", "name": name, **described}
         field |= {"dataType": _data_type(kind), "source": source}
         if name == "split":
             field["references"] = {"field": {"@id": "splits/name"}}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mage.generator.release.licences import SourceTerms
 from mage.generator.release.markdown import count, listed, plain, share, span, table
 from mage.generator.release.survey import Group, Survey
-from mage.generator.release.words import Words, hazard_names, recipes_of
+from mage.generator.release.words import Words, hazard_names
 from mage.scenes.dataset.fields import CLASS_COLOURS
 from mage.scenes.dataset.released import LICENCES, SUMS, ReleaseRecord
 from mage.scenes.dataset.schema import DatasetRecord
@@ -18,17 +18,18 @@ def datasheet(
     record: ReleaseRecord, manifest: DatasetRecord, survey: Survey, words: Words, sources: Sequence[SourceTerms]
 ) -> str:
     """The document."""
+    where = f"https://doi.org/{record.doi}" if record.doi else "no DOI yet"
     parts = [
         f"# Datasheet of {plain(record.title)} {record.version}",
-        "The questions are those of Gebru et al., *Datasheets for Datasets* (Communications of the ACM 64(12), 2021). Numbers "
-        "are counted over every sample of this release.",
+        "The questions are those of Gebru et al., *Datasheets for Datasets* (Communications of the ACM 64(12), 2021). "
+        "Numbers are counted over every sample of this release.",
         "## Motivation",
         _asked("For what purpose was the dataset created?", f"{plain(record.description)} {words.uses[0]}"),
         _asked("Who created it?", plain("; ".join(record.authors))),
         "## Composition",
         *_composition(manifest, survey, words),
         "## Collection",
-        *_collection(manifest, survey, words, sources),
+        *_collection(manifest, words, sources),
         "## Preprocessing and labelling",
         _asked("Was any preprocessing, cleaning or labelling done?", words.labelled),
         _asked("What was inferred?", plain(words.inferred)),
@@ -36,12 +37,11 @@ def datasheet(
         _asked("What could it be used for?", "\n".join(f"- {use}" for use in words.uses)),
         _asked("What might go wrong in use?", words.impact),
         "## Distribution",
-        _asked("Under which terms?", f"{record.licence}; [{LICENCES}]({LICENCES}) names every source and what it asks."),
-        _asked("When, and where from?", f"{record.date}; " + (f"https://doi.org/{record.doi}" if record.doi else "no DOI yet.")),
+        _asked("Under which terms?", f"{record.licence}; [{LICENCES}]({LICENCES}) names all sources and their terms."),
+        _asked("When, and where from?", f"{record.date}; {where}."),
         "## Maintenance",
         _asked("How is it maintained?", plain(words.maintenance)),
-        _asked("How can it be checked?", f"`sha256sum -c {SUMS}` and `mage verify .`; `mage reproduce . --tile KEY` renders a "
-               "sample again and compares."),
+        _asked("How can it be checked?", _CHECKS),
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"
 
@@ -71,9 +71,12 @@ def _composition(manifest: DatasetRecord, survey: Survey, words: Words) -> list[
     ]
 
 
+_CHECKS = (
+    f"`sha256sum -c {SUMS}` and `mage verify .`; `mage reproduce . --tile KEY` renders a sample again and compares."
+)
 _SPLIT_HEADS = (
-    "split", "samples", "cities", "events", "buildings", "damaged buildings", "samples with damage", "roads", "closed to cars",
-    "tents",
+    "split", "samples", "cities", "events", "buildings", "damaged buildings", "samples with damage", "roads",
+    "closed to cars", "tents",
 )  # fmt: skip
 
 
@@ -85,7 +88,8 @@ def _split_row(name: str, group: Group) -> tuple[object, ...]:
     damaged = group.buildings - group.jds[0]
     return (
         name, group.samples, len(group.cities), len(group.events), group.buildings,
-        f"{damaged:,} ({share(damaged, group.buildings)})", f"{group.damaged_samples:,}", group.roads, group.closed, group.tents,
+        f"{damaged:,} ({share(damaged, group.buildings)})", group.damaged_samples, group.roads, group.closed,
+        group.tents,
     )  # fmt: skip
 
 
@@ -111,9 +115,10 @@ def _covers(whole: Group) -> str:
 
 
 def _spans(survey: Survey) -> str:
-    ranges = survey.ranges
+    ranges, hazards = survey.ranges, sorted(survey.all.hazards.items())
+    named = zip(hazard_names(survey), hazards, strict=True)
     shown = {
-        "disasters": listed(f"{n} ({survey.all.hazards[h]:,})" for n, h in zip(hazard_names(survey), sorted(survey.all.hazards), strict=True)),
+        "disasters": listed(f"{name} ({number:,})" for name, (_, number) in named),
         "date before": _days(survey.dates[0]),
         "date after": _days(survey.dates[1]),
         "sun above the horizon": f"{span(ranges['sun_elevation'].low, ranges['sun_elevation'].high)}°",
@@ -157,18 +162,17 @@ def _splits(survey: Survey) -> str:
     )
 
 
-def _collection(manifest: DatasetRecord, survey: Survey, words: Words, sources: Sequence[SourceTerms]) -> list[str]:
+def _collection(manifest: DatasetRecord, words: Words, sources: Sequence[SourceTerms]) -> list[str]:
     rows = [
         (plain(s.name), plain(s.format), "MAGE's own" if s.drawn else listed(x.id for x in s.licences)) for s in sources
     ]
-    recipes = recipes_of(manifest)
-    seeds = sorted({int(recipe.get("seed", 0)) for recipe in recipes})
+    text = f"`recipe.yaml` with seed {manifest.seed}: {count(len(manifest.events), 'event')}."
     made = table(("software", "version"), sorted(manifest.versions.items()))
     return [
         _asked("How was the data acquired?", plain(words.made)),
         _asked("From which sources?", table(("source", "format", "licence"), rows) if rows else "None is stated."),
         _asked("How were instances chosen?", plain(words.sampling)),
-        _asked("What made it?", f"{count(len(recipes), 'recipe')}, seed {listed(map(str, seeds))}; `recipe.yaml` is the text.\n\n{made}"),
-        _asked("Over what time?", "None: no image was taken. Dates are the recipe's, for which sun and season are computed."),
+        _asked("What made it?", f"{text}\n\n{made}"),
+        _asked("Over what time?", "None: no image was taken. Dates are chosen, and sun and season computed for them."),
         _asked("Were people involved, or an ethical review?", "No person is shown or took part in labelling."),
     ]  # fmt: skip

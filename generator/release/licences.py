@@ -207,12 +207,14 @@ def _row(source: SourceTerms) -> tuple[str, ...]:
 
 def _reading(bound: Sequence[SourceTerms]) -> str:
     text = (
-        "The images show, and the outlines, road axes and label rasters repeat, what the sources hold; so the terms of each "
+        "The images show, and the outlines, road axes and label rasters repeat, what the sources hold; so the terms "
+        "of each "
         "source are taken to bind the whole release."
     )
     if any(licence.id == "ODbL-1.0" for source in bound for licence in source.licences):
         text += (
-            " Under ODbL 1.0 the images are Produced Works (4.3), which need a notice; the vectors and label rasters are "
+            " Under ODbL 1.0 the images are Produced Works (4.3), which need a notice; the vectors and label rasters "
+            "are "
             "taken for a Derivative Database (4.4), which stays under ODbL. One licence for all keeps both."
         )
     if any("share-alike" in licence.asks for source in bound for licence in source.licences):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +27,7 @@ GAP, MARGIN = 4, 22
 Place = tuple[str, str]  # a shard's name and a sample's key
 
 
-def write_previews(root: Path, places: dict[str, Sequence[Place]]) -> dict[str, str]:
+def write_previews(root: Path, places: Mapping[str, Sequence[Place]]) -> dict[str, str]:
     """Draw the previews of a release's splits into it; ``places`` are the samples of each.
 
     Returns:

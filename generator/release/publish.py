@@ -1,4 +1,4 @@
-"""Making a release: check the dataset, measure it, write every document aside, and let the folder appear in one step."""
+"""Making a release: check the dataset, measure it, write all documents aside, and let the folder appear in one step."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ from mage.scenes.dataset.schema import DatasetRecord
 from mage.scenes.dataset.store import SHARDS, side_name
 from mage.scenes.dataset.verify import verify_dataset
 from mage.scenes.errors import DatasetError
-from mage.scenes.recipe import Recipe
 
 PLAN = "plan.json"
 SHOWN = 3  # problems that a refusal tells
@@ -106,8 +105,7 @@ def _checked(dataset: Path, out: Path, *, full: bool, progress: bool) -> Dataset
 def _data_files(manifest: DatasetRecord) -> list[str]:
     """Files of data beside the cities' own that recipes read: elevation, surfaces, ShakeMaps, rasters of water."""
     found: dict[str, None] = {}
-    for content in recipes_of(manifest):
-        recipe = Recipe.model_validate(content)
+    for recipe in recipes_of(manifest):
         maps = [getattr(part, name, None) for part in recipe.hazards for name in ("shakemap", "file")]
         found |= dict.fromkeys(path for path in (*recipe.city.terrain, recipe.city.surface, *maps) if path)
     return list(found)

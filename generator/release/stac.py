@@ -50,26 +50,32 @@ def write_shard_items(root: Path, name: str, shard: ShardRecord, records: Iterab
 
 
 def tile_item(name: str, shard: ShardRecord, record: SampleRecord) -> dict[str, Any]:
-    """The item of a sample: two images and labels, all in the shard's tar under the names that the assets state."""
+    """The item of a sample: two images and labels, all in the shard's tar under the names that the assets state. Its
+    time and view are those of the image after; the image before has its own.
+    """
     outline = footprint(record.grid)
-    dates = [instant(taken.capture_date, outline) for taken in (record.pre, record.post)]
+    begin, end = (instant(taken.capture_date, outline) for taken in (record.pre, record.post))
     item = pystac.Item(
         id=record.key,
         geometry=None if outline is None else shapely.geometry.mapping(outline),
         bbox=None if outline is None else list(outline.bounds),
-        datetime=dates[1],
-        start_datetime=dates[0],
-        end_datetime=dates[1],
+        datetime=end,
+        start_datetime=begin,
+        end_datetime=end,
         properties=_tile_properties(record),
         stac_extensions=[EXTENSIONS[k] for k in ("eo", "projection", "view")],
         collection=name,
     )
-    for date, taken, when in zip(("pre", "post"), (record.pre, record.post), dates, strict=True):
-        item.add_asset(date, _image(shard, record, date, taken, when))
-    labels = {"mage:members": f"{record.key}.pre_*.png, {record.key}.post_*.png, {record.key}.json"}
-    item.add_asset(
-        "labels", pystac.Asset(_tar(shard), "Label rasters and vectors", None, TAR, ["data", "labels"], labels)
-    )
+    member = f"{record.key}.{{}}.png"
+    before = {"mage:member": member.format("pre"), "datetime": _text(begin), **_view(record.pre)}
+    labels = {"mage:members": [member.format("pre_*"), member.format("post_*"), f"{record.key}.json"]}
+    for key, title, roles, fields in (
+        ("pre", "Image before", ["data", "visual"], before),
+        ("post", "Image after", ["data", "visual"], {"mage:member": member.format("post")}),
+        ("labels", "Label rasters and vectors", ["data", "labels"], labels),
+    ):
+        item.add_asset(key, pystac.Asset(_tar(shard), title, None, TAR, roles, fields))
+    item.add_link(pystac.Link("collection", "../collection.json", JSON))
     return item.to_dict(include_self_link=False, transform_hrefs=False)
 
 
@@ -83,6 +89,7 @@ def _tile_properties(record: SampleRecord) -> dict[str, Any]:
         "mage:event": record.event,
         "mage:hazard": record.hazard,
         "mage:buildings": {name: grades.count(grade) for grade, name in enumerate(JDS_NAMES)},
+        **_view(record.post),
         **crs_fields(grid.crs),
         "proj:shape": [grid.rows, grid.columns],
         "proj:transform": [grid.gsd, 0.0, grid.west, 0.0, -grid.gsd, grid.north],
@@ -90,18 +97,14 @@ def _tile_properties(record: SampleRecord) -> dict[str, Any]:
     }
 
 
-def _image(shard: ShardRecord, record: SampleRecord, date: str, taken: DateRecord, when: datetime) -> pystac.Asset:
-    fields = {
-        "datetime": _text(when),
+def _view(taken: DateRecord) -> dict[str, Any]:
+    return {
         "view:off_nadir": taken.off_nadir_angle,
         "view:azimuth": taken.target_azimuth % 360,
         "view:sun_elevation": taken.sun_elevation,
         "view:sun_azimuth": taken.sun_azimuth % 360,
         "eo:cloud_cover": round(100 * taken.cloud_cover, 4),
-        "mage:member": f"{record.key}.{date}.png",
     }
-    words = {"pre": "before", "post": "after"}[date]
-    return pystac.Asset(_tar(shard), f"Image {words}", None, TAR, ["data", "visual"], fields)
 
 
 def shard_item(name: str, shard: ShardRecord, tiles: list[dict[str, Any]]) -> dict[str, Any]:
@@ -174,7 +177,8 @@ def write_collection(root: Path, record: ReleaseRecord, manifest: DatasetRecord,
 def _described(record: ReleaseRecord, survey: Survey) -> str:
     lines = [
         record.description,
-        "Items are shards; the samples in a shard are in the feature collection beside it. Dates are those of the recipe, "
+        "Items are shards; the samples in a shard are in the feature collection beside it. Dates are those of the "
+        "recipe, "
         "for which sun and season are computed; times are local solar times, turned to UTC by longitude without the "
         "equation of time, and left as they are where a sample lies nowhere on the Earth.",
     ]

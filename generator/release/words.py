@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mage.generator.release.licences import SourceTerms
 from mage.generator.release.markdown import count, listed, share, span
+from mage.generator.release.places import Overlap
 from mage.generator.release.publication import Publication
 from mage.generator.release.survey import Survey
+from mage.scenes.campaign import whole
 from mage.scenes.dataset.schema import DatasetRecord
 from mage.scenes.grades import JDS_NAMES
+from mage.scenes.recipe import Recipe
 
 RARE = 0.05  # of the buildings: a grade below that share is called rare
 
@@ -36,9 +38,9 @@ class Words:
     bibtex: str
 
 
-def recipes_of(manifest: DatasetRecord) -> list[dict[str, Any]]:
-    """The recipes that a dataset was rendered from."""
-    return [manifest.recipe]
+def recipes_of(manifest: DatasetRecord) -> list[Recipe]:
+    """The recipes that a dataset was rendered from, one an event."""
+    return [Recipe.model_validate(whole(manifest.recipe, event.recipe)) for event in manifest.events]
 
 
 def words_for(
@@ -56,15 +58,15 @@ def words_for(
         biases=_biases(survey),
         limits=_limits(survey),
         uses=[
-            "Training and testing methods that map building damage, land cover, flood water, debris and closed roads from "
-            "pairs of images, and methods that adapt such models from simulated to real imagery.",
-            "Not for stating what happened, or would happen, to any real building: no event in this dataset took place.",
+            "Training and testing methods that map building damage, land cover, flood water, debris and closed roads "
+            "from pairs of images, and methods that adapt such models from simulated to real imagery.",
+            "Not for stating what happened, or would happen, to a real building: no event in it took place.",
         ],
         impact="Maps of damage steer help. A model that was trained on simulated images alone must be tested on real "
         "events, of the kind and region where it is to be used, before anybody relies on it.",
         privacy=_privacy(sources),
-        maintenance=f"Versions are semantic. {publication.heading} {publication.version} never changes; what is wrong with it "
-        "is put right in a later version.",
+        maintenance=f"Versions are semantic. {publication.heading} {publication.version} never changes; what is wrong "
+        "with it is put right in a later version.",
         bibtex=_bibtex(publication),
     )
 
@@ -77,7 +79,8 @@ def hazard_names(survey: Survey) -> list[str]:
 def _summary(manifest: DatasetRecord, survey: Survey) -> str:
     whole = survey.all
     return (
-        f"{count(whole.samples, 'pair')} of simulated images ({manifest.size} px at {span(min(survey.gsd), max(survey.gsd))} m) "
+        f"{count(whole.samples, 'pair')} of simulated images ({manifest.size} px at "
+        f"{span(min(survey.gsd), max(survey.gsd))} m) "
         f"before and after disasters ({listed(hazard_names(survey))}), with exact label rasters and vectors of "
         f"{count(whole.buildings, 'building')} in {count(len(whole.cities), 'city', 'cities')}."
     )
@@ -86,17 +89,21 @@ def _summary(manifest: DatasetRecord, survey: Survey) -> str:
 def _made(manifest: DatasetRecord, survey: Survey, sources: Sequence[SourceTerms]) -> str:
     drawn = [s.name for s in sources if s.drawn]
     given = [s.name for s in sources if not s.drawn]
-    origin = [f"built from {listed(given)}"] if given else []
+    origin = [f"built from data ({listed(given)})"] if given else []
     origin += ["drawn by rules from a random seed"] if drawn else []
-    text = f"Cities are {listed(origin or ['of a source that is not stated'])}, and struck by simulated disasters ({listed(hazard_names(survey))})."
+    text = (
+        f"Cities are {listed(origin or ['of a source that is not stated'])}, and struck by simulated disasters "
+        f"({listed(hazard_names(survey))})."
+    )
     if "bpy" not in manifest.versions:
         return text
-    engines = sorted({str(r.get("render", {}).get("engine", "cycles")) for r in recipes_of(manifest)})
-    named = listed({"cycles": "Cycles (path tracing)", "eevee": "EEVEE (rasterising)"}.get(e, e) for e in engines)
+    engines = sorted({recipe.render.engine for recipe in recipes_of(manifest)})
+    named = listed({"cycles": "Cycles (path tracing)", "eevee": "EEVEE (rasterising)"}[e] for e in engines)
     angles = survey.ranges["off_nadir_angle"]
     view = "from nadir" if angles.high == 0 else f"{span(angles.low, angles.high)}° off nadir"
     return (
-        f"{text} Both dates are rendered in Blender {manifest.versions['bpy']} with {named}, {view}, and then passed through "
+        f"{text} Both dates are rendered in Blender {manifest.versions['bpy']} with {named}, {view}, and then passed "
+        f"through "
         "the model of a sensor (blur, noise, stretch to 8 bit)."
     )
 
@@ -104,7 +111,8 @@ def _made(manifest: DatasetRecord, survey: Survey, sources: Sequence[SourceTerms
 def _labelled(survey: Survey) -> str:
     text = (
         "No person drew a label. Every raster holds what the simulated scene has at the centre of each pixel, never "
-        "blended. Damage is drawn, building by building, from the probabilities that the hazard's model gives; EMS-98 is "
+        "blended. Damage is drawn, building by building, from the probabilities that the hazard's model gives; EMS-98 "
+        "is "
         "stored, physical and as seen from above, and the Joint Damage Scale of xBD is derived from what is seen, from "
         "burning and from water at the walls."
     )
@@ -122,13 +130,18 @@ def _inferred(survey: Survey) -> str:
     parts = [
         f"{name} (in {number:,} of {survey.all.samples:,} samples)" for name, number in sorted(survey.inferred.items())
     ]
-    return f"What no source of a city holds was made up by rules: {listed(parts)}. Each sample's JSON says so under inferred."
+    return (
+        f"What no source of a city holds was made up by rules: {listed(parts)}. Each sample's JSON says so under "
+        f"inferred."
+    )
 
 
 def _sampling(manifest: DatasetRecord, survey: Survey) -> str:
     whole = survey.all
     return (
-        f"Tiles of {manifest.size} px were chosen at random where the hazard reaches and the city has buildings; "
+        f"Tiles of {manifest.size} px lie around buildings, streets or tents, taken in turn all over a city; a place "
+        f"that the "
+        "disaster hardly reaches is passed over, up to eight times, so harm is commoner here than in a whole city. "
         f"{share(whole.damaged_samples, whole.samples)} of the samples hold a damaged building."
     )
 
@@ -160,16 +173,20 @@ def _biases(survey: Survey) -> list[str]:
 
 def _limits(survey: Survey) -> list[str]:
     found = [
-        "Images are simulated: materials, light and sensors are models, and a model trained on them meets a gap to real "
+        "Images are simulated: materials, light and sensors are models, and a model trained on them meets a gap to "
+        "real "
         "imagery.",
-        "Damage follows published fragility and depth-damage functions, which describe stocks of buildings and not single "
+        "Damage follows published fragility and depth-damage functions, which describe stocks of buildings and not "
+        "single "
         "ones; how a grade looks from above is a model of this project.",
         "The crosswalk from EMS-98 to other scales is a proposal of this project, since no published one exists.",
     ]
     if survey.hidden:
         found.append(
-            f"{share(survey.hidden, survey.all.buildings)} of the buildings show less than half of their roof in the image "
-            "after, beneath crowns, vehicles, bridges or debris; roof_seen_post tells which, and no label is left out for it."
+            f"{share(survey.hidden, survey.all.buildings)} of the buildings show less than half of their roof in the "
+            f"image "
+            "after, beneath crowns, vehicles, bridges or debris; roof_seen_post tells which, and no label is left out "
+            "for it."
         )
     if len(survey.splits) == 1:
         found.append("There is one split: nothing is held out, so figures measured on it say nothing of other places.")
@@ -178,7 +195,7 @@ def _limits(survey: Survey) -> list[str]:
     return found
 
 
-def _shared(pair: Any) -> list[str]:
+def _shared(pair: Overlap) -> list[str]:
     both = f"{pair.first} and {pair.second}"
     said = []
     if pair.overlapping:
@@ -194,7 +211,8 @@ def _privacy(sources: Sequence[SourceTerms]) -> str:
     text = "The images show no real person or vehicle."
     if any(not source.drawn for source in sources):
         text += (
-            " Buildings of real cities carry their source's identifier (source_id), so that a simulated grade can be traced "
+            " Buildings of real cities carry their source's identifier (source_id), so that a simulated grade can be "
+            "traced "
             "to a real building; it says nothing of that building."
         )
     return text

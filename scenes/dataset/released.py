@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 from tqdm import tqdm
 
+from mage.scenes.campaign import SPLIT
 from mage.scenes.dataset.codec import first_mistake
 from mage.scenes.dataset.index import read_index
 from mage.scenes.dataset.schema import DatasetRecord, Record
@@ -25,9 +26,6 @@ COLLECTION, ITEMS, TILES, SPLITS, PREVIEWS = "stac/collection.json", "stac/shard
 DOCUMENTS = (README, DATASHEET, LICENCES, CROISSANT, DATACITE, ZENODO, CITATION, BASELINES, BASELINE_TABLE, COLLECTION)
 NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,94}[A-Za-z0-9])?$"
 VERSION = r"^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})(-[0-9A-Za-z.-]{1,40})?$"
-
-
-SPLIT = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 
 
 class SplitCounts(Record):
@@ -52,7 +50,7 @@ class ReleaseRecord(Record):
     doi: str | None
     dataset: str
     index_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    splits: dict[Annotated[str, Field(pattern=SPLIT)], SplitCounts]
+    splits: dict[Annotated[str, Field(pattern=rf"^{SPLIT}$")], SplitCounts]
 
 
 def is_release(root: Path) -> bool:
