@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mage.generator.release.commands import release
+from mage.generator.release.commands import release, reproduce
 from mage.scenes.errors import MageError, MissingExtraError
 
 RecipeName = Annotated[
@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
     app.command()(generate)
     app.command()(preview)
     app.command()(release)
+    app.command()(reproduce)
 
 
 def generate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,16 +47,21 @@ def info(
 
 
 def verify(
-    dataset: Annotated[Path, typer.Argument(help="The folder of a dataset.")],
+    dataset: Annotated[Path, typer.Argument(help="The folder of a dataset or release.")],
     as_json: AsJson = False,
 ) -> None:
-    """Check a dataset from checksums to labels.
+    """Check a dataset or release from checksums to labels.
 
-    Every checksum, count and label invariant is recomputed; the exit code is 1 if anything is wrong.
+    Every checksum, count and label invariant is recomputed, of a release those of its documents too; the exit code is
+    1 if anything is wrong.
     """
+    from mage.scenes.dataset.released import is_release
     from mage.scenes.dataset.verify import verify_dataset
+    from mage.scenes.dataset.verify_release import verify_release
 
     found = verify_dataset(dataset, progress=True)
+    if is_release(dataset):
+        found = replace(found, problems=(*verify_release(dataset, progress=True), *found.problems))
     facts = {"ok": found.ok, "samples": found.samples, "buildings": found.buildings, "shards": found.shards}
     if as_json:
         typer.echo(json.dumps({**facts, "problems": found.problems}, indent=1, ensure_ascii=False))

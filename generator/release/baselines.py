@@ -207,9 +207,11 @@ def baseline_table(methods: Sequence[Method], results: Sequence[Result]) -> str:
             measured,
             table(heads, rows),
             "`xview2` is the score of the xView2 challenge, in which a grade that occurs nowhere takes all but the "
-            "localisation's part away; `xview2 present` is the same over the grades that occur. `macro f1` is over pixels "
+            "localisation's part away; `xview2 present` is the same over the grades that occur. `macro f1` is over "
+            "pixels "
             "of buildings, `building macro f1` and `building kappa` (quadratic weights) over buildings. Up to "
-            f"{count(MOST, 'sample')} of a split are measured, spread evenly. Outlines are the true ones: these figures "
+            f"{count(MOST, 'sample')} of a split are measured, spread evenly. Outlines are the true ones: these "
+            f"figures "
             "grade buildings that are found already; and in the split that its ranks are cut by, the colour difference "
             "knows how frequent each grade is.",
         )

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from tqdm import tqdm
 
 from mage.scenes.errors import MageError, MissingExtraError
+
+if TYPE_CHECKING:
+    from mage.generator.reproduce import Reproduction
 
 
 def release(
@@ -80,3 +87,58 @@ def _pairs(texts: list[str] | None, option: str, expected: str) -> dict[str, str
             raise MageError(f"cannot understand {option}", expected=expected, found=text)
         pairs[name.strip()] = value.strip()
     return pairs
+
+
+def reproduce(
+    dataset: Annotated[Path, typer.Argument(help="The folder of a release or dataset.")],
+    tile: Annotated[str, typer.Option(metavar="KEY", help="The sample's key, as in samples.parquet and splits/.")],
+    city_file: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OLD=NEW", help="Where a file of the recipe is now; NEW may be a folder to search."),
+    ] = None,
+    allow_plugins: Annotated[
+        bool, typer.Option("--allow-plugins", help="Run hazards that the recipe names: code, so trust it first.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Render a sample again and compare it with the one that is there.
+
+    The exit code is 1 if it differs by more than processors and devices differ.
+    """
+    try:
+        from mage.generator.reproduce import reproduce as render_again
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "bpy", "generator") from None
+
+    places = {old: Path(new) for old, new in _pairs(city_file, "--city-file", "OLD=NEW").items()}
+    with tqdm(total=2, desc="building the city", unit="step", leave=False) as bar:
+
+        def hear(event: dict[str, Any]) -> None:
+            if event["event"] in ("ready", "sample"):
+                bar.set_description("rendering")
+                bar.update()
+
+        found = render_again(dataset, tile, files=places, allow_plugins=allow_plugins, hear=hear)
+    if as_json:
+        facts = {"ok": found.ok, "exact": found.exact, "verdict": found.verdict, **asdict(found)}
+        typer.echo(json.dumps(facts, indent=1, ensure_ascii=False))
+    else:
+        typer.echo("\n".join(_report(found)))
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+def _report(found: Reproduction) -> Iterator[str]:
+    yield f"{found.key}: {'reproduced' if found.ok else 'NOT reproduced'}: {found.verdict}"
+    for label in found.labels:
+        share = f"{100 * label.share:.4f} %"
+        yield f"  {label.member}: {label.pixels:,} pixels differ ({share}), by {label.largest} at most"
+    for field in found.record:
+        yield f"  record: {field} differs"
+    if not found.images:
+        yield "  images are equal to the byte"
+    for image in found.images:
+        psnr = "not comparable" if image.psnr is None else f"PSNR {image.psnr:.1f} dB"
+        yield f"  {image.member}: {psnr}, {image.pixels:,} pixels differ, by {image.largest} at most"
+    for name, (old, new) in found.versions.items():
+        yield f"  {name}: made with {old or 'none'}, now {new or 'none'}"

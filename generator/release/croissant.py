@@ -25,8 +25,8 @@ CONFORMS_TO = [CROISSANT_1_1, "http://mlcommons.org/croissant/RAI/1.0", "http://
 _TERMS = (
     "arrayShape", "citeAs", "column", "containedIn", "equivalentProperty", "extract", "field", "fileProperty",
     "fileObject", "fileSet", "format", "includes", "isArray", "isLiveDataset", "jsonPath", "key", "md5", "parentField",
-    "path", "recordSet", "references", "regex", "repeated", "replace", "samplingRate", "separator", "source", "subField",
-    "transform",
+    "path", "recordSet", "references", "regex", "repeated", "replace", "samplingRate", "separator", "source",
+    "subField", "transform",
 )
 # fmt: on
 CONTEXT: dict[str, Any] = {
