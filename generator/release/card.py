@@ -56,6 +56,7 @@ def card(
         f"# {plain(record.title)}",
         plain(record.description),
         *(f"![{text}]({path})" for text, path in pictures.items()),
+        "Damage is green where there is none, yellow minor, orange major, red destroyed; flood water is blue.",
         "## Splits",
         _splits(record),
         "## Load",

@@ -44,6 +44,7 @@ def listed(words: Iterable[str]) -> str:
 
 def span(low: float, high: float, unit: str = "") -> str:
     """``low to high unit``, or the one value."""
+    low, high = round(low, 2), round(high, 2)
     shown = f"{low:g}" if low == high else f"{low:g} to {high:g}"
     return f"{shown} {unit}".strip()
 

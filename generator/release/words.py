@@ -13,8 +13,15 @@ from mage.generator.release.survey import Survey
 from mage.scenes.campaign import whole
 from mage.scenes.dataset.schema import DatasetRecord
 from mage.scenes.grades import JDS_NAMES
+from mage.scenes.parts import PluginPart
 from mage.scenes.recipe import Recipe
 
+_MODELS = {
+    "flood": "published depth-damage functions and water at the walls",
+    "earthquake": "published fragility functions",
+    "wind": "published fragility functions",
+    "fire": "a model of how fire spreads",
+}
 RARE = 0.05  # of the buildings: a grade below that share is called rare
 
 
@@ -56,7 +63,7 @@ def words_for(
         sampling=_sampling(manifest, survey),
         spatial_bias=_spatial_bias(survey, sources),
         biases=_biases(survey),
-        limits=_limits(survey),
+        limits=_limits(manifest, survey),
         uses=[
             "Training and testing methods that map building damage, land cover, flood water, debris and closed roads "
             "from pairs of images, and methods that adapt such models from simulated to real imagery.",
@@ -171,16 +178,19 @@ def _biases(survey: Survey) -> list[str]:
     return found
 
 
-def _limits(survey: Survey) -> list[str]:
+def _limits(manifest: DatasetRecord, survey: Survey) -> list[str]:
     found = [
         "Images are simulated: materials, light and sensors are models, and a model trained on them meets a gap to "
-        "real "
-        "imagery.",
-        "Damage follows published fragility and depth-damage functions, which describe stocks of buildings and not "
-        "single "
-        "ones; how a grade looks from above is a model of this project.",
+        "real imagery.",
+        *_damage_models(recipes_of(manifest)),
         "The crosswalk from EMS-98 to other scales is a proposal of this project, since no published one exists.",
     ]
+    veils = {"cloud": "cloud_cover", "smoke": "smoke"}
+    thick = [
+        f"{name} (up to {100 * survey.ranges[k].high:.0f} %)" for name, k in veils.items() if survey.ranges[k].high
+    ]
+    if thick:
+        found.append(f"Over some tiles lies {listed(thick)}, which hides what labels still tell; cloud has a raster.")
     if survey.hidden:
         found.append(
             f"{share(survey.hidden, survey.all.buildings)} of the buildings show less than half of their roof in the "
@@ -192,6 +202,30 @@ def _limits(survey: Survey) -> list[str]:
         found.append("There is one split: nothing is held out, so figures measured on it say nothing of other places.")
     for pair in survey.overlaps:
         found += _shared(pair)
+    return found
+
+
+def _damage_models(recipes: Sequence[Recipe]) -> list[str]:
+    """What damage follows, by the hazards that there are."""
+    parts = [part for recipe in recipes for part in recipe.hazards]
+    named = {part.kind: _MODELS[part.kind] for part in parts if part.kind in _MODELS}
+    found = []
+    if named:
+        found.append(
+            f"Damage follows models ({listed(dict.fromkeys(named.values()))}) that describe many buildings at once "
+            f"and no "
+            "single one; how a grade looks from above is a model of this project."
+        )
+    own = sorted({part.function for part in parts if isinstance(part, PluginPart)})
+    if own:
+        found.append(f"Some damage is by the publisher's own code: {listed(own)}.")
+    odd = sum(any(getattr(p, "mode", "physical") != "physical" for p in recipe.hazards) for recipe in recipes)
+    if odd:
+        found.append(
+            f"In {odd:,} of {count(len(recipes), 'event')} damage is drawn without regard to how hard the hazard "
+            f"struck "
+            "(mode random or decorrelated), so that appearance alone tells it."
+        )
     return found
 
 
