@@ -80,12 +80,12 @@ def test_data_may_always_stay_under_its_own_licence(key):
 
 @given(st.text(max_size=200))
 def test_no_words_of_a_source_end_in_anything_but_licences_or_one_error(words):
-    try:
-        terms = source_terms([{"name": "x", "format": "f", "licence": words}], [], {})
-    except DatasetError as error:
-        assert "--source-licence" in str(error)
+    source_of_them = [{"name": "x", "format": "f", "licence": words}]
+    if recognise(words) and all(recognise(part) for part in words.partition(",")[0].split(" and ")):
+        assert source_terms(source_of_them, [], {})[0].licences
     else:
-        assert all(term.licences for term in terms)
+        with pytest.raises(DatasetError, match="--source-licence"):
+            source_terms(source_of_them, [], {})
 
 
 def test_of_licences_joined_by_and_every_one_must_be_known():
