@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 def generate(
     recipe: RecipeName,
-    out: Annotated[Path, typer.Option(help="Folder for the dataset.")] = Path("out/dataset"),
+    out: Annotated[str, typer.Option(help="Folder for the dataset, or a URL: s3://bucket/prefix.")] = "out/dataset",
     city: CityFile = None,
     bounds: Bounds = None,
     terrain: Terrain = None,
@@ -95,7 +95,7 @@ def generate(
         raise typer.Exit(130) from None
     counts = record.counts
     typer.echo(f"{counts['samples']} pairs, {counts['buildings']} buildings in {len(record.shards)} shard(s)", err=True)
-    typer.echo(f"report: {out / 'report.html'}")
+    typer.echo(f"report: {out.rstrip('/')}/report.html")
 
 
 def preview(
@@ -124,8 +124,8 @@ def preview(
     options = {**_of_city(city, bounds, terrain, style), "output.size": size}
     options |= {"render.quality": quality, "render.spp": spp, "seed": seed}
     path = Path(target)
-    if path.is_dir():
-        preview_dataset(path, out)
+    if path.is_dir() or "://" in target:
+        preview_dataset(target, out)
     elif target in bundled_recipes() or path.suffix in (".yaml", ".yml"):
         _generator()
         chosen = read_recipe(target, {**_overrides(options, assignments), "count": 1})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,31 +17,42 @@ from mage.generator.plan import Plan, make_plan
 from mage.generator.report import write_report
 from mage.generator.runners.local import Event, run_local
 from mage.generator.sensors.table import chosen_sensors
+from mage.scenes.dataset.folder import PARTIAL
 from mage.scenes.dataset.index import finish_dataset
 from mage.scenes.dataset.schema import DatasetRecord, ShardRecord
-from mage.scenes.dataset.store import SHARDS, LocalStore, publish_text, shard_is_done
+from mage.scenes.dataset.store import SHARDS, Store, open_store, publish_text, read_text, shard_is_done
 from mage.scenes.errors import DatasetError
 from mage.scenes.recipe import Recipe
 
-LOG, PLAN = "log.jsonl", "plan.json"
+LOGS, PLAN = "logs", "plan.json"
+LOG_EVERY = 20.0  # seconds; a log is published whole, since object stores cannot add to a file
 
 
 @dataclass(slots=True)
 class Journal:
-    """What the workers told: kept as JSON lines beside the dataset, and summed up for the report."""
+    """What the workers told: a JSON line for each event but single samples, in a log of the run's own, and a sum of all
+    for the report.
+    """
 
-    path: Path
+    store: Store
+    recipe_hash: str
     say: Callable[[str], None]
     seconds: dict[str, float] = field(default_factory=dict)
     samples: int = 0
     device: str = ""
     workers: int = 0
     sources: list[dict[str, Any]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    name: str = field(default_factory=lambda: f"{LOGS}/{time.strftime('%Y%m%dT%H%M%S')}-{os.urandom(4).hex()}.jsonl")
+    published: float = 0.0
 
     def hear(self, event: Event) -> None:
         """Take in one event."""
-        with self.path.open("a", encoding="utf-8") as log:
-            log.write(json.dumps({"time": round(time.time(), 3), **event}) + "\n")
+        if event["event"] != "sample":
+            stamp = {"time": round(time.time(), 3), "recipe_hash": self.recipe_hash}
+            self.lines.append(json.dumps(stamp | event) + "\n")
+            if event["event"] == "ready" or time.monotonic() - self.published > LOG_EVERY:
+                self.publish()
         for stage, spent in event.get("seconds", {}).items():
             self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
         if event["event"] == "sample":
@@ -56,10 +68,15 @@ class Journal:
         if event["event"] == "fallback":
             self.say(event["message"])
 
+    def publish(self) -> None:
+        """Have the store hold all lines so far."""
+        publish_text(self.store, self.name, "".join(self.lines))
+        self.published = time.monotonic()
+
 
 def generate(
     recipe: Recipe,
-    root: Path,
+    root: Store | str | Path,
     *,
     workers: int | None = None,
     gpus: tuple[int, ...] | None = None,
@@ -71,7 +88,7 @@ def generate(
 
     Args:
         recipe: what to render.
-        root: an empty or new folder, or one with an unfinished dataset of the same recipe and seed.
+        root: an empty or new folder or store, or one with an unfinished dataset of the same recipe and seed.
         workers: processes, each with the whole city in memory; None takes what keeps the machine busy.
         gpus: numbers of those to use, None for all there are; the workers share them out.
         allow_plugins: let the recipe's own hazards run, which are code that it names.
@@ -83,9 +100,9 @@ def generate(
     """
     started = time.perf_counter()
     plan = make_plan(recipe, allow_plugins=allow_plugins)
-    store = LocalStore(root)
-    done = _claim(root, plan, store)
-    journal = Journal(root / LOG, say)
+    store = open_store(root)
+    done = _claim(store, plan)
+    journal = Journal(store, plan.recipe_hash, say)
     jobs = [job for job in plan.jobs if job.name not in done]
     if len(jobs) < len(plan.jobs):
         say(f"{len(plan.jobs) - len(jobs)} of {len(plan.jobs)} shards are there already")
@@ -95,14 +112,18 @@ def generate(
             journal.hear(event)
             bar.update(event["event"] == "sample")
 
-        fresh = run_local(plan, jobs, root, workers, hear, gpus) if jobs else []
+        try:
+            fresh = run_local(plan, jobs, store.place, workers, hear, gpus) if jobs else []
+        finally:
+            if journal.lines:
+                journal.publish()
     shards = sorted([*done.values(), *fresh], key=lambda s: s.name)
     sensors = [sensor.record for sensor in chosen_sensors(recipe)]
-    record = finish_dataset(root, recipe, shards, versions(), journal.sources or _known_sources(root), sensors)
+    record = finish_dataset(store, recipe, shards, versions(), journal.sources or _known_sources(store, plan), sensors)
     timings: dict[str, Any] = {"device": journal.device, "samples": journal.samples, "workers": journal.workers}
     timings["seconds"] = {k: round(v, 2) for k, v in journal.seconds.items()}
     timings["wall"] = round(time.perf_counter() - started, 2)
-    write_report(root, timings)
+    write_report(store, timings)
     return record
 
 
@@ -112,19 +133,17 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in names}
 
 
-def _claim(root: Path, plan: Plan, store: LocalStore) -> dict[str, ShardRecord]:
-    """Make the folder ours and return the shards that are done; refuse one that holds something else."""
+def _claim(store: Store, plan: Plan) -> dict[str, ShardRecord]:
+    """Make the store ours and return the shards that are done; refuse one that holds something else."""
     content = {
         "recipe_hash": plan.recipe_hash,
         "seed": plan.recipe.seed,
         "shard_size": plan.recipe.output.shard_size,
         "versions": versions(),  # one dataset is not made half by one Blender and half by another
     }
-    _check_folder(root, content, {job.name for job in plan.jobs})
+    _check_store(store, content, {job.name for job in plan.jobs})
     store.clean_partial()
     store.remove("dataset.json")  # whole again only when all shards are
-    if _planned(root) != content:
-        store.remove(LOG)  # of another recipe's attempt that rendered nothing
     publish_text(store, PLAN, json.dumps(content) + "\n")
     done = {}
     for job in plan.jobs:
@@ -134,38 +153,39 @@ def _claim(root: Path, plan: Plan, store: LocalStore) -> dict[str, ShardRecord]:
     return done
 
 
-def _check_folder(root: Path, content: dict[str, Any], planned: set[str]) -> None:
-    if not root.exists():
-        return
-    if not root.is_dir() or (any(root.iterdir()) and not (root / PLAN).exists()):
-        raise DatasetError("is not empty and holds no dataset of this recipe; choose another --out", file=root)
-    shards = sorted(path.name for path in (root / SHARDS).glob("*.tar"))
-    if shards and _planned(root) != content:
+def _check_store(store: Store, content: dict[str, Any], planned: set[str]) -> None:
+    there = store.sizes()
+    if set(there) - {PARTIAL} and PLAN not in there:
+        raise DatasetError("is not empty and holds no dataset of this recipe; choose another --out", file=store.place)
+    shards = sorted(name for name in store.sizes(SHARDS) if name.endswith(".tar"))
+    if shards and _planned(store) != content:
         raise DatasetError(
-            "holds a dataset of another recipe, seed, shard size or software version; choose another --out", file=root
+            "holds a dataset of another recipe, seed, shard size or software version; choose another --out",
+            file=store.place,
         )
     surplus = [name for name in shards if name not in planned]
     if surplus:
         raise DatasetError(
             "holds more shards than this count needs; ask for more pairs or choose another --out",
-            file=root,
+            file=store.place,
             expected=f"{len(planned)} shard(s)",
             found=", ".join(surplus[:3]),
         )
 
 
-def _planned(root: Path) -> Any:
-    """What the folder was begun for, None if that cannot be told."""
+def _planned(store: Store) -> Any:
+    """What the store was begun for, None if that cannot be told."""
     try:
-        return json.loads((root / PLAN).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return json.loads(read_text(store, PLAN))
+    except (DatasetError, ValueError):
         return None
 
 
-def _known_sources(root: Path) -> list[dict[str, Any]]:
+def _known_sources(store: Store, plan: Plan) -> list[dict[str, Any]]:
     """The sources that an earlier run of this dataset wrote down, when this one had nothing left to render."""
-    for line in (root / LOG).read_text(encoding="utf-8").splitlines() if (root / LOG).exists() else ():
-        event = json.loads(line)
-        if event["event"] == "ready":
-            return list(event["sources"])
+    for name in sorted(store.sizes(LOGS)):
+        for line in read_text(store, f"{LOGS}/{name}").splitlines():
+            event = json.loads(line)
+            if event["event"] == "ready" and event["recipe_hash"] == plan.recipe_hash:
+                return list(event["sources"])
     return []

@@ -17,7 +17,7 @@ from mage.generator.sample import Draft, draw_sample
 from mage.generator.sensors import Sensor, Taken, chosen_sensors, expose, sample_radiometry, take
 from mage.generator.spectra import VISIBLE
 from mage.scenes.dataset.schema import ImageRecord, Sample, ShardRecord
-from mage.scenes.dataset.store import LocalStore, write_shard
+from mage.scenes.dataset.store import Store, write_shard
 from mage.scenes.hazards.flood import prepare_flood
 from mage.scenes.hazards.plugin import load_plugin
 from mage.scenes.parts import FloodPart
@@ -42,9 +42,7 @@ def open_studio(job: ShardJob, threads: int, share: Share = WHOLE) -> Studio:
     return Studio(place, stage, basis, device, sensors, seconds)
 
 
-def render_shard(
-    job: ShardJob, store: LocalStore, studio: Studio, report: Callable[[str, Seconds], None]
-) -> ShardRecord:
+def render_shard(job: ShardJob, store: Store, studio: Studio, report: Callable[[str, Seconds], None]) -> ShardRecord:
     """Render all samples of a job and publish them as one shard; ``report`` hears of each sample's key and timings."""
 
     def samples() -> Iterator[Sample]:

@@ -73,12 +73,12 @@ class _Desk:
 def run_local(
     plan: Plan,
     jobs: Sequence[ShardJob],
-    root: Path,
+    place: str,
     workers: int | None,
     hear: Callable[[Event], None],
     gpus: tuple[int, ...] | None = None,
 ) -> list[ShardRecord]:
-    """Render ``jobs`` of a plan into ``root`` with that many processes; ``hear`` gets every event as it happens.
+    """Render ``jobs`` of a plan into the store at ``place`` with that many processes; ``hear`` gets every event.
 
     ``workers`` None takes as many as keep the machine busy: one for every four processors, or several a GPU. ``gpus``
     are those that may be used, None for all; the workers share them out. A job that a GPU fails goes to the next
@@ -93,7 +93,7 @@ def run_local(
     cpus = os.cpu_count() or 1
     wanted = min(workers or max(1, cpus // THREADS_EACH), len(jobs))
     room = wanted if workers else 1  # until the first says what it renders on
-    setup = {"root": str(root), "threads": max(1, cpus // wanted), "workers": workers and wanted, "gpus": gpus}
+    setup = {"root": place, "threads": max(1, cpus // wanted), "workers": workers and wanted, "gpus": gpus}
     try:
         while desk.waiting or any(w.job for w in crew):
             _staff(crew, desk, room, setup, mail)

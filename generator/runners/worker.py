@@ -48,14 +48,14 @@ def _serve(events: TextIO) -> None:
         from mage.generator.runners.share import Share
         from mage.generator.shards import open_studio, render_shard
         from mage.scenes.dataset.png import encode_png
-        from mage.scenes.dataset.store import LocalStore
+        from mage.scenes.dataset.store import open_store
         from mage.scenes.recipe import Recipe
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "bpy", "generator") from None
     setup["recipe"]["render"]["device"] = setup["device"]
     recipe = Recipe.model_validate(setup["recipe"])
     share = Share(setup["rank"], setup["workers"], tuple(setup["gpus"]) if setup["gpus"] else None)
-    store = LocalStore(Path(setup["root"]))
+    store = open_store(setup["root"])
     studio = None
     for line in orders:
         order = json.loads(line)

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from mage.scenes.dataset.codec import decode_record, first_mistake
 from mage.scenes.dataset.fields import CLASS_COLOURS, LandClass, label_members
 from mage.scenes.dataset.schema import FORMAT, DatasetRecord, SampleRecord, SensorRecord, ShardRecord
-from mage.scenes.dataset.store import SHARDS, LocalStore, file_sha256, publish_text, read_text
+from mage.scenes.dataset.store import SHARDS, Store, file_sha256, open_store, publish_text, read_text
 from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.errors import DatasetError
 from mage.scenes.grades import JDS_NAMES
@@ -50,7 +50,7 @@ Row = dict[str, Any]
 
 
 def finish_dataset(
-    root: Path,
+    root: Store | str | Path,
     recipe: Recipe,
     shards: list[ShardRecord],
     versions: dict[str, str],
@@ -60,7 +60,7 @@ def finish_dataset(
     """Index finished shards and publish what makes the folder a dataset.
 
     Args:
-        root: the folder that holds ``shards/``.
+        root: the folder or store that holds ``shards/``.
         recipe: what was rendered.
         shards: their records; taken in the order of their names.
         versions: of all that decides what is rendered, by name.
@@ -70,17 +70,24 @@ def finish_dataset(
     Raises:
         DatasetError: no shards, one that cannot be read, or one in the folder that is not among them; a full disk.
     """
-    shards = sorted(shards, key=lambda shard: shard.name)
+    store, shards = open_store(root), sorted(shards, key=lambda shard: shard.name)
     if not shards:
-        raise DatasetError("a dataset needs a shard", file=root)
-    strays = sorted({p.name for p in (root / SHARDS).glob("*.tar")} - {s.name for s in shards})
+        raise DatasetError("a dataset needs a shard", file=store.place)
+    strays = sorted({name for name in store.sizes(SHARDS) if name.endswith(".tar")} - {s.name for s in shards})
     if strays:
-        raise DatasetError("holds shards that are not this dataset's", file=root / SHARDS, found=", ".join(strays))
+        raise DatasetError(
+            "holds shards that are not this dataset's", file=store.where(SHARDS), found=", ".join(strays)
+        )
     tally = Tally()
-    rows = [tally.add(record, shard.name) for shard in shards for record in shard_records(root, shard)]
-    store = LocalStore(root)
+    rows = [tally.add(record, shard.name) for shard in shards for record in shard_records(store, shard)]
+    digests: list[str] = []
+
+    def write(path: Path) -> None:
+        pq.write_table(table_of(rows), path, compression="zstd")
+        digests.append(file_sha256(path))
+
     store.remove(MANIFEST)
-    store.publish(TABLE, lambda path: pq.write_table(table_of(rows), path, compression="zstd"))
+    store.publish(TABLE, write)
     publish_text(store, RECIPE, recipe.to_yaml())
     manifest = DatasetRecord(
         name=recipe.name,
@@ -93,7 +100,7 @@ def finish_dataset(
         fields=field_descriptions(recipe.label_style, sensors),
         counts=tally.counts(),
         shards=shards,
-        index_sha256=file_sha256(root / TABLE),
+        index_sha256=digests[0],
         recipe=recipe.model_dump(mode="json"),
         recipe_hash=shards[0].recipe_hash,
         seed=recipe.seed,
@@ -105,22 +112,19 @@ def finish_dataset(
     return manifest
 
 
-def open_dataset(root: Path) -> DatasetRecord:
-    """The manifest of the dataset in a folder.
+def open_dataset(root: Store | str | Path) -> DatasetRecord:
+    """The manifest of the dataset in a folder or store.
 
     Raises:
         DatasetError: no such folder, generation did not finish, the manifest is damaged or of a newer format.
     """
-    root = Path(root)
-    if not root.exists():
-        raise DatasetError("no such folder", file=root, expected="the folder of a dataset")
-    if not root.is_dir():
-        raise DatasetError("not a folder", file=root, expected="the folder of a dataset")
-    path = root / MANIFEST
-    if not path.exists():
-        raise DatasetError(f"not a dataset: no {MANIFEST} (generation did not finish?)", file=root)
+    store = open_store(root)
+    path = store.where(MANIFEST)
+    if MANIFEST not in store.sizes():
+        store.check()
+        raise DatasetError(f"not a dataset: no {MANIFEST} (generation did not finish?)", file=store.place)
     try:
-        content = json.loads(read_text(path))
+        content = json.loads(read_text(store, MANIFEST))
     except (ValueError, RecursionError):
         raise DatasetError("damaged: not JSON", file=path) from None
     stated = content.get("format") if isinstance(content, dict) else None
@@ -134,16 +138,18 @@ def open_dataset(root: Path) -> DatasetRecord:
         raise DatasetError(f"damaged: {first_mistake(error)}", file=path) from None
 
 
-def shard_records(root: Path, shard: ShardRecord) -> Iterator[SampleRecord]:
+def shard_records(root: Store | str | Path, shard: ShardRecord) -> Iterator[SampleRecord]:
     """The records of a shard's samples, in order; DatasetError if they are not those that the shard's record names."""
-    path = root / SHARDS / shard.name
-    with TarIndex(path) as tar:
+    store, name = open_store(root), f"{SHARDS}/{shard.name}"
+    with store.fetch(name) as path, TarIndex(path) as tar:
         if tar.keys != shard.keys:
-            raise DatasetError("holds other samples than its side file says", file=path)
+            raise DatasetError("holds other samples than its side file says", file=store.where(name))
         for key in tar.keys:
-            record = decode_record(tar.read(key, "json"), file=f"{path}: {key}.json")
+            record = decode_record(tar.read(key, "json"), file=f"{store.where(name)}: {key}.json")
             if record.key != key or record.recipe_hash != shard.recipe_hash:
-                raise DatasetError("a sample's record is of another sample or recipe", file=path, found=record.key)
+                raise DatasetError(
+                    "a sample's record is of another sample or recipe", file=store.where(name), found=record.key
+                )
             yield record
 
 
@@ -217,24 +223,24 @@ def table_of(rows: Iterable[Row]) -> pa.Table:
     return pa.table({name: pa.array([row[name] for row in rows], kind) for name, kind in COLUMNS.items()})
 
 
-def read_index(root: Path, sha256: str | None = None) -> pa.Table:
+def read_index(root: Store | str | Path, sha256: str | None = None) -> pa.Table:
     """``samples.parquet`` of a dataset; ``sha256`` is what the manifest states for it, looked up when it is None.
 
     Raises:
         DatasetError: no such file, another checksum (then it is not parsed), unreadable, or with other columns.
     """
-    path = root / TABLE
-    if not path.is_file():
-        raise DatasetError("no such file", file=path)
-    stated, found = sha256 or open_dataset(root).index_sha256, file_sha256(path)
-    if found != stated:
-        raise DatasetError("sha256 is wrong", file=path, expected=stated, found=found)
-    try:
-        table = pq.read_table(path, memory_map=False)
-    except (OSError, pa.ArrowException) as error:
-        raise DatasetError(f"cannot be read: {error}", file=path) from None
+    store = open_store(root)
+    where = store.where(TABLE)
+    stated = sha256 or open_dataset(store).index_sha256
+    with store.fetch(TABLE) as path:
+        if (found := file_sha256(path)) != stated:
+            raise DatasetError("sha256 is wrong", file=where, expected=stated, found=found)
+        try:
+            table = pq.read_table(path, memory_map=False)
+        except (OSError, pa.ArrowException) as error:
+            raise DatasetError(f"cannot be read: {error}", file=where) from None
     if table.column_names != list(COLUMNS):
-        raise DatasetError("has other columns than an index", file=path, found=", ".join(table.column_names))
+        raise DatasetError("has other columns than an index", file=where, found=", ".join(table.column_names))
     return table
 
 

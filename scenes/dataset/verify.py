@@ -26,7 +26,16 @@ from mage.scenes.dataset.index import (
 )
 from mage.scenes.dataset.invariants import label_problems
 from mage.scenes.dataset.schema import DatasetRecord, SampleRecord, ShardRecord
-from mage.scenes.dataset.store import LABEL_FILES, SHARDS, file_sha256, read_side, read_text, side_name
+from mage.scenes.dataset.store import (
+    LABEL_FILES,
+    SHARDS,
+    Store,
+    file_sha256,
+    open_store,
+    read_side,
+    read_text,
+    side_name,
+)
 from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.errors import DatasetError, RecipeError
 from mage.scenes.recipe import Recipe
@@ -52,7 +61,7 @@ class Verification:
 class _Inspection:
     """What has been seen so far. ``complete`` turns false when a sample cannot be counted."""
 
-    root: Path
+    store: Store
     manifest: DatasetRecord
     bar: tqdm[Any]
     problems: list[str] = field(default_factory=list)
@@ -76,26 +85,25 @@ class _Inspection:
             self.note(file, f"{what} is wrong", expected, found)
 
 
-def verify_dataset(root: Path, *, progress: bool = False) -> Verification:
+def verify_dataset(root: Store | str | Path, *, progress: bool = False) -> Verification:
     """Recompute every checksum, count and label invariant of a dataset.
 
     Args:
-        root: its folder.
+        root: its folder or store.
         progress: draw a progress bar on standard error, if that is a terminal.
 
     Raises:
         DatasetError: there is no such folder. All else that is wrong is a problem of the result.
     """
-    root = Path(root)
+    store = open_store(root)
+    store.check()
     try:
-        manifest = open_dataset(root)
+        manifest = open_dataset(store)
     except DatasetError as error:
-        if root.is_dir():
-            return Verification(0, 0, 0, (str(error),))
-        raise
+        return Verification(0, 0, 0, (str(error),))
     bar: tqdm[Any] = tqdm(total=manifest.samples, unit="sample", disable=None if progress else True)
     with bar:
-        inspection = _Inspection(root, manifest, bar)
+        inspection = _Inspection(store, manifest, bar)
         _check_names(inspection)
         for shard in manifest.shards:
             _check_shard(inspection, shard)
@@ -112,30 +120,32 @@ def _check_names(seen: _Inspection) -> None:
     if names != sorted(set(names)):
         seen.note(MANIFEST, "shards stand twice or are not in order")
     listed = {*names, *(Path(side_name(name)).name for name in names)}
-    folder = seen.root / SHARDS
-    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    for name in sorted(present - listed):
-        seen.note(f"{SHARDS}/{name}", f"is not in {MANIFEST}")
+    for name, size in sorted(seen.store.sizes(SHARDS).items()):
+        if name not in listed:
+            seen.note(f"{SHARDS}/{name}", f"is not in {MANIFEST}")
+        elif size is None:
+            seen.note(f"{SHARDS}/{name}", "not a plain file: a link, folder or pipe")
 
 
 def _check_shard(seen: _Inspection, shard: ShardRecord) -> None:
-    file, path = f"{SHARDS}/{shard.name}", seen.root / SHARDS / shard.name
+    file = f"{SHARDS}/{shard.name}"
     seen.same(file, "recipe_hash", seen.manifest.recipe_hash, shard.recipe_hash)
     seen.same(file, "number of samples", len(shard.keys), shard.samples)
     try:
-        if read_side(seen.root / side_name(shard.name)) != shard:
+        if read_side(seen.store, shard.name) != shard:
             seen.note(side_name(shard.name), f"says something else than {MANIFEST}")
     except DatasetError as error:
         seen.note(side_name(shard.name), error.message)
-    if not path.is_file():
+    if (size := seen.store.size(file)) is None:
         seen.note(file, "the shard is missing")
         seen.complete = False
         return
     try:
-        seen.same(file, "size in bytes", shard.bytes, path.stat().st_size)
-        seen.same(file, "sha256", shard.sha256, file_sha256(path))
-        with TarIndex(path) as tar:
-            _check_content(seen, shard, tar)
+        seen.same(file, "size in bytes", shard.bytes, size)
+        with seen.store.fetch(file) as path:
+            seen.same(file, "sha256", shard.sha256, file_sha256(path))
+            with TarIndex(path) as tar:
+                _check_content(seen, shard, tar)
     except DatasetError as error:
         seen.note(file, error.message, error.expected, error.found)
         seen.complete = False
@@ -235,7 +245,7 @@ def _check_recipe(seen: _Inspection) -> None:
     expected = (recipe.name, recipe.output.size, recipe.output.gsd, recipe.seed, recipe.count)
     seen.same(MANIFEST, "name, size, gsd, seed or samples", expected, stated)
     try:
-        if parse_yaml(read_text(seen.root / RECIPE), RECIPE) != manifest.recipe:
+        if parse_yaml(read_text(seen.store, RECIPE), RECIPE) != manifest.recipe:
             seen.note(RECIPE, f"is another recipe than that in {MANIFEST}")
     except (DatasetError, RecipeError) as error:
         seen.note(RECIPE, error.message)
@@ -243,7 +253,7 @@ def _check_recipe(seen: _Inspection) -> None:
 
 def _check_table(seen: _Inspection) -> None:
     try:
-        computed, table = table_of(seen.rows), read_index(seen.root, seen.manifest.index_sha256)
+        computed, table = table_of(seen.rows), read_index(seen.store, seen.manifest.index_sha256)
     except DatasetError as error:
         seen.note(TABLE, error.message, error.expected, error.found)
         return

@@ -37,7 +37,7 @@ class Crew:
         """Names of the shards that were handed in."""
         recipe = Recipe.model_validate({"name": "run", "count": 4, "output": {"shard_size": 1}, "render": render})
         plan = make_plan(recipe)
-        records = run_local(plan, plan.jobs, self.folder, workers, self._hear)
+        records = run_local(plan, plan.jobs, str(self.folder), workers, self._hear)
         return sorted(record.name for record in records)
 
     def orders(self) -> list[tuple[str, str]]:
