@@ -42,7 +42,7 @@ def build_place(job: ShardJob) -> Place:
         CityError, RecipeError: the city's file, its terrain or its style cannot be used.
     """
     recipe = job.recipe
-    rng = job.rng(CITY_STREAM)
+    rng = job.place_rng(CITY_STREAM)
     if recipe.city.file is None:
         style = load_style(recipe.city.style or "suburb")
         city = build_city(style, recipe.city.extent, rng)
@@ -50,9 +50,11 @@ def build_place(job: ShardJob) -> Place:
         read = read_place(recipe.city)
         style = load_style(recipe.city.style or style_of(read))
         city = complete(_roomy(read, recipe), style, rng)
+    if recipe.city.name is not None:
+        city = replace(city, name=recipe.city.name)
     if recipe.city.drives is not None:
         city = replace(city, drives_left=recipe.city.drives == "left")
-    return prepare_place(city, style, job.rng(PAINT_STREAM))
+    return prepare_place(city, style, job.place_rng(PAINT_STREAM))
 
 
 def read_place(part: CityPart) -> City:

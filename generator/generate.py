@@ -41,7 +41,6 @@ class Journal:
     samples: int = 0
     device: str = ""
     workers: int = 0
-    sources: list[dict[str, Any]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     name: str = field(default_factory=lambda: f"{LOGS}/{time.strftime('%Y%m%dT%H%M%S')}-{os.urandom(4).hex()}.jsonl")
     published: float = 0.0
@@ -59,7 +58,7 @@ class Journal:
             self.samples += 1
         self.workers = max(self.workers, event.get("rank", -1) + 1)
         if event["event"] == "ready" and not self.device:
-            self.device, self.sources = event["device"], event["sources"]
+            self.device = event["device"]
             inferred = ", ".join(event["city"]["inferred"])
             made_up = f"; inferred, since no source holds them: {inferred}" if inferred else ""
             self.say(f"{event['city']['buildings']} buildings, rendering on {self.device}{made_up}")
@@ -75,7 +74,7 @@ class Journal:
 
 
 def generate(
-    recipe: Recipe,
+    recipe: Recipe | Plan,
     root: Store | str | Path,
     *,
     workers: int | None = None,
@@ -87,11 +86,11 @@ def generate(
     """Render a recipe's dataset into ``root``, going on from whatever of the same recipe is there already.
 
     Args:
-        recipe: what to render.
+        recipe: what to render: a recipe, or a plan of several.
         root: an empty or new folder or store, or one with an unfinished dataset of the same recipe and seed.
         workers: processes, each with the whole city in memory; None takes what keeps the machine busy.
         gpus: numbers of those to use, None for all there are; the workers share them out.
-        allow_plugins: let the recipe's own hazards run, which are code that it names.
+        allow_plugins: let a recipe's own hazards run, which are code that it names; a plan knows whether it may.
         say: told of what happens, a line at a time.
         progress: draw a progress bar on standard error.
 
@@ -99,7 +98,7 @@ def generate(
         MageError: the city or recipe cannot be used, the folder holds something else, the disk is full, Blender failed.
     """
     started = time.perf_counter()
-    plan = make_plan(recipe, allow_plugins=allow_plugins)
+    plan = recipe if isinstance(recipe, Plan) else make_plan(recipe, allow_plugins=allow_plugins)
     store = open_store(root)
     done = _claim(store, plan)
     journal = Journal(store, plan.recipe_hash, say)
@@ -118,8 +117,8 @@ def generate(
             if journal.lines:
                 journal.publish()
     shards = sorted([*done.values(), *fresh], key=lambda s: s.name)
-    sensors = [sensor.record for sensor in chosen_sensors(recipe)]
-    record = finish_dataset(store, recipe, shards, versions(), journal.sources or _known_sources(store, plan), sensors)
+    sensors = [sensor.record for sensor in chosen_sensors(plan.recipe)]
+    record = finish_dataset(store, plan.campaign, shards, versions(), _known_sources(store, plan), sensors)
     timings: dict[str, Any] = {"device": journal.device, "samples": journal.samples, "workers": journal.workers}
     timings["seconds"] = {k: round(v, 2) for k, v in journal.seconds.items()}
     timings["wall"] = round(time.perf_counter() - started, 2)
@@ -137,7 +136,7 @@ def _claim(store: Store, plan: Plan) -> dict[str, ShardRecord]:
     """Make the store ours and return the shards that are done; refuse one that holds something else."""
     content = {
         "recipe_hash": plan.recipe_hash,
-        "seed": plan.recipe.seed,
+        "seed": plan.campaign.seed,
         "shard_size": plan.recipe.output.shard_size,
         "versions": versions(),  # one dataset is not made half by one Blender and half by another
     }
@@ -147,8 +146,8 @@ def _claim(store: Store, plan: Plan) -> dict[str, ShardRecord]:
     publish_text(store, PLAN, json.dumps(content) + "\n")
     done = {}
     for job in plan.jobs:
-        record = shard_is_done(store, job.name, plan.recipe_hash)
-        if record is not None and record.samples == job.count:
+        record = shard_is_done(store, job.name, job.recipe_hash)
+        if record is not None and record.samples == job.count and job.event in (None, record.event):
             done[job.name] = record
     return done
 
@@ -182,10 +181,11 @@ def _planned(store: Store) -> Any:
 
 
 def _known_sources(store: Store, plan: Plan) -> list[dict[str, Any]]:
-    """The sources that an earlier run of this dataset wrote down, when this one had nothing left to render."""
+    """The sources of all cities that this and earlier runs of the dataset wrote down, each once."""
+    sources: dict[str, dict[str, Any]] = {}
     for name in sorted(store.sizes(LOGS)):
         for line in read_text(store, f"{LOGS}/{name}").splitlines():
             event = json.loads(line)
             if event["event"] == "ready" and event["recipe_hash"] == plan.recipe_hash:
-                return list(event["sources"])
-    return []
+                sources |= {json.dumps(source, sort_keys=True): source for source in event["sources"]}
+    return [sources[text] for text in sorted(sources)]  # whichever worker was first

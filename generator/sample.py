@@ -119,13 +119,13 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
     labels |= {f"{date}_cloud": sky.label for date, sky in zip(("pre", "post"), skies, strict=True)}
     smoke = _smoke(job, index, place, found.sights[1].grid, impact, lights[1])
     record = SampleRecord(
-        key=f"{city.name}-{recipe.disaster}-{index:06d}",
+        key=f"{job.event or f'{city.name}-{recipe.disaster}'}-{index:06d}",
         index=index,
         city=city.name,
-        event=f"{city.name}-{recipe.disaster}-{recipe.seed}",
+        event=job.event or f"{city.name}-{recipe.disaster}-{recipe.seed}",
         hazard=recipe.disaster,
         parameters={k: tidy(v) for k, v in impact.parameters.items()},
-        split="train",
+        split=job.split,
         seed=recipe.seed,
         recipe_hash=job.recipe_hash,
         grid=grid_record(grid, place),

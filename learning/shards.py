@@ -79,6 +79,8 @@ class ShardDataset(Dataset[SampleDict]):
             raise DatasetError("no such label", expected=f"some of {', '.join(known)}", found=unknown[0])
         chosen = _choose(self.root, self.record, split)
         self.shards, self._keys = [shard for shard, _ in chosen], [keys for _, keys in chosen]
+        gsd_of = {event.name: event.gsd for event in self.record.events}
+        self._gsds = [gsd_of[shard.event] for shard in self.shards]
         self._ends = list(accumulate(map(len, self._keys)))
         self._tars: dict[int, TarIndex] = {}
 
@@ -107,7 +109,7 @@ class ShardDataset(Dataset[SampleDict]):
         for name in self.labels:
             sample[name] = torch.from_numpy(_cut(rasters[name], window, "constant").astype(np.int32))
         for name in self.images:
-            sample[name] = _sensed(tar, path, key, self._sensors[name], (shape, self.record.gsd), window)
+            sample[name] = _sensed(tar, path, key, self._sensors[name], (shape, self._gsds[shard]), window)
         return sample if self.transform is None else self.transform(sample)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -88,6 +88,15 @@ class CityPart(_Part):
     terrain: tuple[str, ...] = Field((), description="elevation models (GeoTIFF, .hgt) that the city stands on")
     surface: str | None = Field(None, description="surface model (GeoTIFF) that roofs are lifted to")
     drives: Literal["left", "right"] | None = Field(None, description="side of the road; none goes by the country")
+    name: str | None = Field(
+        None, pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60, description="none is the file's, or the style's"
+    )
+    seed: int | None = Field(
+        None,
+        ge=0,
+        le=2**63 - 1,
+        description="of all that is made up of the city; none gives each recipe a city of its own",
+    )
 
     @model_validator(mode="after")
     def _of_a_file(self) -> CityPart:
@@ -286,6 +295,9 @@ class Recipe(_Part):
             del content[key]
         del content["render"]["device"], content["output"]["shard_size"]
         city = content["city"]
+        for key in ("name", "seed"):  # younger than the recipes whose hash must not change
+            if city[key] is None:
+                del city[key]
         for key in ("file", "style", "surface"):
             city[key] = digests.get(city[key], city[key])
         city["terrain"] = [digests[path] for path in city["terrain"]]

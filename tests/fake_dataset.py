@@ -81,7 +81,7 @@ def write_fake_dataset(root, count=4, size=64, shard_size=2, seed=0, split="trai
     shards = []
     for k, first in enumerate(range(0, count, shard_size)):
         samples = (fake_sample(i, size, seed, split, city) for i in range(first, min(first + shard_size, count)))
-        shards.append(write_shard(store, f"train-{k:06d}.tar", samples, HASH))
+        shards.append(write_shard(store, f"{split}-{k:06d}.tar", samples, HASH))
     return finish_dataset(root, fake_recipe(count, size, seed, shard_size), shards, VERSIONS, SOURCES)
 
 

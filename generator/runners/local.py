@@ -13,7 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class _Worker:
     rank: int
     device: str
     scratch: str
+    recipe: tuple[Any, ...]
     ears: threading.Thread | None = None
     taken: str | None = None
     job: ShardJob | None = None
@@ -58,7 +59,6 @@ class _Worker:
 class _Desk:
     """Jobs waiting, failures counted, records handed in; what to render on, and which jobs on something else."""
 
-    plan: Plan
     waiting: list[ShardJob]
     device: str
     failures: dict[str, int] = field(default_factory=dict)
@@ -87,7 +87,7 @@ def run_local(
     Raises:
         MageError: what a worker reported, as the same class; RenderError when a job killed its worker three times.
     """
-    desk = _Desk(plan, list(jobs), plan.recipe.render.device)
+    desk = _Desk(list(jobs), plan.recipe.render.device)
     mail: Mail = queue.Queue()
     crew: list[_Worker] = []
     cpus = os.cpu_count() or 1
@@ -122,12 +122,12 @@ def run_portrait(plan: Plan, out: Path, hear: Callable[[Event], None]) -> None:
     Raises:
         MageError: what the process reported, as the same class; RenderError when it ended without a picture.
     """
-    job = ShardJob(out.name, 0, 0, plan.recipe, plan.recipe_hash)
-    desk = _Desk(plan, [job], plan.recipe.render.device)
+    job = replace(plan.jobs[0], name=out.name, first=0, count=0)
+    desk = _Desk([job], plan.recipe.render.device)
     setup = {"root": str(out.parent), "threads": os.cpu_count() or 1, "workers": 1, "gpus": None}
     while desk.waiting:
         mail: Mail = queue.Queue()
-        worker = _hire(plan, 0, desk.device_of(job), setup, mail)
+        worker = _hire(job, 0, desk.device_of(job), setup, mail)
         try:
             _hand_out(worker, desk.waiting.pop(), "portrait")
             while (event := mail.get()[1]) is not None and event.get("kind") != "DeviceError":
@@ -140,9 +140,12 @@ def run_portrait(plan: Plan, out: Path, hear: Callable[[Event], None]) -> None:
 
 
 def _staff(crew: list[_Worker], desk: _Desk, room: int, setup: dict[str, Any], mail: Mail) -> None:
-    """Give every idle worker a job for its device; let go those that have none, and hire while there is room."""
+    """Give every idle worker a job of its recipe and device; let go those that have none, and hire while there is
+    room.
+    """
     for worker in [w for w in crew if w.job is None]:
-        job = next((j for j in desk.waiting if desk.device_of(j) == worker.device), None)
+        mine = (j for j in desk.waiting if desk.device_of(j) == worker.device and _recipe_of(j) == worker.recipe)
+        job = next(mine, None)
         if job is not None:
             desk.waiting.remove(job)
             _hand_out(worker, job)
@@ -152,11 +155,16 @@ def _staff(crew: list[_Worker], desk: _Desk, room: int, setup: dict[str, Any], m
     while desk.waiting and len(crew) < room:
         job = desk.waiting.pop(0)
         rank = min(set(range(room)) - {w.rank for w in crew})
-        crew.append(_hire(desk.plan, rank, desk.device_of(job), setup, mail))
+        crew.append(_hire(job, rank, desk.device_of(job), setup, mail))
         _hand_out(crew[-1], job)
 
 
-def _hire(plan: Plan, rank: int, device: str, setup: dict[str, Any], mail: Mail) -> _Worker:
+def _recipe_of(job: ShardJob) -> tuple[Any, ...]:
+    """What a worker is hired for: its city and stage are those of one event."""
+    return job.recipe_hash, job.recipe.seed, job.split, job.event
+
+
+def _hire(job: ShardJob, rank: int, device: str, setup: dict[str, Any], mail: Mail) -> _Worker:
     complaints = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - lives as long as the worker
     scratch = tempfile.mkdtemp(prefix="mage-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None)
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own module
@@ -169,13 +177,15 @@ def _hire(plan: Plan, rank: int, device: str, setup: dict[str, Any], mail: Mail)
         env=os.environ | {"TMPDIR": scratch},  # Blender that is killed or crashes leaves its files behind
         start_new_session=True,  # Ctrl-C is the driver's to handle; it dismisses its workers itself
     )
-    worker = _Worker(process, complaints, rank, device, scratch)
-    plan_of_it = {
-        "recipe": plan.recipe.model_dump(mode="json"),
-        "recipe_hash": plan.recipe_hash,
-        "allow_plugins": plan.allow_plugins,
+    worker = _Worker(process, complaints, rank, device, scratch, _recipe_of(job))
+    event = {
+        "recipe": job.recipe.model_dump(mode="json"),
+        "recipe_hash": job.recipe_hash,
+        "allow_plugins": job.allow_plugins,
+        "split": job.split,
+        "event": job.event,
     }
-    _send(worker, plan_of_it | setup | {"rank": rank, "device": device})
+    _send(worker, event | setup | {"rank": rank, "device": device})
 
     def listen() -> None:
         assert process.stdout is not None
@@ -231,7 +241,7 @@ def _mourn(worker: _Worker, event: Event | None, desk: _Desk, hear: Callable[[Ev
     job, died = worker.job, event is None
     if job is None:
         return
-    if died and desk.plan.recipe.render.engine == "eevee" and worker.taken is None:
+    if died and job.recipe.render.engine == "eevee" and worker.taken is None:
         raise RenderError(
             f"EEVEE could not start ({words}): it draws with OpenGL, without a display by a driver that EGL finds; "
             "render.engine cycles needs none"

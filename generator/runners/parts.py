@@ -28,7 +28,7 @@ def parse_part(text: str, environment: Mapping[str, str]) -> Part:
 
 
 def share_of(part: Part, jobs: Sequence[T]) -> Sequence[T]:
-    """The part's jobs: neighbours, which lie in the same city, so that few parts build it; sizes differ by one at most."""
+    """The part's jobs: neighbours, which lie in the same city, so that few build it; parts differ by a job at most."""
     k, n = part
     return jobs[len(jobs) * (k - 1) // n : len(jobs) * k // n]
 
@@ -45,7 +45,9 @@ def _of_scheduler(environment: Mapping[str, str], stated: int | None) -> Part:
     }
     if len(parts) != 1:
         known = "SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX or AWS_BATCH_JOB_ARRAY_INDEX"
-        raise MageError("--part auto needs the variables of one array", expected=known, found=", ".join(parts) or "none")
+        raise MageError(
+            "--part auto needs the variables of one array", expected=known, found=", ".join(parts) or "none"
+        )
     ((name, (k, n)),) = parts.items()
     if n is None and stated is None:
         raise MageError(f"{name} does not say how many there are", expected="--part auto/n", found="--part auto")

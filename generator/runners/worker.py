@@ -54,14 +54,13 @@ def _serve(events: TextIO) -> None:
         raise MissingExtraError(error.name or "bpy", "generator") from None
     setup["recipe"]["render"]["device"] = setup["device"]
     recipe = Recipe.model_validate(setup["recipe"])
+    event = {name: setup[name] for name in ("recipe_hash", "allow_plugins", "split", "event")}
     share = Share(setup["rank"], setup["workers"], tuple(setup["gpus"]) if setup["gpus"] else None)
     store = open_store(setup["root"])
     studio = None
     for line in orders:
         order = json.loads(line)
-        job = ShardJob(
-            order["name"], order["first"], order["count"], recipe, setup["recipe_hash"], setup["allow_plugins"]
-        )
+        job = ShardJob(order["name"], order["first"], order["count"], recipe, **event)
         if studio is None:
             studio = open_studio(job, setup["threads"], share)
             sources = [_source(s) for s in studio.place.city.sources]

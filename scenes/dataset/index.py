@@ -10,11 +10,13 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 from pydantic import ValidationError
 
+from mage.scenes.campaign import Campaign, alone, apart
 from mage.scenes.dataset.codec import decode_record, first_mistake
 from mage.scenes.dataset.fields import CLASS_COLOURS, LandClass, label_members
-from mage.scenes.dataset.schema import FORMAT, DatasetRecord, SampleRecord, SensorRecord, ShardRecord
+from mage.scenes.dataset.schema import FORMAT, DatasetRecord, EventRecord, SampleRecord, SensorRecord, ShardRecord
 from mage.scenes.dataset.store import SHARDS, Store, file_sha256, open_store, publish_text, read_text
 from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.errors import DatasetError
@@ -51,7 +53,7 @@ Row = dict[str, Any]
 
 def finish_dataset(
     root: Store | str | Path,
-    recipe: Recipe,
+    recipe: Recipe | Campaign,
     shards: list[ShardRecord],
     versions: dict[str, str],
     sources: list[dict[str, Any]],
@@ -61,14 +63,15 @@ def finish_dataset(
 
     Args:
         root: the folder or store that holds ``shards/``.
-        recipe: what was rendered.
+        recipe: what was rendered: a recipe, or the campaign of several.
         shards: their records; taken in the order of their names.
         versions: of all that decides what is rendered, by name.
         sources: provenance and licence of each city file.
         sensors: those whose images the samples hold beside the RGB ones.
 
     Raises:
-        DatasetError: no shards, one that cannot be read, or one in the folder that is not among them; a full disk.
+        DatasetError: no shards, one that cannot be read, or one in the folder that is not among them; samples
+            of an event that differ in city, hazard, split, GSD, seed or recipe; a full disk.
     """
     store, shards = open_store(root), sorted(shards, key=lambda shard: shard.name)
     if not shards:
@@ -88,28 +91,62 @@ def finish_dataset(
 
     store.remove(MANIFEST)
     store.publish(TABLE, write)
-    publish_text(store, RECIPE, recipe.to_yaml())
+    campaign = recipe if isinstance(recipe, Campaign) else alone(recipe, shards[0].recipe_hash)
+    shared, events = campaign.shared(), event_records(store, campaign, tally)
+    publish_text(store, RECIPE, recipe_text(campaign.mixture or shared))
+    common = campaign.recipe
+    gsds = {event.gsd for event in events}
     manifest = DatasetRecord(
-        name=recipe.name,
+        name=campaign.name,
         samples=len(rows),
-        size=recipe.output.size,
-        gsd=recipe.output.gsd,
+        size=common.output.size,
+        gsd=gsds.pop() if len(gsds) == 1 else None,
         bands=list(BANDS),
         classes=class_values(),
         colours={c.name.lower(): CLASS_COLOURS[c] for c in LandClass},
-        fields=field_descriptions(recipe.label_style, sensors),
+        fields=field_descriptions(common.label_style, sensors),
         counts=tally.counts(),
         shards=shards,
         index_sha256=digests[0],
-        recipe=recipe.model_dump(mode="json"),
-        recipe_hash=shards[0].recipe_hash,
-        seed=recipe.seed,
+        recipe=shared,
+        recipe_hash=campaign.hash,
+        seed=campaign.seed,
+        mixture=campaign.mixture,
+        events=events,
         versions=dict(sorted(versions.items())),
         sources=sources,
         sensors=list(sensors),
     )
     publish_text(store, MANIFEST, manifest.model_dump_json(indent=1) + "\n")
     return manifest
+
+
+def recipe_text(content: dict[str, Any]) -> str:
+    """The text of ``recipe.yaml``: of a recipe, or of the mixture that a dataset's events were drawn from."""
+    return yaml.safe_dump(content, sort_keys=False)
+
+
+def event_records(store: Store, campaign: Campaign, tally: Tally) -> list[EventRecord]:
+    """What the manifest says of each event whose samples were counted, in the order of the campaign.
+
+    Raises:
+        DatasetError: samples of one event differ in what its record says, or are of an event of no campaign.
+    """
+    if tally.odd:
+        raise DatasetError(
+            "says something else of its event than other samples do", file=store.place, found=tally.odd[0]
+        )
+    shared = campaign.shared()
+    recipes = {event.name: event.recipe for event in campaign.events}
+    own = {name: recipes.get(name) or recipes.get(None) for name in tally.events}
+    if strays := [name for name, recipe in own.items() if recipe is None]:
+        raise DatasetError("holds samples of an event that is not its own", file=store.place, found=strays[0])
+    order = {event.name: k for k, event in enumerate(campaign.events)}
+    return [
+        EventRecord.model_validate(tally.events[name] | {"recipe": apart(recipe, shared)})
+        for name, recipe in sorted(own.items(), key=lambda item: order.get(item[0], 0))
+        if recipe is not None
+    ]
 
 
 def open_dataset(root: Store | str | Path) -> DatasetRecord:
@@ -154,17 +191,25 @@ def shard_records(root: Store | str | Path, shard: ShardRecord) -> Iterator[Samp
 
 
 class Tally:
-    """Counts over the samples of a dataset, and their rows in the index."""
+    """Counts over the samples of a dataset, and their rows in the index.
+
+    Attributes:
+        events: by name, what an event's record says but for its recipe.
+        odd: keys of samples that say something else of their event than its first sample does.
+    """
 
     def __init__(self) -> None:
         self._totals = {"samples": 0, "buildings": 0, "roads": 0, "tents": 0}
         self._jds = dict.fromkeys(JDS_NAMES, 0)
         self._pixels: dict[str, dict[str, int]] = {name: {} for name in COUNTED}
+        self.events: dict[str, dict[str, Any]] = {}
+        self.odd: list[str] = []
 
     def add(self, record: SampleRecord, shard: str) -> Row:
         """Count a sample and return its row."""
         row = sample_row(record, shard)
         self._totals["samples"] += 1
+        self._count_event(record)
         for name in ("buildings", "roads", "tents"):
             self._totals[name] += row[name]
         for grade, name in enumerate(JDS_NAMES):
@@ -175,6 +220,14 @@ class Tally:
                 name = names.get(value, value)
                 totals[name] = totals.get(name, 0) + count
         return row
+
+    def _count_event(self, record: SampleRecord) -> None:
+        facts = {name: getattr(record, name) for name in ("city", "hazard", "split", "seed", "recipe_hash")}
+        facts |= {"name": record.event, "gsd": record.grid.gsd}
+        event = self.events.setdefault(record.event, facts | {"samples": 0})
+        event["samples"] += 1
+        if any(event[name] != value for name, value in facts.items()):
+            self.odd.append(record.key)
 
     def counts(self) -> dict[str, Any]:
         """Samples, buildings, roads, tents, buildings per damage grade, and pixels per value of class and damage."""

@@ -111,7 +111,8 @@ def write_shard(store: Store, name: str, samples: Iterable[Sample], recipe_hash:
     first wins; the others return the same record.
 
     Raises:
-        DatasetError: no samples, a key that stands twice, a sample that does not fit the schema, a full disk.
+        DatasetError: no samples, samples of two events, a key that stands twice, a sample that does not fit the
+            schema, a full disk.
         TakenError: the shard is done already, with other bytes.
     """
     if shard_is_done(store, name, recipe_hash) is None:
@@ -131,11 +132,15 @@ def write_shard(store: Store, name: str, samples: Iterable[Sample], recipe_hash:
 def _write(path: Path, name: str, samples: Iterable[Sample], recipe_hash: str) -> ShardRecord:
     """Write a tar and describe it."""
     keys: list[str] = []
+    events: list[str] = []
     labels = hashlib.sha256()
 
     def members() -> Iterator[tuple[str, bytes]]:
         for sample in samples:
             keys.append(sample.record.key)
+            events.append(sample.record.event)
+            if events[-1] != events[0]:
+                raise DatasetError("samples of two events in a shard", file=name, found=f"{events[0]}, {events[-1]}")
             for member, data in encode_sample(sample):
                 if member.partition(".")[2] in LABEL_FILES:
                     labels.update(member.encode() + data)
@@ -146,6 +151,7 @@ def _write(path: Path, name: str, samples: Iterable[Sample], recipe_hash: str) -
     write_tar(path, members())
     return ShardRecord(
         name=name,
+        event=events[0],
         bytes=path.stat().st_size,
         sha256=file_sha256(path),
         labels_sha256=labels.hexdigest(),

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from tqdm import tqdm
 
+from mage.scenes.campaign import Campaign, Event, whole
 from mage.scenes.dataset.codec import decode_rasters, decode_record, first_mistake
 from mage.scenes.dataset.fields import sample_members
 from mage.scenes.dataset.index import (
@@ -25,7 +26,7 @@ from mage.scenes.dataset.index import (
     table_of,
 )
 from mage.scenes.dataset.invariants import label_problems
-from mage.scenes.dataset.schema import DatasetRecord, SampleRecord, ShardRecord
+from mage.scenes.dataset.schema import DatasetRecord, EventRecord, SampleRecord, ShardRecord
 from mage.scenes.dataset.store import (
     LABEL_FILES,
     SHARDS,
@@ -68,6 +69,10 @@ class _Inspection:
     tally: Tally = field(default_factory=Tally)
     rows: list[Row] = field(default_factory=list)
     complete: bool = True
+    events: dict[str, EventRecord] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.events = {event.name: event for event in self.manifest.events}
 
     @property
     def style(self) -> str:
@@ -108,6 +113,7 @@ def verify_dataset(root: Store | str | Path, *, progress: bool = False) -> Verif
         for shard in manifest.shards:
             _check_shard(inspection, shard)
     _check_manifest(inspection)
+    _check_events(inspection)
     _check_recipe(inspection)
     _check_table(inspection)
     buildings = inspection.tally.counts()["buildings"]
@@ -129,7 +135,12 @@ def _check_names(seen: _Inspection) -> None:
 
 def _check_shard(seen: _Inspection, shard: ShardRecord) -> None:
     file = f"{SHARDS}/{shard.name}"
-    seen.same(file, "recipe_hash", seen.manifest.recipe_hash, shard.recipe_hash)
+    event = seen.events.get(shard.event)
+    if event is None:
+        seen.note(file, f"is of an event that {MANIFEST} does not list", found=shard.event)
+    else:
+        seen.same(file, "recipe_hash", event.recipe_hash, shard.recipe_hash)
+        seen.same(file, "the split in its name", event.split, shard.name.rpartition("-")[0])
     seen.same(file, "number of samples", len(shard.keys), shard.samples)
     try:
         if read_side(seen.store, shard.name) != shard:
@@ -184,7 +195,7 @@ def _check_sample(seen: _Inspection, tar: TarIndex, key: str, shard: ShardRecord
         seen.complete = False
         return
     seen.rows.append(seen.tally.add(record, shard.name))
-    _check_record(seen, record, key, file)
+    _check_record(seen, record, key, shard)
     if set(members) != set(wanted) or not _check_images(seen, record, file):
         return
     try:
@@ -195,14 +206,17 @@ def _check_sample(seen: _Inspection, tar: TarIndex, key: str, shard: ShardRecord
         seen.problems += [f"{file}: {reason}" for reason in label_problems(sample)]
 
 
-def _check_record(seen: _Inspection, record: SampleRecord, key: str, file: str) -> None:
-    manifest = seen.manifest
+def _check_record(seen: _Inspection, record: SampleRecord, key: str, shard: ShardRecord) -> None:
+    manifest, file = seen.manifest, f"{SHARDS}/{shard.name}: {key}"
     seen.same(f"{file}.json", "label style", seen.style, record.label_style)
-    stated = {"key": key, "recipe_hash": manifest.recipe_hash, "seed": manifest.seed}
-    for name, expected in stated.items():
-        seen.same(f"{file}.json", name, expected, getattr(record, name))
+    seen.same(f"{file}.json", "key", key, record.key)
+    seen.same(f"{file}.json", "event", shard.event, record.event)
+    if (event := seen.events.get(record.event)) is None:
+        return  # its shard's problem
+    for name in ("city", "hazard", "split", "seed", "recipe_hash"):
+        seen.same(f"{file}.json", name, getattr(event, name), getattr(record, name))
     grid = (record.grid.rows, record.grid.columns, record.grid.gsd)
-    seen.same(f"{file}.json", "grid", (manifest.size, manifest.size, manifest.gsd), grid)
+    seen.same(f"{file}.json", "grid", (manifest.size, manifest.size, event.gsd), grid)
 
 
 def _check_images(seen: _Inspection, record: SampleRecord, file: str) -> bool:
@@ -234,18 +248,38 @@ def _check_manifest(seen: _Inspection) -> None:
         seen.same(MANIFEST, f"counts.{name}", counts.get(name), manifest.counts.get(name))
 
 
+def _check_events(seen: _Inspection) -> None:
+    """Events are those of the samples, and each is what its recipe says."""
+    manifest = seen.manifest
+    if len(seen.events) < len(manifest.events):
+        seen.note(MANIFEST, "an event's name stands twice")
+    gsds = {event.gsd for event in manifest.events}
+    seen.same(MANIFEST, "gsd", gsds.pop() if len(gsds) == 1 else None, manifest.gsd)
+    events = []
+    for event in manifest.events:
+        try:
+            recipe = Recipe.model_validate(whole(manifest.recipe, event.recipe))
+        except ValidationError as error:
+            seen.note(MANIFEST, f"event {event.name}: recipe: {first_mistake(error)}")
+            return
+        events.append(Event(recipe, event.recipe_hash, event.split, event.name))
+        stated = (event.hazard, event.samples, event.seed, manifest.size, event.gsd)
+        expected = (recipe.disaster, recipe.count, recipe.seed, recipe.output.size, recipe.output.gsd)
+        seen.same(MANIFEST, f"event {event.name}: hazard, samples, seed, size or gsd", expected, stated)
+    campaign = Campaign(manifest.name, manifest.seed, tuple(events), manifest.mixture)
+    seen.same(MANIFEST, "recipe_hash", campaign.hash, manifest.recipe_hash)
+    if seen.complete:
+        found = {name: event["samples"] for name, event in seen.tally.events.items()}
+        seen.same(MANIFEST, "samples by event", {e.name: e.samples for e in manifest.events}, found)
+
+
 def _check_recipe(seen: _Inspection) -> None:
     manifest = seen.manifest
+    if manifest.mixture is None:
+        stated = (manifest.name, manifest.seed)
+        seen.same(MANIFEST, "name or seed", (manifest.recipe.get("name"), manifest.recipe.get("seed")), stated)
     try:
-        recipe = Recipe.model_validate(manifest.recipe)
-    except ValidationError as error:
-        seen.note(MANIFEST, f"recipe: {first_mistake(error)}")
-        return
-    stated = (manifest.name, manifest.size, manifest.gsd, manifest.seed, manifest.samples)
-    expected = (recipe.name, recipe.output.size, recipe.output.gsd, recipe.seed, recipe.count)
-    seen.same(MANIFEST, "name, size, gsd, seed or samples", expected, stated)
-    try:
-        if parse_yaml(read_text(seen.store, RECIPE), RECIPE) != manifest.recipe:
+        if parse_yaml(read_text(seen.store, RECIPE), RECIPE) != (manifest.mixture or manifest.recipe):
             seen.note(RECIPE, f"is another recipe than that in {MANIFEST}")
     except (DatasetError, RecipeError) as error:
         seen.note(RECIPE, error.message)

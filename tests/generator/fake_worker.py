@@ -63,7 +63,10 @@ def main() -> None:
             os.kill(os.getpid(), signal.SIGSEGV)
         _tell(event="sample", key=order["name"], seconds={})
         record = {"name": order["name"], "bytes": 1, "sha256": "0" * 64, "labels_sha256": "0" * 64, "samples": 1}
-        _tell(event="shard", record=record | {"recipe_hash": setup["recipe_hash"], "keys": [order["name"]]})
+        _tell(
+            event="shard",
+            record=record | {"event": "run", "recipe_hash": setup["recipe_hash"], "keys": [order["name"]]},
+        )
 
 
 if __name__ == "__main__":
