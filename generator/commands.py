@@ -53,6 +53,17 @@ def generate(
     engine: Annotated[str | None, typer.Option(help="cycles, or eevee.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, optix, hip, metal or oneapi.")] = None,
     gpus: Annotated[str | None, typer.Option(metavar="N,N...", help="GPUs to use, by number, or all.")] = None,
+    runner: Annotated[
+        str, typer.Option(help="local (processes on this machine), or ray (tasks on a cluster).")
+    ] = "local",
+    part: Annotated[
+        str | None,
+        typer.Option(metavar="K/N", help="Only that part of the shards; auto asks SLURM, Kubernetes or AWS Batch."),
+    ] = None,
+    patience: Annotated[
+        float | None,
+        typer.Option(min=1, help="Seconds without a word until a worker is killed; none goes by the samples so far."),
+    ] = None,
     allow_plugins: AllowPlugins = False,
     assignments: Assignments = None,
 ) -> None:
@@ -75,6 +86,7 @@ def generate(
     }
     chosen = read_recipe(recipe, _overrides(options, assignments))
     run = _generator()
+    how = _run(runner, part, workers, gpus, patience)
     typer.echo(
         f"{chosen.name}: {chosen.count} pairs of {chosen.output.size} px at {chosen.output.gsd} m -> {out}", err=True
     )
@@ -82,8 +94,7 @@ def generate(
         record = run(
             chosen,
             out,
-            workers=workers,
-            gpus=_numbers(gpus),
+            run=how,
             allow_plugins=allow_plugins,
             say=lambda line: typer.echo(line, err=True),
             progress=True,
@@ -93,6 +104,9 @@ def generate(
             f"interrupted: the shards that are done stay in {out}; the same command goes on from there", err=True
         )
         raise typer.Exit(130) from None
+    if record is None:
+        typer.echo(f"part {part} is done; other parts are not, and whoever finishes last writes the index", err=True)
+        return
     counts = record.counts
     typer.echo(f"{counts['samples']} pairs, {counts['buildings']} buildings in {len(record.shards)} shard(s)", err=True)
     typer.echo(f"report: {out.rstrip('/')}/report.html")
@@ -152,6 +166,20 @@ def _of_city(city: Path | None, bounds: str | None, terrain: list[Path] | None, 
         "city.terrain": [str(path) for path in terrain] if terrain else None,
         "city.style": style,
     }
+
+
+def _run(runner: str, part: str | None, workers: int | None, gpus: str | None, patience: float | None) -> Any:
+    """How to render, out of the options."""
+    import os
+
+    from mage.generator.generate import RUNNERS, Run
+    from mage.generator.runners.parts import parse_part
+
+    if runner not in RUNNERS:
+        raise MageError("no such runner", expected=" or ".join(RUNNERS), found=runner)
+    if runner == "ray" and gpus is not None:
+        raise MageError("Ray shares out the GPUs itself", expected="no --gpus with --runner ray", found=gpus)
+    return Run(runner, parse_part(part, os.environ) if part else None, workers, _numbers(gpus), patience)
 
 
 def _numbers(gpus: str | None) -> tuple[int, ...] | None:

@@ -8,7 +8,8 @@ first wins, and the others find what they would have written.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +25,7 @@ from mage.scenes.dataset.tar import write_tar
 from mage.scenes.errors import DatasetError
 
 SHARDS = "shards"
+READERS = 16  # side files read at a time: of a distant store, most of the time is waiting
 LABEL_FILES = frozenset(f"{name}.png" for name in label_members("annotator"))
 
 
@@ -71,10 +73,10 @@ class Store(Protocol):
         """Remove what killed processes left behind, and nothing that another still writes."""
 
 
-def open_store(place: Store | str | Path) -> Store:
+def open_store(place: Store | str | Path, aside: Path | None = None) -> Store:
     """The store at a path or URL (``s3://bucket/prefix``); a store is handed back as it is.
 
-    Nothing is read or written yet.
+    Nothing is read or written yet. ``aside`` is a folder for files on their way to or from a URL, None the system's.
 
     Raises:
         DatasetError: a URL of no kind that is known.
@@ -86,7 +88,7 @@ def open_store(place: Store | str | Path) -> Store:
     if mark and kind not in ("file", "local"):
         from mage.scenes.dataset.remote import RemoteStore  # fsspec's file systems take a moment to import
 
-        return RemoteStore(str(place))
+        return RemoteStore(str(place), aside)
     return LocalStore(Path(rest if mark else place))
 
 
@@ -194,6 +196,25 @@ def shard_is_done(store: Store, name: str, recipe_hash: str, *, full: bool = Fal
         with store.fetch(file) as path:
             return record if file_sha256(path) == record.sha256 else None
     return record
+
+
+def done_shards(store: Store, wanted: Mapping[str, str]) -> dict[str, ShardRecord]:
+    """Records of the shards that are done among those ``wanted``, a recipe hash by name; see :func:`shard_is_done`.
+
+    Asks the store once for its list, and for side files in many threads.
+    """
+    sizes = store.sizes(SHARDS)
+
+    def record_of(name: str) -> ShardRecord | None:
+        try:
+            record = read_side(store, name)
+        except DatasetError:
+            return None
+        return record if (record.name, record.recipe_hash, record.bytes) == (name, wanted[name], sizes[name]) else None
+
+    there = [n for n in wanted if sizes.get(n) is not None and sizes.get(Path(side_name(n)).name) is not None]
+    with ThreadPoolExecutor(READERS) as pool:
+        return {name: record for name, record in zip(there, pool.map(record_of, there), strict=True) if record}
 
 
 def read_side(store: Store, shard: str) -> ShardRecord:
