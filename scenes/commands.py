@@ -48,6 +48,12 @@ def info(
 
 def verify(
     dataset: Annotated[str, typer.Argument(help="The folder or URL of a dataset.")],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Open no shard: sizes, side files, index and manifest agree.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; none takes all processors if there is enough to do.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a dataset from checksums to labels.
@@ -56,7 +62,7 @@ def verify(
     """
     from mage.scenes.dataset.verify import verify_dataset
 
-    found = verify_dataset(dataset, progress=True)
+    found = verify_dataset(dataset, quick=quick, workers=workers, progress=True)
     facts = {"ok": found.ok, "samples": found.samples, "buildings": found.buildings, "shards": found.shards}
     if as_json:
         typer.echo(json.dumps({**facts, "problems": found.problems}, indent=1, ensure_ascii=False))

@@ -103,11 +103,16 @@ class LocalStore:
 
     @contextmanager
     def fetch(self, name: str) -> Iterator[Path]:
-        """The file itself, if it is a plain one: a link could lead out of the dataset, a pipe blocks for ever."""
+        """The file itself, or what a link leads to, if that is a plain file: a pipe would block for ever."""
         path = self.root / name
-        if self.size(name) is None:
-            there = os.path.lexists(path)
-            raise DatasetError("not a plain file: a link, folder or pipe" if there else "no such file", file=path)
+        try:
+            plain = stat.S_ISREG(path.stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            raise DatasetError("no such file", file=path) from None
+        except OSError as error:
+            raise DatasetError(f"cannot be read: {error.strerror}", file=path) from None
+        if not plain:
+            raise DatasetError("not a plain file but a folder, pipe or device", file=path)
         yield path
 
     def clean_partial(self) -> None:

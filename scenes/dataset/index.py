@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 from mage.scenes.campaign import Campaign, alone, apart
 from mage.scenes.dataset.codec import decode_record, first_mistake
 from mage.scenes.dataset.fields import CLASS_COLOURS, LandClass, label_members
+from mage.scenes.dataset.processes import in_processes
 from mage.scenes.dataset.schema import FORMAT, DatasetRecord, EventRecord, SampleRecord, SensorRecord, ShardRecord
 from mage.scenes.dataset.store import SHARDS, Store, file_sha256, open_store, publish_text, read_text
 from mage.scenes.dataset.tar import TarIndex
@@ -49,6 +51,7 @@ COLUMNS: dict[str, pa.DataType] = {
 }
 
 Row = dict[str, Any]
+PAYS = 64 << 20  # bytes of shards from which a further process is worth its start
 
 
 def finish_dataset(
@@ -81,12 +84,11 @@ def finish_dataset(
         raise DatasetError(
             "holds shards that are not this dataset's", file=store.where(SHARDS), found=", ".join(strays)
         )
-    tally = Tally()
-    rows = [tally.add(record, shard.name) for shard in shards for record in shard_records(store, shard)]
+    table, tally = _rows_of_all(store, shards)
     digests: list[str] = []
 
     def write(path: Path) -> None:
-        pq.write_table(table_of(rows), path, compression="zstd")
+        pq.write_table(table, path, compression="zstd")
         digests.append(file_sha256(path))
 
     store.remove(MANIFEST)
@@ -98,7 +100,7 @@ def finish_dataset(
     gsds = {event.gsd for event in events}
     manifest = DatasetRecord(
         name=campaign.name,
-        samples=len(rows),
+        samples=table.num_rows,
         size=common.output.size,
         gsd=gsds.pop() if len(gsds) == 1 else None,
         bands=list(BANDS),
@@ -175,6 +177,41 @@ def open_dataset(root: Store | str | Path) -> DatasetRecord:
         raise DatasetError(f"damaged: {first_mistake(error)}", file=path) from None
 
 
+def _rows_of_all(store: Store, shards: Sequence[ShardRecord]) -> tuple[pa.Table, Tally]:
+    """The index of all samples and their counts."""
+    tables, tally = [table_of([])], Tally()
+    workers = worth(shards)
+    if workers < 2:
+        parts = (_rows_of(store, shard) for shard in shards)
+    else:
+        parts = in_processes(_rows_of_one, shards, workers, _begin, (store.place,))
+    for rows, counted in parts:
+        tables.append(rows)
+        tally.merge(counted)
+    return pa.concat_tables(tables).combine_chunks(), tally
+
+
+def _rows_of(store: Store, shard: ShardRecord) -> tuple[pa.Table, Tally]:
+    tally = Tally()
+    return table_of(tally.add(record, shard.name) for record in shard_records(store, shard)), tally
+
+
+_stores: list[Store] = []  # of a process that reads shards
+
+
+def _begin(place: str) -> None:
+    _stores[:] = [open_store(place)]
+
+
+def _rows_of_one(shard: ShardRecord) -> tuple[pa.Table, Tally]:
+    return _rows_of(_stores[0], shard)
+
+
+def worth(shards: Sequence[ShardRecord]) -> int:
+    """How many processes it pays to read these shards with."""
+    return min(os.cpu_count() or 1, len(shards), sum(shard.bytes for shard in shards) // PAYS)
+
+
 def shard_records(root: Store | str | Path, shard: ShardRecord) -> Iterator[SampleRecord]:
     """The records of a shard's samples, in order; DatasetError if they are not those that the shard's record names."""
     store, name = open_store(root), f"{SHARDS}/{shard.name}"
@@ -220,6 +257,22 @@ class Tally:
                 name = names.get(value, value)
                 totals[name] = totals.get(name, 0) + count
         return row
+
+    def merge(self, other: Tally) -> None:
+        """Take in what another has counted."""
+        for name in self._totals:
+            self._totals[name] += other._totals[name]
+        for name in self._jds:
+            self._jds[name] += other._jds[name]
+        for member, totals in self._pixels.items():
+            for name, count in other._pixels[member].items():
+                totals[name] = totals.get(name, 0) + count
+        for name, event in other.events.items():
+            mine = self.events.setdefault(name, event | {"samples": 0})
+            mine["samples"] += event["samples"]
+            if any(mine[fact] != value for fact, value in event.items() if fact != "samples"):
+                self.odd.append(name)
+        self.odd += other.odd
 
     def _count_event(self, record: SampleRecord) -> None:
         facts = {name: getattr(record, name) for name in ("city", "hazard", "split", "seed", "recipe_hash")}
