@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 def generate(
     recipe: RecipeName,
-    out: Annotated[Path, typer.Option(help="Folder for the dataset.")] = Path("out/dataset"),
+    out: Annotated[str, typer.Option(help="Folder for the dataset, or a URL: s3://bucket/prefix.")] = "out/dataset",
     city: CityFile = None,
     bounds: Bounds = None,
     terrain: Terrain = None,
@@ -56,6 +56,17 @@ def generate(
     engine: Annotated[str | None, typer.Option(help="cycles, or eevee.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, optix, hip, metal or oneapi.")] = None,
     gpus: Annotated[str | None, typer.Option(metavar="N,N...", help="GPUs to use, by number, or all.")] = None,
+    runner: Annotated[
+        str, typer.Option(help="local (processes on this machine), or ray (tasks on a cluster).")
+    ] = "local",
+    part: Annotated[
+        str | None,
+        typer.Option(metavar="K/N", help="Only that part of the shards; auto asks SLURM, Kubernetes or AWS Batch."),
+    ] = None,
+    patience: Annotated[
+        float | None,
+        typer.Option(min=1, help="Seconds without a word until a worker is killed; none goes by the samples so far."),
+    ] = None,
     allow_plugins: AllowPlugins = False,
     assignments: Assignments = None,
 ) -> None:
@@ -78,6 +89,7 @@ def generate(
     }
     chosen = read_recipe(recipe, _overrides(options, assignments))
     run = _generator()
+    how = _run(runner, part, workers, gpus, patience)
     typer.echo(
         f"{chosen.name}: {chosen.count} pairs of {chosen.output.size} px at {chosen.output.gsd} m -> {out}", err=True
     )
@@ -85,8 +97,7 @@ def generate(
         record = run(
             chosen,
             out,
-            workers=workers,
-            gpus=_numbers(gpus),
+            run=how,
             allow_plugins=allow_plugins,
             say=lambda line: typer.echo(line, err=True),
             progress=True,
@@ -96,9 +107,12 @@ def generate(
             f"interrupted: the shards that are done stay in {out}; the same command goes on from there", err=True
         )
         raise typer.Exit(130) from None
+    if record is None:
+        typer.echo(f"part {part} is done; other parts are not, and whoever finishes last writes the index", err=True)
+        return
     counts = record.counts
     typer.echo(f"{counts['samples']} pairs, {counts['buildings']} buildings in {len(record.shards)} shard(s)", err=True)
-    typer.echo(f"report: {out / 'report.html'}")
+    typer.echo(f"report: {out.rstrip('/')}/report.html")
 
 
 def preview(
@@ -127,8 +141,8 @@ def preview(
     options = {**_of_city(city, bounds, terrain, style), "output.size": size}
     options |= {"render.quality": quality, "render.spp": spp, "seed": seed}
     path = Path(target)
-    if path.is_dir():
-        preview_dataset(path, out)
+    if path.is_dir() or "://" in target:
+        preview_dataset(target, out)
     elif target in bundled_recipes() or path.suffix in (".yaml", ".yml"):
         _generator()
         chosen = read_recipe(target, {**_overrides(options, assignments), "count": 1})
@@ -155,6 +169,20 @@ def _of_city(city: Path | None, bounds: str | None, terrain: list[Path] | None, 
         "city.terrain": [str(path) for path in terrain] if terrain else None,
         "city.style": style,
     }
+
+
+def _run(runner: str, part: str | None, workers: int | None, gpus: str | None, patience: float | None) -> Any:
+    """How to render, out of the options."""
+    import os
+
+    from mage.generator.generate import RUNNERS, Run
+    from mage.generator.runners.parts import parse_part
+
+    if runner not in RUNNERS:
+        raise MageError("no such runner", expected=" or ".join(RUNNERS), found=runner)
+    if runner == "ray" and gpus is not None:
+        raise MageError("Ray shares out the GPUs itself", expected="no --gpus with --runner ray", found=gpus)
+    return Run(runner, parse_part(part, os.environ) if part else None, workers, _numbers(gpus), patience)
 
 
 def _numbers(gpus: str | None) -> tuple[int, ...] | None:

@@ -19,7 +19,7 @@ from mage.scenes.dataset.fields import CLASS_COLOURS, DAMAGE_COLOURS, LandClass
 from mage.scenes.dataset.index import open_dataset
 from mage.scenes.dataset.png import encode_png
 from mage.scenes.dataset.schema import Sample
-from mage.scenes.dataset.store import LocalStore
+from mage.scenes.dataset.store import SHARDS, LocalStore, Store, open_store
 from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.errors import DatasetError
 from mage.scenes.recipe import Recipe
@@ -48,17 +48,18 @@ def preview_city(recipe: Recipe, out: Path) -> None:
         run_portrait(make_plan(recipe), out, hear)
 
 
-def preview_dataset(root: Path, out: Path) -> None:
+def preview_dataset(root: Store | str | Path, out: Path) -> None:
     """Draw all layers of a dataset's first sample into one PNG."""
     _publish(out, contact_sheet(first_sample(root)))
 
 
-def first_sample(root: Path) -> Sample:
+def first_sample(root: Store | str | Path) -> Sample:
     """The first sample of a dataset."""
-    record = open_dataset(root)
+    store = open_store(root)
+    record = open_dataset(store)
     if not record.shards:
-        raise DatasetError("holds no shard", file=root)
-    with TarIndex(root / "shards" / record.shards[0].name) as tar:
+        raise DatasetError("holds no shard", file=store.place)
+    with store.fetch(f"{SHARDS}/{record.shards[0].name}") as path, TarIndex(path) as tar:
         key = tar.keys[0]
         return decode_sample(lambda field: tar.read(key, field))
 

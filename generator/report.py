@@ -38,7 +38,7 @@ from mage.scenes.dataset.fields import CLASS_COLOURS, DAMAGE_COLOURS, LandClass
 from mage.scenes.dataset.index import open_dataset
 from mage.scenes.dataset.png import encode_png
 from mage.scenes.dataset.schema import DatasetRecord, Sample
-from mage.scenes.dataset.store import SHARDS, LocalStore, publish_text
+from mage.scenes.dataset.store import SHARDS, Store, open_store, publish_text
 from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.grades import JDS_NAMES
 
@@ -56,23 +56,23 @@ _HEADS = {
 Colour = Sequence[int]
 
 
-def write_report(root: Path, timings: dict[str, Any] | None) -> None:
+def write_report(root: Store | str | Path, timings: dict[str, Any] | None) -> None:
     """Write ``report.html`` and ``preview/`` of a finished dataset.
 
     Args:
-        root: the dataset's folder.
+        root: the dataset's folder or store.
         timings: of the run that made it: ``seconds`` by stage, ``samples`` rendered, ``wall`` seconds, ``device`` and
             ``workers``; None when they are not known.
 
     Raises:
         DatasetError: the dataset cannot be read, or the report not written.
     """
-    manifest = open_dataset(root)
-    samples = list(_chosen(root, manifest))
+    store = open_store(root)
+    manifest = open_dataset(store)
+    samples = list(_chosen(store, manifest))
     kinds = {"flood" in chain for chain in _chains(manifest)}
     deepest = scale_of([deepest_of(sample) for sample in samples])
     panels = [_panels(sample, deepest if _wet(sample) else None) for sample in samples]
-    store = LocalStore(root)
     for number, pictures in enumerate(panels):
         data = encode_png(np.concatenate(pictures, axis=1))
         store.publish(f"{PREVIEW}/{number:03d}.png", partial(Path.write_bytes, data=data))
@@ -86,12 +86,12 @@ def write_report(root: Path, timings: dict[str, Any] | None) -> None:
     publish_text(store, REPORT, page.substitute(parts))
 
 
-def _chosen(root: Path, manifest: DatasetRecord) -> Iterator[Sample]:
+def _chosen(store: Store, manifest: DatasetRecord) -> Iterator[Sample]:
     """Up to twelve samples, spread evenly over the dataset."""
     names = [(shard.name, key) for shard in manifest.shards for key in shard.keys]
     picks = np.unique(np.linspace(0, len(names) - 1, min(SHOWN, len(names))).round().astype(int))
     for name, key in (names[i] for i in picks):
-        with TarIndex(root / SHARDS / name) as tar:
+        with store.fetch(f"{SHARDS}/{name}") as path, TarIndex(path) as tar:
             yield decode_sample(partial(tar.read, key), file=f"{name}: {key}")
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mage.generator.generate import versions
 from mage.generator.plan import ShardJob, make_plan
+from mage.generator.runners.desk import Desk
 from mage.generator.runners.local import run_local
 from mage.scenes.campaign import whole
 from mage.scenes.dataset.codec import decode_sample
@@ -141,8 +142,10 @@ def _job(
 
 
 def _render(job: ShardJob, folder: Path, hear: Callable[[dict[str, Any]], None]) -> None:
-    plan = make_plan(job.recipe, allow_plugins=job.allow_plugins)
-    run_local(plan, [job], folder, 1, hear)
+    """Render a job into a folder, in a process of its own."""
+    outcome = run_local(Desk([job], job.recipe.render.device, hear), str(folder), 1)
+    for error in outcome.failed.values():
+        raise error
 
 
 def relocated(recipe: Recipe, manifest: DatasetRecord, files: Mapping[str, Path], root: Path) -> Recipe:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from fake_dataset import HASH, SOURCES, VERSIONS, fake_recipe, fake_sample
+
 from mage.generator.release.publication import Publication
 from mage.scenes.campaign import Campaign, Event
 from mage.scenes.dataset.index import finish_dataset
 from mage.scenes.dataset.store import LocalStore, write_shard
-from tests.fake_dataset import HASH, SOURCES, VERSIONS, fake_recipe, fake_sample
 
 SPLITS = (("train", "northtown"), ("test-city", "southville"))
 

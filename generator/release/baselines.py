@@ -17,7 +17,7 @@ from mage.generator.release.previews import Place, samples_at, spread
 from mage.learning.metrics import BuildingMetrics, DamageMetrics
 from mage.scenes.dataset.codec import first_mistake
 from mage.scenes.dataset.schema import Record, Sample
-from mage.scenes.dataset.store import read_text
+from mage.scenes.dataset.store import open_store, read_text
 from mage.scenes.errors import DatasetError
 from mage.scenes.grades import JDS_NAMES
 
@@ -63,7 +63,7 @@ def read_results(path: Path, splits: Sequence[str]) -> list[Result]:
         DatasetError: not such a file, or of a split that there is not.
     """
     try:
-        found = Results.model_validate_json(read_text(path, LARGEST)).results
+        found = Results.model_validate_json(read_text(open_store(path.parent), path.name, LARGEST)).results
     except ValidationError as error:
         raise DatasetError(f"not a file of results: {first_mistake(error)}", file=path) from None
     for result in found:

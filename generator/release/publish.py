@@ -94,7 +94,7 @@ def _checked(dataset: Path, out: Path, *, full: bool, progress: bool) -> Dataset
         raise DatasetError("exists already, and a release is never changed; choose another folder", file=out)
     if not out.resolve().parent.is_dir():
         raise DatasetError("no such folder", file=out.resolve().parent, expected="the folder to put the release into")
-    found = verify_dataset(dataset, progress=progress)
+    found = verify_dataset(dataset, quick=not full, workers=None, progress=progress)
     if not found.ok:
         more = len(found.problems) - SHOWN
         told = "; ".join(found.problems[:SHOWN]) + (f"; and {more} more" if more > 0 else "")

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from mage.scenes.dataset.index import open_dataset
+from mage.scenes.dataset.store import Store
 
 
-def describe_dataset(root: Path) -> dict[str, Any]:
+def describe_dataset(root: Store | str | Path) -> dict[str, Any]:
     """What a dataset's manifest says, JSON types only.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Annotated
@@ -14,7 +14,7 @@ from mage.scenes.campaign import SPLIT
 from mage.scenes.dataset.codec import first_mistake
 from mage.scenes.dataset.index import read_index
 from mage.scenes.dataset.schema import DatasetRecord, Record
-from mage.scenes.dataset.store import file_sha256, read_text
+from mage.scenes.dataset.store import SHARDS, Store, file_sha256, open_store, read_text
 from mage.scenes.errors import DatasetError
 
 FORMAT = "mage-release/1"
@@ -23,6 +23,7 @@ README, DATASHEET, LICENCES = "README.md", "DATASHEET.md", "LICENSES.md"
 CROISSANT, DATACITE, ZENODO, CITATION = "croissant.json", "datacite.json", ".zenodo.json", "CITATION.cff"
 BASELINES, BASELINE_TABLE = "baselines.json", "baselines.md"
 COLLECTION, ITEMS, TILES, SPLITS, PREVIEWS = "stac/collection.json", "stac/shards", "stac/samples", "splits", "previews"
+FOLDERS = ("", SHARDS, SPLITS, PREVIEWS, "stac", ITEMS, TILES)
 DOCUMENTS = (README, DATASHEET, LICENCES, CROISSANT, DATACITE, ZENODO, CITATION, BASELINES, BASELINE_TABLE, COLLECTION)
 NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,94}[A-Za-z0-9])?$"
 VERSION = r"^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})(-[0-9A-Za-z.-]{1,40})?$"
@@ -53,28 +54,30 @@ class ReleaseRecord(Record):
     splits: dict[Annotated[str, Field(pattern=rf"^{SPLIT}$")], SplitCounts]
 
 
-def is_release(root: Path) -> bool:
+def is_release(root: Store | str | Path) -> bool:
     """Whether a folder claims to be a release."""
-    return any((Path(root) / name).exists() for name in (RELEASE, SUMS))
+    store = open_store(root)
+    return any(store.size(name) is not None for name in (RELEASE, SUMS))
 
 
-def open_release(root: Path) -> ReleaseRecord:
+def open_release(root: Store | str | Path) -> ReleaseRecord:
     """The record of the release in a folder.
 
     Raises:
         DatasetError: no such record, or one that is damaged or of a newer format.
     """
-    path = Path(root) / RELEASE
+    store = open_store(root)
     try:
-        record = ReleaseRecord.model_validate_json(read_text(path))
+        record = ReleaseRecord.model_validate_json(read_text(store, RELEASE))
     except ValidationError as error:
-        raise DatasetError(f"damaged: {first_mistake(error)}", file=path) from None
+        raise DatasetError(f"damaged: {first_mistake(error)}", file=store.where(RELEASE)) from None
     if record.format != FORMAT:
-        raise DatasetError("in a format that this MAGE cannot read", file=path, expected=FORMAT, found=record.format)
+        reason = "in a format that this MAGE cannot read"
+        raise DatasetError(reason, file=store.where(RELEASE), expected=FORMAT, found=record.format)
     return record
 
 
-def split_counts(root: Path, manifest: DatasetRecord) -> dict[str, SplitCounts]:
+def split_counts(root: Store | str | Path, manifest: DatasetRecord) -> dict[str, SplitCounts]:
     """Samples and buildings of each split, in the order of their names, as the index has them."""
     table = read_index(root, manifest.index_sha256)
     totals: dict[str, list[int]] = {}
@@ -91,36 +94,48 @@ def split_counts(root: Path, manifest: DatasetRecord) -> dict[str, SplitCounts]:
 
 def write_sums(root: Path, *, progress: bool = False) -> None:
     """Write the checksums of all files of a release, as ``sha256sum -c`` reads them."""
-    names = sorted(release_files(root) - {SUMS})
-    lines = [
-        f"{digest}  {name}\n" for name, digest in zip(names, digests_of(root, names, progress=progress), strict=True)
-    ]
+    names = sorted(name for name in release_files(root) if name != SUMS)
+    digests = digests_of(open_store(root), names, progress=progress)
+    lines = [f"{digest}  {name}\n" for name, digest in zip(names, digests, strict=True)]
     (root / SUMS).write_text("".join(lines), encoding="utf-8")
 
 
-def read_sums(root: Path) -> dict[str, str]:
+def read_sums(root: Store | str | Path) -> dict[str, str]:
     """Checksums by file name.
 
     Raises:
         DatasetError: no such file, or a line that is not ``DIGEST  NAME`` or leads out of the folder.
     """
-    path, sums = Path(root) / SUMS, {}
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    store = open_store(root)
+    sums: dict[str, str] = {}
+    for number, line in enumerate(read_text(store, SUMS).splitlines(), 1):
         digest, blank, name = line.partition("  ")
         parts = PurePosixPath(name).parts
         if len(digest) != 64 or not blank or not parts or name.startswith("/") or ".." in parts or name in sums:
-            raise DatasetError(f"line {number} is refused", file=path, expected="DIGEST  NAME", found=repr(line[:120]))
+            raise DatasetError(
+                f"line {number} is refused", file=store.where(SUMS), expected="DIGEST  NAME", found=repr(line[:120])
+            )
         sums[name] = digest
     return sums
 
 
-def release_files(root: Path) -> set[str]:
-    """Names of all files and links in a release, from its folder on."""
-    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file() or path.is_symlink()}
+def release_files(root: Store | str | Path) -> dict[str, int | None]:
+    """Names of all that lies in the folders of a release, with their bytes; None for what is no plain file."""
+    store, found = open_store(root), {}
+    for folder in FOLDERS:
+        for name, size in store.sizes(folder).items():
+            found[f"{folder}/{name}" if folder else name] = size
+    return {name: size for name, size in sorted(found.items()) if name not in FOLDERS}
 
 
-def digests_of(root: Path, names: Sequence[str], *, progress: bool = False) -> Iterator[str]:
+def digests_of(store: Store, names: Iterable[str], *, progress: bool = False) -> Iterator[str]:
     """Checksums of files, several at once: hashing lets other threads run."""
+
+    def digest(name: str) -> str:
+        with store.fetch(name) as path:
+            return file_sha256(path)
+
+    names = list(names)
     with ThreadPoolExecutor() as pool:
-        hashed = pool.map(lambda name: file_sha256(root / name), names)
+        hashed = pool.map(digest, names)
         yield from tqdm(hashed, total=len(names), desc="checksums", unit="file", disable=None if progress else True)

@@ -28,6 +28,10 @@ def _fails(job: str, kind: str) -> bool:
     return {
         "dies once": first and job == "train-000001.tar",
         "dies on a GPU": kind != "CPU",
+        "hangs once": first and job == "train-000001.tar",
+        "fails": job == "train-000001.tar",
+        "no city": True,
+        "full disk": job == "train-000001.tar",
         "dies": job == "train-000001.tar",
         "no memory on the GPU": kind != "CPU" and job == "train-000001.tar",
         "no kernel": kind not in ("CPU", "CUDA") if os.environ.get("FAKE_CUDA") else kind != "CPU",
@@ -45,9 +49,12 @@ def main() -> None:
     Path(os.environ["TMPDIR"], "half.exr").touch()
     ready = False
     for line in sys.stdin:
-        order = json.loads(line)
+        order = json.loads(line)["job"]
         with (NOTES / "orders").open("a") as notes:
             notes.write(f"{order['name']} {kind} {setup['rank']}\n")
+        if FAULT == "no city":
+            _tell(event="error", kind="CityError", message="city.gml: no city")
+            return
         if not ready:
             gpus = int(os.environ.get("FAKE_GPUS", "1")) if kind != "CPU" else 0
             city = {"buildings": 1, "inferred": []}
@@ -60,12 +67,18 @@ def main() -> None:
             if FAULT in ("no memory on the GPU", "no kernel"):
                 _tell(event="error", kind="DeviceError", message=f"rendering on {kind} failed: {FAULT}")
                 return
+            if FAULT == "hangs once":
+                time.sleep(600)
+            if FAULT in ("fails", "full disk"):
+                kind = "HazardError" if FAULT == "fails" else "DatasetError"
+                _tell(event="error", kind=kind, message=FAULT)
+                return
             os.kill(os.getpid(), signal.SIGSEGV)
         _tell(event="sample", key=order["name"], seconds={})
         record = {"name": order["name"], "bytes": 1, "sha256": "0" * 64, "labels_sha256": "0" * 64, "samples": 1}
         _tell(
             event="shard",
-            record=record | {"event": "run", "recipe_hash": setup["recipe_hash"], "keys": [order["name"]]},
+            record=record | {"event": "run", "recipe_hash": order["recipe_hash"], "keys": [order["name"]]},
         )
 
 

@@ -9,6 +9,8 @@ import subprocess
 import cv2
 import pytest
 import yaml
+from fake_dataset import SOURCES, write_fake_dataset, write_sensed_dataset
+from fake_release import publication, write_campaign
 
 from mage.generator.release import publish
 from mage.generator.release.publish import release
@@ -17,8 +19,6 @@ from mage.scenes.dataset.released import open_release, release_files
 from mage.scenes.dataset.verify import verify_dataset
 from mage.scenes.dataset.verify_release import verify_release
 from mage.scenes.errors import DatasetError
-from tests.fake_dataset import SOURCES, write_fake_dataset, write_sensed_dataset
-from tests.fake_release import publication, write_campaign
 
 OSM = [
     {"name": "town.osm.pbf", "format": "PBF", "licence": "ODbL-1.0, © OpenStreetMap contributors", "sha256": "a" * 64}

@@ -6,6 +6,8 @@ import json
 
 import numpy as np
 import pytest
+from fake_dataset import fake_sample
+from fake_release import publication, write_campaign
 
 from mage.generator.release.baselines import (
     FIGURES,
@@ -19,8 +21,6 @@ from mage.generator.release.baselines import (
 from mage.generator.release.publish import release
 from mage.scenes.dataset.schema import Sample
 from mage.scenes.errors import DatasetError
-from tests.fake_dataset import fake_sample
-from tests.fake_release import publication, write_campaign
 
 PLACES = {"train": [("train-000000.tar", f"northtown-flood-{i:06d}") for i in range(2)]}
 

@@ -9,13 +9,13 @@ import jsonschema
 import pystac
 import pytest
 import yaml
+from fake_dataset import write_sensed_dataset
+from fake_release import publication, write_campaign
 from pystac.validation import STACValidator, validate_dict
 from pystac.validation.stac_validator import JsonSchemaSTACValidator
 
 from mage.generator.release.publish import release
 from mage.scenes.dataset.index import open_dataset, read_index
-from tests.fake_dataset import write_sensed_dataset
-from tests.fake_release import publication, write_campaign
 
 SCHEMAS = Path(__file__).parents[1] / "data" / "schemas"
 
@@ -31,10 +31,11 @@ def out(tmp_path_factory):
 @pytest.fixture(scope="module")
 def nowhere(tmp_path_factory):
     """A release of a dataset whose samples lie nowhere on the Earth."""
+    from fake_dataset import HASH, SOURCES, VERSIONS, fake_recipe, fake_sample
+
     from mage.scenes.dataset.index import finish_dataset
     from mage.scenes.dataset.schema import Sample
     from mage.scenes.dataset.store import LocalStore, write_shard
-    from tests.fake_dataset import HASH, SOURCES, VERSIONS, fake_recipe, fake_sample
 
     folder = tmp_path_factory.mktemp("nowhere")
     sample = fake_sample(0)

@@ -8,6 +8,7 @@ import hashlib
 
 import numpy as np
 import pytest
+from fake_dataset import SOURCES, fake_recipe, fake_sample
 
 from mage.generator import reproduce as module
 from mage.generator.plan import make_plan
@@ -17,7 +18,6 @@ from mage.scenes.dataset.schema import Sample
 from mage.scenes.dataset.store import LocalStore, write_shard
 from mage.scenes.errors import CityError, DatasetError
 from mage.scenes.recipe import Recipe
-from tests.fake_dataset import SOURCES, fake_recipe, fake_sample
 
 KEY = "testville-flood-000001"
 
