@@ -14,12 +14,12 @@ from tqdm import tqdm
 
 from mage.generator.release.markdown import count, plain, table
 from mage.generator.release.previews import Place, samples_at, spread
-from mage.learning.metrics import BuildingMetrics, DamageMetrics
 from mage.scenes.dataset.codec import first_mistake
 from mage.scenes.dataset.schema import Record, Sample
 from mage.scenes.dataset.store import open_store, read_text
 from mage.scenes.errors import DatasetError
 from mage.scenes.grades import JDS_NAMES
+from mage.scenes.metrics import BuildingMetrics, DamageMetrics
 
 MOST = 256  # samples of a split that are measured
 LARGEST = 1 << 20  # bytes of a file of results

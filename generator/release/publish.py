@@ -68,6 +68,7 @@ def release(
     dataset, out = Path(dataset), Path(out)
     manifest = _checked(dataset, out, full=full, progress=progress)
     splits = split_counts(dataset, manifest)
+    _tell_of_paths(manifest, say)
     further = [Path(path).name for path in _data_files(manifest)]
     terms = source_terms(manifest.sources, further, stated or {})
     _keep(publication, terms, say)
@@ -109,6 +110,17 @@ def _data_files(manifest: DatasetRecord) -> list[str]:
         maps = [getattr(part, name, None) for part in recipe.hazards for name in ("shakemap", "file")]
         found |= dict.fromkeys(path for path in (*recipe.city.terrain, recipe.city.surface, *maps) if path)
     return list(found)
+
+
+def _tell_of_paths(manifest: DatasetRecord, say: Callable[[str], None]) -> None:
+    """Warn of a recipe that shows how the publisher's disk is laid out."""
+    paths = {path for recipe in recipes_of(manifest) for path in recipe.files if Path(path).is_absolute()}
+    for path in sorted(paths)[:1]:
+        say(
+            f"note: {RECIPE} and {MANIFEST} show paths of this machine, such as {path}; generate from a relative path "
+            f"to "
+            "keep them to yourself"
+        )
 
 
 def _keep(publication: Publication, terms: Sequence[SourceTerms], say: Callable[[str], None]) -> None:

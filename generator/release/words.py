@@ -171,8 +171,8 @@ def _biases(survey: Survey) -> list[str]:
             found.append(f"No building has the grade {name}.")
         elif part < RARE:
             found.append(f"The grade {name} is rare: {share(whole.jds[grade], whole.buildings)} of the buildings.")
-    undamaged = share(whole.jds[0], whole.buildings)
-    found.append(f"{undamaged} of the buildings are undamaged ({JDS_NAMES[0]}).")
+    if whole.jds[0]:
+        found.append(f"{share(whole.jds[0], whole.buildings)} of the buildings are undamaged ({JDS_NAMES[0]}).")
     most, number = whole.hazards.most_common(1)[0]
     found.append(f"{share(number, whole.samples)} of the samples are of one kind of disaster ({most}).")
     return found
