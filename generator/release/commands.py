@@ -111,7 +111,7 @@ def reproduce(
         raise MissingExtraError(error.name or "bpy", "generator") from None
 
     places = {old: Path(new) for old, new in _pairs(city_file, "--city-file", "OLD=NEW").items()}
-    with tqdm(total=2, desc="building the city", unit="step", leave=False) as bar:
+    with tqdm(total=2, desc="building the city", unit="step", leave=False, disable=None) as bar:
 
         def hear(event: dict[str, Any]) -> None:
             if event["event"] in ("ready", "sample"):

@@ -118,8 +118,7 @@ def _tell_of_paths(manifest: DatasetRecord, say: Callable[[str], None]) -> None:
     for path in sorted(paths)[:1]:
         say(
             f"note: {RECIPE} and {MANIFEST} show paths of this machine, such as {path}; generate from a relative path "
-            f"to "
-            "keep them to yourself"
+            "to keep them to yourself"
         )
 
 
