@@ -61,10 +61,17 @@ def footprint(grid: GridRecord) -> shapely.Polygon | None:
 
 def crs_fields(crs: str | None) -> dict[str, Any]:
     """A CRS as STAC's projection extension has it: ``proj:code``, or ``proj:wkt2`` where it has no code."""
-    authority = None if crs is None else CRS(crs).to_authority()
-    if crs is None or authority is not None:
-        return {"proj:code": None if authority is None else ":".join(authority)}
-    return {"proj:code": None, "proj:wkt2": CRS(crs).to_wkt()}
+    if crs is None:
+        return {"proj:code": None}
+    code, text = _code_and_text(crs)
+    return {"proj:code": code} if code else {"proj:code": None, "proj:wkt2": text}
+
+
+@lru_cache(maxsize=64)
+def _code_and_text(crs: str) -> tuple[str | None, str]:
+    known = CRS(crs)
+    authority = known.to_authority()
+    return None if authority is None else ":".join(authority), known.to_wkt()
 
 
 @lru_cache(maxsize=64)

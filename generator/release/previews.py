@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import cv2
@@ -55,10 +56,11 @@ def spread(places: Sequence[Place], most: int) -> list[Place]:
 
 
 def samples_at(root: Path, places: Sequence[Place]) -> Iterator[Sample]:
-    """The samples at these places, decoded one by one."""
-    for name, key in places:
+    """The samples at these places, decoded one by one; a shard is opened once for those that follow each other."""
+    for name, members in groupby(places, key=lambda place: place[0]):
         with TarIndex(root / SHARDS / name) as tar:
-            yield decode_sample(partial(tar.read, key), file=f"{name}: {key}")
+            for _, key in members:
+                yield decode_sample(partial(tar.read, key), file=f"{name}: {key}")
 
 
 def sheet_of(samples: Sequence[Sample]) -> Picture:
