@@ -17,6 +17,7 @@ from mage.scenes.recipe import DamagedPart, Recipe, assign, bundled_recipes, rea
 from mage.scenes.yamlio import parse_yaml, read_yaml, reason_of
 
 MARKS = ("cities", "hazards", "vary", "splits", "events", "balance", "buffer", "overrides")  # no recipe has these keys
+MOST_CITIES = 100_000
 OWN = ("name", "seed", "count", "city.file")  # keys that `overrides` may not lay over events
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=50)]
@@ -110,10 +111,13 @@ class Mixture(_Part):
 
 def _mistakes(mixture: Mixture) -> list[str]:
     """What parts of a mixture say of each other that cannot be."""
-    found, splits = [], mixture.splits
-    copied = sum(city.copies for city in mixture.cities.values())
-    if copied > 1_000_000 or len(mixture.places) < copied:
-        found.append("two cities of one name, or more than a million")
+    found: list[str] = []
+    splits, copied = mixture.splits, sum(city.copies for city in mixture.cities.values())
+    if copied > MOST_CITIES:
+        return [f"cities: at most {MOST_CITIES:,}, found {copied:,}"]
+    places = mixture.places
+    if len(places) < copied:
+        found.append("cities: a copy of one has the name of another")
     if any(h.copies > 1 for axis in (mixture.hazards, *mixture.vary.values()) for h in axis.values()):
         found.append("`copies` are of cities alone")
     found += [f"vary.{name} has no alternatives" for name, axis in mixture.vary.items() if not axis]
@@ -121,8 +125,7 @@ def _mistakes(mixture: Mixture) -> list[str]:
         host = None if split.within is None else splits.get(split.within)
         if split.within is not None and (host is None or host.within is not None):
             found.append(f"splits.{name}.within must name a split with cities of its own, found `{split.within}`")
-        known = set(mixture.places)
-        if isinstance(split.cities, tuple) and (odd := [c for c in split.cities if c not in known]):
+        if isinstance(split.cities, tuple) and (odd := [c for c in split.cities if c not in places]):
             found.append(f"splits.{name}.cities: no such city, found `{odd[0]}`")
         if odd := [h for h in split.hazards or () if h not in mixture.hazards]:
             found.append(f"splits.{name}.hazards: no such hazard, found `{odd[0]}`")

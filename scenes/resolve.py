@@ -44,6 +44,18 @@ class _Slot:
     samples: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A mixture with what is worked out of it once."""
+
+    mixture: Mixture
+    hash: int
+    places: Mapping[str, Alternative]
+
+    def rng(self, *stream: int) -> Rng:
+        return np.random.default_rng([self.hash, self.mixture.seed, *stream])
+
+
 def draw_events(mixture: Mixture) -> list[Drawn]:
     """All events of a mixture, those of a city together; a pure function of it.
 
@@ -54,17 +66,17 @@ def draw_events(mixture: Mixture) -> list[Drawn]:
         RecipeError: a distribution that is none, values that no recipe takes, a city too small to be shared by splits,
             or events that differ in what is the same in all of a dataset.
     """
-    slots = _slots(mixture)
-    order = {name: k for k, name in enumerate(mixture.places)}
-    slots.sort(key=lambda slot: order[slot.city])
-    cities = {slot.city: _city(mixture, slot.city) for slot in slots}
+    source = _Source(mixture, mixture.hash, mixture.places)
+    order = {name: k for k, name in enumerate(source.places)}
+    slots = sorted(_slots(source), key=lambda slot: order[slot.city])
+    cities = {slot.city: _city(source, slot.city) for slot in slots}
     numbers: Counter[str] = Counter()
     events = []
     for k, slot in enumerate(slots):
         stem = f"{slot.city}-{slot.hazard}"
         name = f"{stem}-{numbers[stem]}"
         numbers[stem] += 1
-        events.append(Drawn(name, slot.split, _recipe(mixture, slot, k, cities[slot.city], name)))
+        events.append(Drawn(name, slot.split, _recipe(source, slot, k, cities[slot.city], name)))
     _agree(mixture, events)
     return [
         replace(event, recipe=event.recipe.model_copy(update={"tiles": tiles}))
@@ -72,49 +84,46 @@ def draw_events(mixture: Mixture) -> list[Drawn]:
     ]
 
 
-def _rng(mixture: Mixture, *stream: int) -> Rng:
-    return np.random.default_rng([mixture.hash, mixture.seed, *stream])
-
-
-def _slots(mixture: Mixture) -> list[_Slot]:
-    rng = _rng(mixture, ASSIGNING)
-    splits, places = mixture.splits, mixture.places
+def _slots(source: _Source) -> list[_Slot]:
+    rng = source.rng(ASSIGNING)
+    mixture, places = source.mixture, source.places
+    splits = mixture.splits
     shares = [split.share for split in splits.values()]
-    samples = apportion(mixture.count, shares, least=1)
-    wanted = min(mixture.events or len(places) * len(mixture.hazards), mixture.count)
-    events = np.minimum(apportion(max(wanted, min(len(splits), mixture.count)), shares, least=1), samples)
-    homes = _homes(mixture, rng)
+    samples = apportion(source.mixture.count, shares, least=1)
+    wanted = min(source.mixture.events or len(places) * len(source.mixture.hazards), source.mixture.count)
+    events = np.minimum(apportion(max(wanted, min(len(splits), source.mixture.count)), shares, least=1), samples)
+    homes = _homes(source, rng)
     slots: list[_Slot] = []
     for split, count, number in zip(splits, samples, events, strict=True):
         if number:
-            mine = _hosts(mixture, split, homes, slots, rng, int(number))
-            slots += _slots_of(mixture, split, mine, int(count), int(number), rng)
+            mine = _hosts(source, split, homes, slots, rng, int(number))
+            slots += _slots_of(source, split, mine, int(count), int(number), rng)
     return slots
 
 
 def _hosts(
-    mixture: Mixture, split: str, homes: Mapping[str, Sequence[str]], slots: Sequence[_Slot], rng: Rng, number: int
+    source: _Source, split: str, homes: Mapping[str, Sequence[str]], slots: Sequence[_Slot], rng: Rng, number: int
 ) -> list[str]:
     """The cities of a split. One within another takes as many as it has events: those that are shared by fewest, and
     the largest of them first, since they are divided.
     """
-    host = mixture.splits[split].within
+    host = source.mixture.splits[split].within
     if host is None:
         return list(homes[split])
     shared = Counter(city for city, _ in {(s.city, s.split) for s in slots if s.split != host})
-    extent = {name: _extent(mixture.places[name]) for name in homes[host]}
+    extent = {name: _extent(source.places[name]) for name in homes[host]}
     return sorted((str(c) for c in rng.permutation(homes[host])), key=lambda name: (shared[name], -extent[name]))[
         :number
     ]
 
 
-def _slots_of(mixture: Mixture, split: str, mine: Sequence[str], samples: int, number: int, rng: Rng) -> list[_Slot]:
-    part, places = mixture.splits[split], mixture.places
-    held = {hazard for other in mixture.splits.values() for hazard in other.hazards or ()}
-    hazards = part.hazards or [name for name in mixture.hazards if name not in held]
+def _slots_of(source: _Source, split: str, mine: Sequence[str], samples: int, number: int, rng: Rng) -> list[_Slot]:
+    part, places = source.mixture.splits[split], source.places
+    held = {hazard for other in source.mixture.splits.values() for hazard in other.hazards or ()}
+    hazards = part.hazards or [name for name in source.mixture.hazards if name not in held]
     cities = np.repeat(mine, apportion(number, [places[c].weight for c in mine], rng=rng))
-    struck = spread_out(list(apportion(number, [mixture.hazards[h].weight for h in hazards], rng=rng)), rng)
-    varied = [_dealt(axis, number, rng) for axis in mixture.vary.values()]
+    struck = spread_out(list(apportion(number, [source.mixture.hazards[h].weight for h in hazards], rng=rng)), rng)
+    varied = [_dealt(axis, number, rng) for axis in source.mixture.vary.values()]
     each = apportion(samples, [1.0] * number, rng=rng)
     return [
         _Slot(split, str(cities[k]), hazards[struck[k]], tuple(axis[k] for axis in varied), int(each[k]))
@@ -129,12 +138,12 @@ def _dealt(axis: Mapping[str, Alternative], number: int, rng: Rng) -> list[Alter
     return [alternatives[k] for k in rng.permutation(np.repeat(np.arange(len(counts)), counts))]
 
 
-def _homes(mixture: Mixture, rng: Rng) -> dict[str, list[str]]:
+def _homes(source: _Source, rng: Rng) -> dict[str, list[str]]:
     """The cities of each split that has its own, by names, numbers, and what is left by share."""
-    own = {name: split for name, split in mixture.splits.items() if split.within is None}
+    own = {name: split for name, split in source.mixture.splits.items() if split.within is None}
     homes = {name: list(split.cities) for name, split in own.items() if isinstance(split.cities, tuple)}
     taken = {city for cities in homes.values() for city in cities}
-    left = [str(city) for city in rng.permutation([city for city in mixture.places if city not in taken])]
+    left = [str(city) for city in rng.permutation([city for city in source.places if city not in taken])]
     for name, split in own.items():
         if isinstance(split.cities, int):
             homes[name], left = left[: split.cities], left[split.cities :]
@@ -145,9 +154,9 @@ def _homes(mixture: Mixture, rng: Rng) -> dict[str, list[str]]:
     if poor := [name for name in own if not homes[name]]:
         raise RecipeError(
             f"splits.{poor[0]}: there is no city left for it",
-            file=mixture.name,
+            file=source.mixture.name,
             expected="more cities, or a split `within` another",
-            found=f"{len(mixture.places)} cities",
+            found=f"{len(source.places)} cities",
         )
     return homes
 
@@ -161,30 +170,30 @@ def _extent(place: Alternative) -> float:
     return float("inf") if city.get("file") else float(extent) if isinstance(extent, int | float) else 0.0
 
 
-def _city(mixture: Mixture, name: str) -> Content:
+def _city(source: _Source, name: str) -> Content:
     """The recipe's part ``city`` of a place: one draw for all its events."""
     digest = int(hashlib.sha256(name.encode()).hexdigest()[:16], 16)
-    rng = _rng(mixture, PLACE, digest)
-    content = _laid({}, mixture.recipe.get("city", {}), mixture.places[name].content.get("city", {}))
-    for key, value in mixture.overrides.items():
+    rng = source.rng(PLACE, digest)
+    content = _laid({}, source.mixture.recipe.get("city", {}), source.places[name].content.get("city", {}))
+    for key, value in source.mixture.overrides.items():
         if key.startswith("city."):
             assign(content, key.removeprefix("city."), value)
     drawn: Content = drawn_from(content, rng, f"cities.{name}")
     return {"name": name, "seed": int(rng.integers(SEEDS))} | drawn
 
 
-def _recipe(mixture: Mixture, slot: _Slot, number: int, city: Content, name: str) -> Recipe:
+def _recipe(source: _Source, slot: _Slot, number: int, city: Content, name: str) -> Recipe:
     """The recipe of one event."""
-    rng = _rng(mixture, EVENT, number)
-    layers = [mixture.recipe, *(alternative.content for alternative in slot.varied)]
-    layers += [mixture.hazards[slot.hazard].content, mixture.places[slot.city].content]
+    rng = source.rng(EVENT, number)
+    layers = [source.mixture.recipe, *(alternative.content for alternative in slot.varied)]
+    layers += [source.mixture.hazards[slot.hazard].content, source.places[slot.city].content]
     content = _laid({}, *({k: v for k, v in layer.items() if k != "city"} for layer in layers))
-    for key, value in mixture.overrides.items():
+    for key, value in source.mixture.overrides.items():
         if not key.startswith("city."):
             assign(content, key, value)
-    where = f"{mixture.name}: event {name}"
+    where = f"{source.mixture.name}: event {name}"
     content = drawn_from(content, rng, where)
-    own = {"name": mixture.name, "count": slot.samples, "seed": int(rng.integers(SEEDS)), "city": city}
+    own = {"name": source.mixture.name, "count": slot.samples, "seed": int(rng.integers(SEEDS)), "city": city}
     return as_recipe(content | own, where)
 
 
