@@ -1,4 +1,4 @@
-"""``mage generate`` and ``mage preview``."""
+"""``mage plan``, ``mage generate`` and ``mage preview``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,15 @@ from mage.generator.release.commands import release, reproduce
 from mage.scenes.errors import MageError, MissingExtraError
 
 RecipeName = Annotated[
-    str, typer.Argument(help="A bundled recipe (flood, earthquake, wind, fire, camp) or a .yaml file.")
+    str,
+    typer.Argument(
+        help="A bundled recipe (flood, earthquake, wind, fire, camp, mage-bench), a .yaml file, or a plan.json."
+    ),
 ]
+Count = Annotated[int | None, typer.Option(min=1, help="Number of pairs.")]
+Size = Annotated[int | None, typer.Option(help="Pixels along a side.")]
+Gsd = Annotated[float | None, typer.Option(help="Metres per pixel.")]
+Seed = Annotated[int | None, typer.Option(help="Another seed gives other scenes.")]
 CityFile = Annotated[Path | None, typer.Option("--city", help="A CityGML, CityJSON or OpenStreetMap file.")]
 Bounds = Annotated[
     str | None, typer.Option(metavar="W,S,E,N", help="Part of the city: degrees; or metres on its map (not OSM).")
@@ -30,10 +37,38 @@ AllowPlugins = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the generator's commands."""
+    app.command()(plan)
     app.command()(generate)
     app.command()(preview)
     app.command()(release)
     app.command()(reproduce)
+
+
+def plan(
+    recipe: RecipeName,
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("plan.json"),
+    count: Count = None,
+    size: Size = None,
+    gsd: Gsd = None,
+    seed: Seed = None,
+    allow_plugins: AllowPlugins = False,
+    assignments: Assignments = None,
+) -> None:
+    """Write the frozen list of what a dataset will be made of.
+
+    Shows how its samples share out over splits, cities, hazards and styles; `mage generate plan.json` runs it.
+    """
+    from mage.generator.outline import outline
+    from mage.generator.plan import open_plan
+    from mage.generator.plan_file import write_plan
+
+    if out.suffix != ".json":
+        raise MageError("a plan is written as JSON", file=out, expected="a name that ends in .json")
+    options = {"count": count, "output.size": size, "output.gsd": gsd, "seed": seed}
+    made = open_plan(recipe, _overrides(options, assignments), allow_plugins=allow_plugins)
+    write_plan(made, out)
+    typer.echo("\n".join(outline(made)))
+    typer.echo(f"plan: {out}")
 
 
 def generate(
@@ -43,10 +78,10 @@ def generate(
     bounds: Bounds = None,
     terrain: Terrain = None,
     style: Style = None,
-    count: Annotated[int | None, typer.Option(min=1, help="Number of pairs.")] = None,
-    size: Annotated[int | None, typer.Option(help="Pixels along a side.")] = None,
-    gsd: Annotated[float | None, typer.Option(help="Metres per pixel.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Another seed gives other scenes.")] = None,
+    count: Count = None,
+    size: Size = None,
+    gsd: Gsd = None,
+    seed: Seed = None,
     quality: Annotated[str | None, typer.Option(help="draft, standard or high.")] = None,
     spp: Annotated[int | None, typer.Option(help="Samples per pixel, in place of the quality's.")] = None,
     workers: Annotated[
@@ -70,12 +105,10 @@ def generate(
     allow_plugins: AllowPlugins = False,
     assignments: Assignments = None,
 ) -> None:
-    """Render a labelled dataset from a recipe.
+    """Render a labelled dataset from a recipe, a mixture of many, or a plan.
 
     The same command goes on after an interruption.
     """
-    from mage.scenes.recipe import read_recipe
-
     options = {
         **_of_city(city, bounds, terrain, style),
         "count": count,
@@ -87,18 +120,18 @@ def generate(
         "render.engine": engine,
         "render.device": device,
     }
-    chosen = read_recipe(recipe, _overrides(options, assignments))
     run = _generator()
     how = _run(runner, part, workers, gpus, patience)
-    typer.echo(
-        f"{chosen.name}: {chosen.count} pairs of {chosen.output.size} px at {chosen.output.gsd} m -> {out}", err=True
-    )
+    from mage.generator.outline import headline
+    from mage.generator.plan import open_plan
+
+    chosen = open_plan(recipe, _overrides(options, assignments), allow_plugins=allow_plugins)
+    typer.echo(f"{headline(chosen)} -> {out}", err=True)
     try:
         record = run(
             chosen,
             out,
             run=how,
-            allow_plugins=allow_plugins,
             say=lambda line: typer.echo(line, err=True),
             progress=True,
         )
@@ -134,6 +167,7 @@ def preview(
     Of a recipe or dataset: its first sample with all layers. Of a city file: the city from above.
     """
     from mage.generator.preview import preview_city, preview_dataset, preview_recipe
+    from mage.scenes.mixture import bundled_mixtures
     from mage.scenes.recipe import bundled_recipes, read_recipe
 
     if out.suffix.lower() != ".png":
@@ -143,10 +177,12 @@ def preview(
     path = Path(target)
     if path.is_dir() or "://" in target:
         preview_dataset(target, out)
-    elif target in bundled_recipes() or path.suffix in (".yaml", ".yml"):
+    elif target in (*bundled_recipes(), *bundled_mixtures()) or path.suffix in (".yaml", ".yml"):
         _generator()
-        chosen = read_recipe(target, {**_overrides(options, assignments), "count": 1})
-        preview_recipe(chosen, out, allow_plugins=allow_plugins)
+        from mage.generator.plan import open_plan
+
+        chosen = open_plan(target, {**_overrides(options, assignments), "count": 1}, allow_plugins=allow_plugins)
+        preview_recipe(chosen, out)
     elif path.exists():
         if city is not None:
             raise MageError("two cities", file=target, expected="one city file", found=f"--city {city}")
@@ -155,7 +191,9 @@ def preview(
         preview_city(read_recipe("flood", {**_overrides(options, assignments), "count": 1}), out)
     else:
         raise MageError(
-            "no such file, folder or recipe", file=target, expected=f"one of {', '.join(bundled_recipes())}, or a path"
+            "no such file, folder or recipe",
+            file=target,
+            expected=f"one of {', '.join([*bundled_recipes(), *bundled_mixtures()])}, or a path",
         )
     typer.echo(str(out))
 

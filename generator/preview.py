@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mage.generator.generate import generate
-from mage.generator.plan import make_plan
+from mage.generator.plan import Plan, make_plan
 from mage.generator.runners.local import run_portrait
 from mage.scenes.dataset.codec import decode_sample
 from mage.scenes.dataset.fields import CLASS_COLOURS, DAMAGE_COLOURS, LandClass
@@ -28,10 +28,10 @@ Picture = NDArray[np.uint8]
 COLUMNS = 5
 
 
-def preview_recipe(recipe: Recipe, out: Path, *, allow_plugins: bool = False) -> None:
-    """Render the first sample of a recipe and draw all its layers into one PNG."""
+def preview_recipe(recipe: Recipe | Plan, out: Path) -> None:
+    """Render the first sample of a recipe or a plan and draw all its layers into one PNG."""
     with tempfile.TemporaryDirectory(prefix="mage-") as folder:
-        generate(recipe, Path(folder) / "dataset", allow_plugins=allow_plugins, progress=True)
+        generate(recipe, Path(folder) / "dataset", progress=True)
         preview_dataset(Path(folder) / "dataset", out)
 
 

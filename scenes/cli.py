@@ -21,6 +21,7 @@ from mage.scenes.errors import MageError
 
 GROUP = "mage.commands"
 ORDER = (
+    "plan",
     "generate",
     "preview",
     "info",

@@ -20,6 +20,7 @@ from typing import Any
 
 from mage.generator.plan import Plan, ShardJob
 from mage.generator.runners.desk import Desk, Event, On, Outcome, broken_off, described, reported
+from mage.generator.runners.share import processors
 from mage.scenes.errors import DeviceError, MageError, RenderError
 
 RECYCLE_AFTER = 32  # jobs; whatever Blender leaks ends with its process
@@ -67,7 +68,7 @@ def run_local(desk: Desk, place: str, workers: int | None, gpus: tuple[int, ...]
     """
     mail: Mail = queue.Queue()
     crew: list[_Worker] = []
-    cpus, jobs = os.cpu_count() or 1, len(desk.waiting)
+    cpus, jobs = processors(), len(desk.waiting)
     wanted = min(workers or max(1, cpus // THREADS_EACH), jobs)
     room = wanted if workers else 1  # until the first says what it renders on
     setup = {"root": place, "threads": max(1, cpus // max(wanted, 1)), "workers": workers and wanted, "gpus": gpus}
@@ -103,7 +104,7 @@ def run_portrait(plan: Plan, out: Path, hear: Callable[[Event], None]) -> None:
     """
     job = replace(plan.jobs[0], name=out.name, first=0, count=0)
     desk = Desk([job], plan.recipe.render.device, hear)
-    setup = {"root": str(out.parent), "threads": os.cpu_count() or 1, "workers": 1, "gpus": None}
+    setup = {"root": str(out.parent), "threads": processors(), "workers": 1, "gpus": None}
     while (taken := desk.take()) is not None:
         mail: Mail = queue.Queue()
         worker = _hire(taken, 0, desk.device_of(job), setup, mail)

@@ -181,9 +181,8 @@ def _rows_of_all(store: Store, shards: Sequence[ShardRecord]) -> tuple[pa.Table,
     """The index of all samples and their counts."""
     tables, tally = [table_of([])], Tally()
     workers = worth(shards)
-    if workers < 2:
-        parts = (_rows_of(store, shard) for shard in shards)
-    else:
+    parts: Iterator[tuple[pa.Table, Tally]] = (_rows_of(store, shard) for shard in shards)
+    if workers > 1:
         parts = in_processes(_rows_of_one, shards, workers, _begin, (store.place,))
     for rows, counted in parts:
         tables.append(rows)

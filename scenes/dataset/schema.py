@@ -288,7 +288,7 @@ class ShardRecord(Record):
     recipe_hash: str
 
 
-DEEPEST = 32  # levels that the content of a recipe may be nested
+DEEPEST = 32  # levels that free content, as of a recipe, may be nested
 
 
 def _shallow(content: Any, levels: int = DEEPEST) -> Any:
@@ -335,8 +335,8 @@ class DatasetRecord(Record):
     bands: list[str]
     classes: dict[str, int]
     colours: dict[str, tuple[int, int, int]]
-    fields: dict[str, dict[str, Any]]
-    counts: dict[str, Any]
+    fields: dict[str, Content]
+    counts: Content
     shards: list[ShardRecord]
     index_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of samples.parquet")
     recipe: Content
@@ -345,5 +345,5 @@ class DatasetRecord(Record):
     mixture: Content | None = Field(None, description="what the events were drawn from; None for a recipe alone")
     events: list[EventRecord] = Field(min_length=1)
     versions: dict[str, str]
-    sources: list[dict[str, Any]]
+    sources: list[Content]
     sensors: list[SensorRecord] = Field(default_factory=list, description="beside the RGB image of each date")

@@ -215,7 +215,7 @@ def test_eevee_without_opengl_is_one_sentence_and_no_retry(tmp_path: Path, monke
 
 
 def test_several_workers_a_gpu_are_hired_once_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local.os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(local, "processors", lambda: 8)
     crew = Crew(tmp_path, monkeypatch, kind="CUDA", gpus="2", seconds="0.3")
     assert crew.run(workers=None) == FOUR
     ranks = {line.split()[2] for line in (tmp_path / "orders").read_text().splitlines()}
