@@ -26,7 +26,7 @@ from mage.generator.release.survey import Survey, surveyed
 from mage.generator.release.words import Words, recipes_of, words_for
 from mage.scenes.dataset import released
 from mage.scenes.dataset.index import MANIFEST, RECIPE, TABLE, open_dataset, read_index, shard_records
-from mage.scenes.dataset.released import ReleaseRecord, is_release, split_counts, write_sums
+from mage.scenes.dataset.released import ReleaseRecord, is_release, read_sums, split_counts, write_sums
 from mage.scenes.dataset.schema import DatasetRecord
 from mage.scenes.dataset.store import SHARDS, side_name
 from mage.scenes.dataset.verify import verify_dataset
@@ -81,6 +81,7 @@ def release(
         _write_documents(folder, record, manifest, survey, words, terms)
         _write_shown(folder, record, manifest, survey, words, own, progress=progress)
         write_sums(folder, progress=progress)
+        _compare_shards(folder, manifest)
     return record
 
 
@@ -110,6 +111,17 @@ def _data_files(manifest: DatasetRecord) -> list[str]:
         maps = [getattr(part, name, None) for part in recipe.hazards for name in ("shakemap", "file")]
         found |= dict.fromkeys(path for path in (*recipe.city.terrain, recipe.city.surface, *maps) if path)
     return list(found)
+
+
+def _compare_shards(folder: Path, manifest: DatasetRecord) -> None:
+    """See that the shards, hashed by now, are those that the manifest lists: a quick verification opens none."""
+    sums = read_sums(folder)
+    for shard in manifest.shards:
+        found = sums[f"{SHARDS}/{shard.name}"]
+        if found != shard.sha256:
+            raise DatasetError(
+                "is another shard than the manifest lists", file=shard.name, expected=shard.sha256, found=found
+            )
 
 
 def _tell_of_paths(manifest: DatasetRecord, say: Callable[[str], None]) -> None:

@@ -14,7 +14,7 @@ from mage.scenes.campaign import whole
 from mage.scenes.dataset.schema import DatasetRecord
 from mage.scenes.grades import JDS_NAMES
 from mage.scenes.parts import PluginPart
-from mage.scenes.recipe import Recipe
+from mage.scenes.recipe import Recipe, TilesPart
 
 _MODELS = {
     "flood": "published depth-damage functions and water at the walls",
@@ -22,6 +22,7 @@ _MODELS = {
     "wind": "published fragility functions",
     "fire": "a model of how fire spreads",
 }
+EVERYWHERE = TilesPart().within
 RARE = 0.05  # of the buildings: a grade below that share is called rare
 
 
@@ -144,13 +145,19 @@ def _inferred(survey: Survey) -> str:
 
 
 def _sampling(manifest: DatasetRecord, survey: Survey) -> str:
-    whole = survey.all
-    return (
+    whole, recipes = survey.all, recipes_of(manifest)
+    text = (
         f"Tiles of {manifest.size} px lie around buildings, streets or tents, taken in turn all over a city; a place "
-        f"that the "
-        "disaster hardly reaches is passed over, up to eight times, so harm is commoner here than in a whole city. "
-        f"{share(whole.damaged_samples, whole.samples)} of the samples hold a damaged building."
+        "that the disaster hardly reaches is passed over, up to eight times, so harm is commoner here than in a whole "
+        "city."
     )
+    if any(recipe.tiles.within != EVERYWHERE for recipe in recipes):
+        text += " Where splits share a city, each has its own part of the ground."
+    if balanced := sum(recipe.tiles.damaged is not None for recipe in recipes):
+        text += (
+            f" In {balanced:,} of {count(len(recipes), 'event')} tiles with damage are sought out, up to a set share."
+        )
+    return f"{text} {share(whole.damaged_samples, whole.samples)} of the samples hold a damaged building."
 
 
 def _spatial_bias(survey: Survey, sources: Sequence[SourceTerms]) -> str:

@@ -16,6 +16,7 @@ from mage.generator.release import publish
 from mage.generator.release.publish import release
 from mage.scenes.dataset.index import open_dataset
 from mage.scenes.dataset.released import open_release, release_files
+from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.dataset.verify import verify_dataset
 from mage.scenes.dataset.verify_release import verify_release
 from mage.scenes.errors import DatasetError
@@ -184,6 +185,20 @@ def test_a_dataset_that_does_not_verify_is_refused(tmp_path):
     (tmp_path / "dataset/shards/train-000000.json").unlink()
     with pytest.raises(DatasetError, match="does not verify"):
         release(tmp_path / "dataset", tmp_path / "out", publication())
+
+
+def test_a_shard_of_the_right_size_and_other_bytes_is_found_without_full(tmp_path):
+    write_campaign(tmp_path / "dataset")
+    path = tmp_path / "dataset/shards/train-000000.tar"
+    with TarIndex(path) as tar:
+        start, size = tar.members(tar.keys[0])["json"]
+    assert size % 512  # what follows is padding, which no reader looks at
+    with path.open("r+b") as file:
+        file.seek(start + size)
+        file.write(b"?")
+    with pytest.raises(DatasetError, match="another shard than the manifest lists"):
+        release(tmp_path / "dataset", tmp_path / "out", publication())
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, OSError(28, "No space left on device")])
