@@ -140,7 +140,7 @@ def share_span(low: float, high: float) -> str:
 
 def _days(days: set[str]) -> str:
     first, last = min(days), max(days)
-    return first if first == last else f"{first} to {last} ({len(days)} days)"
+    return first if first == last else f"{first} to {last} ({len(days)} dates)"
 
 
 def _splits(survey: Survey) -> str:
