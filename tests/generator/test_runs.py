@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from mage.generator.plan import make_plan
 from mage.generator.runners import local
 from mage.scenes.dataset.store import open_store
 from mage.scenes.dataset.verify import verify_dataset
-from mage.scenes.errors import DatasetError, RenderError
+from mage.scenes.errors import DatasetError, MissingExtraError, RenderError
 
 RECIPE = fake_recipe(6, 48, shard_size=2)
 ONE = Run(workers=1)
@@ -102,6 +103,20 @@ def test_another_recipe_is_refused_and_a_plan_that_made_nothing_gives_way(tmp_pa
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "plan.json").write_text("{broken")
     assert generate(RECIPE, tmp_path / "empty", run=ONE) is not None
+
+
+def test_a_dataset_may_grow(tmp_path: Path) -> None:
+    assert generate(fake_recipe(5, 48, shard_size=2), tmp_path / "d", run=ONE) is not None
+    assert generate(RECIPE, tmp_path / "d", run=ONE) is not None
+    assert generate(RECIPE, tmp_path / "calm", run=ONE) is not None
+    assert verify_dataset(tmp_path / "d").problems == ()
+    assert content(tmp_path / "d") == content(tmp_path / "calm")
+
+
+def test_without_ray_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtraError, match=r"mage-eo\[ray\]"):
+        generate(RECIPE, tmp_path / "d", run=Run(runner="ray"))
 
 
 def test_memory_is_no_place_for_what_other_processes_make() -> None:
