@@ -109,12 +109,14 @@ def generate(
             journal.publish()
     if outcome.failed:
         raise _failure(outcome, len(mine))
-    if missing_jobs(store, plan):
+    if run.part is not None and missing_jobs(store, plan):
         return None
     shards = _done(store, plan.jobs)
-    if len(shards) < len(plan.jobs):
+    if lost := [job.name for job in plan.jobs if job.name not in shards]:
         raise DatasetError(
-            "a shard is not what its side file says; the same command renders it again", file=store.place
+            "shards are gone again, or are not what their side files say; the same command renders them again",
+            file=store.place,
+            found=", ".join(lost[:TOLD]),
         )
     return _finish(store, plan, list(shards.values()), journal, started)
 

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from fake_dataset import fake_recipe
 
+from mage.generator import generate as generate_module
 from mage.generator.generate import Run, generate, missing_jobs
 from mage.generator.plan import make_plan
 from mage.generator.runners import local
+from mage.generator.runners.local import run_local
 from mage.scenes.dataset.store import open_store
 from mage.scenes.dataset.verify import verify_dataset
 from mage.scenes.errors import DatasetError, MissingExtraError, RenderError
@@ -117,6 +119,20 @@ def test_without_ray_the_error_says_what_to_install(tmp_path: Path, monkeypatch:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"mage-eo\[ray\]"):
         generate(RECIPE, tmp_path / "d", run=Run(runner="ray"))
+
+
+def test_shards_that_are_taken_away_meanwhile_are_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    render = run_local
+
+    def and_lose(*arguments: Any) -> Any:
+        outcome = render(*arguments)
+        (tmp_path / "d" / "shards" / "train-000001.tar").unlink()
+        return outcome
+
+    monkeypatch.setattr(generate_module, "run_local", and_lose)
+    with pytest.raises(DatasetError, match=r"gone again.*found train-000001\.tar"):
+        generate(RECIPE, tmp_path / "d", run=ONE)
+    assert not (tmp_path / "d" / "dataset.json").exists()
 
 
 def test_memory_is_no_place_for_what_other_processes_make() -> None:
