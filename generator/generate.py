@@ -109,12 +109,14 @@ def generate(
             journal.publish()
     if outcome.failed:
         raise _failure(outcome, len(mine))
-    if missing_jobs(store, plan):
+    if run.part is not None and missing_jobs(store, plan):
         return None
     shards = _done(store, plan.jobs)
-    if len(shards) < len(plan.jobs):
+    if lost := [job.name for job in plan.jobs if job.name not in shards]:
         raise DatasetError(
-            "a shard is not what its side file says; the same command renders it again", file=store.place
+            "shards are gone again, or are not what their side files say; the same command renders them again",
+            file=store.place,
+            found=", ".join(lost[:TOLD]),
         )
     return _finish(store, plan, list(shards.values()), journal, started)
 
@@ -135,7 +137,8 @@ def _render(plan: Plan, jobs: Sequence[ShardJob], store: Store, run: Run, journa
     """Have a runner do the jobs."""
 
     def found(job: ShardJob) -> ShardRecord | None:
-        return shard_is_done(store, job.name, job.recipe_hash)
+        record = shard_is_done(store, job.name, job.recipe_hash)
+        return record if record and _fits(record, job) else None
 
     desk = Desk(list(jobs), plan.recipe.render.device, journal.hear, found, run.patience)
     if not jobs:
@@ -238,11 +241,18 @@ def _planned(store: Store) -> Any:
 
 
 def _done(store: Store, jobs: Sequence[ShardJob]) -> dict[str, ShardRecord]:
-    """Records by name of the jobs whose shards are there and whole."""
-    there = done_shards(store, {job.name: job.recipe_hash for job in jobs})
+    """Records by name of the jobs whose shards are there and whole. Shards of fewer samples, as the last of a dataset
+    that is to grow, are taken away.
+    """
     wanted = {job.name: job for job in jobs}
-    return {
-        name: record
-        for name, record in there.items()
-        if record.samples == wanted[name].count and wanted[name].event in (None, record.event)
-    }
+    there = done_shards(store, {job.name: job.recipe_hash for job in jobs})
+    for name in [name for name, record in there.items() if not _fits(record, wanted[name])]:
+        del there[name]
+        store.remove(side_name(name))
+        store.remove(f"{SHARDS}/{name}")
+    return there
+
+
+def _fits(record: ShardRecord, job: ShardJob) -> bool:
+    """Whether a shard of the job's recipe holds the job's samples."""
+    return record.samples == job.count and job.event in (None, record.event)

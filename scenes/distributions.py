@@ -60,14 +60,14 @@ def days_of(value: Mapping[str, Any]) -> Callable[[Rng, str], str]:
 
 def _uniform(value: Any) -> Draw:
     low, high = _pair(value, "uniform")
-    return lambda rng: _rounded(float(rng.uniform(low, high)), low, high)
+    return lambda rng: _rounded(low + (high - low) * rng.random(), low, high)
 
 
 def _loguniform(value: Any) -> Draw:
     low, high = _pair(value, "loguniform")
     if low <= 0:
         raise ValueError(f"loguniform is of numbers above 0, found {low:g}")
-    return lambda rng: _rounded(math.exp(float(rng.uniform(math.log(low), math.log(high)))), low, high)
+    return lambda rng: _rounded(math.exp(math.log(low) + math.log(high / low) * rng.random()), low, high)
 
 
 def _normal(value: Any) -> Draw:
@@ -84,7 +84,7 @@ def _normal(value: Any) -> Draw:
         raise ValueError(f"normal has nothing within [{low:g}, {high:g}]")
 
     def draw(rng: Rng) -> float:
-        share = float(rng.uniform(least, most))
+        share = least + (most - least) * rng.random()
         return _rounded(normal.inv_cdf(min(max(share, 1e-300), 1 - 1e-16)), low, high)
 
     return draw

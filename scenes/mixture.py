@@ -137,6 +137,13 @@ def _mistakes(mixture: Mixture) -> list[str]:
         s.hazards is None for s in splits.values()
     ):
         found.append("splits: all hazards are held back for some, and others have none")
+    axes = {"cities": mixture.cities, "hazards": mixture.hazards}
+    axes |= {f"vary.{name}": axis for name, axis in mixture.vary.items()}
+    layers = {f"{a}.{n}": entry.content for a, axis in axes.items() for n, entry in axis.items()}
+    for where, layer in ({"recipe": mixture.recipe} | layers).items():
+        found += [
+            f"{where}.{key}: is the mixture's, not an event's" for key in ("name", "seed", "count") if key in layer
+        ]
     found += [f"overrides: {key} is not laid over events" for key in mixture.overrides if key in OWN]
     return found
 

@@ -174,11 +174,13 @@ def _city(source: _Source, name: str) -> Content:
     """The recipe's part ``city`` of a place: one draw for all its events."""
     digest = int(hashlib.sha256(name.encode()).hexdigest()[:16], 16)
     rng = source.rng(PLACE, digest)
-    content = _laid({}, source.mixture.recipe.get("city", {}), source.places[name].content.get("city", {}))
+    where = f"{source.mixture.name}: cities.{name}"
+    layers = (layer.get("city", {}) for layer in (source.mixture.recipe, source.places[name].content))
+    content = _laid({}, *(_keys(layer, "city", where) for layer in layers))
     for key, value in source.mixture.overrides.items():
         if key.startswith("city."):
             assign(content, key.removeprefix("city."), value)
-    drawn: Content = drawn_from(content, rng, f"cities.{name}")
+    drawn: Content = drawn_from(content, rng, where)
     return {"name": name, "seed": int(rng.integers(SEEDS))} | drawn
 
 
@@ -187,14 +189,22 @@ def _recipe(source: _Source, slot: _Slot, number: int, city: Content, name: str)
     rng = source.rng(EVENT, number)
     layers = [source.mixture.recipe, *(alternative.content for alternative in slot.varied)]
     layers += [source.mixture.hazards[slot.hazard].content, source.places[slot.city].content]
+    where = f"{source.mixture.name}: event {name}"
+    layers = [_keys(layer, "recipe", where) for layer in layers]
     content = _laid({}, *({k: v for k, v in layer.items() if k != "city"} for layer in layers))
     for key, value in source.mixture.overrides.items():
         if not key.startswith("city."):
             assign(content, key, value)
-    where = f"{source.mixture.name}: event {name}"
     content = drawn_from(content, rng, where)
     own = {"name": source.mixture.name, "count": slot.samples, "seed": int(rng.integers(SEEDS)), "city": city}
     return as_recipe(content | own, where)
+
+
+def _keys(content: Any, path: str, where: str) -> Content:
+    """The content, if it is a mapping of keys."""
+    if not isinstance(content, Mapping) or distribution_in(content) is not None:
+        raise RecipeError(f"{path}: expected a mapping of keys", file=where, found=f"{content!r:.80}")
+    return dict(content)
 
 
 def _laid(below: Content, *layers: Mapping[str, Any]) -> Content:

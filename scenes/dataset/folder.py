@@ -119,24 +119,22 @@ class LocalStore:
         """Remove files aside whose writers are gone: a living one holds a lock."""
         for path in sorted((self.root / PARTIAL).glob("*")):
             with suppress(OSError), path.open("r+b") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # without locks it cannot be told, and the file stays
                 path.unlink(missing_ok=True)
         self._tidy()
 
     def _aside(self, name: str) -> tuple[Path, int]:
         """A new empty file that no other process has, and the descriptor that holds its lock."""
         folder = self.root / PARTIAL
-        path = folder / f"{name}.{os.getpid()}.{os.urandom(4).hex()}"
         for _ in range(100):  # another process may remove the empty folder, or the file before it is locked
+            path = folder / f"{name}.{os.getpid()}.{os.urandom(4).hex()}"
             with suppress(FileNotFoundError, FileExistsError):
                 folder.mkdir(exist_ok=True)
                 held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-                with suppress(OSError):  # a file system without locks
-                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if path.exists():
+                if _locked(held) and path.exists():
                     return path, held
                 os.close(held)
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
 
     def _tidy(self) -> None:
         with suppress(OSError):  # others still write there
@@ -158,6 +156,17 @@ def _appear(partial: Path, target: Path, *, once: bool) -> bool:
         if os.path.lexists(target):
             return False
         partial.replace(target)  # without hard links two writers may both come here: the shard is whole all the same
+    return True
+
+
+def _locked(descriptor: int) -> bool:
+    """Hold a lock on a file for as long as it is open, unless another process does."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
     return True
 
 

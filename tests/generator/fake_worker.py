@@ -1,7 +1,8 @@
 """A worker without Blender that fails as a machine may: it speaks the protocol of ``mage.generator.runners.worker``.
 
 Environment: ``FAKE_KIND`` is what ``auto`` takes (``CPU`` without it); ``FAKE_FAULT`` is what goes wrong, one of the
-names below; ``FAKE_NOTES`` is a folder for what must outlast a process.
+names below; ``FAKE_NOTES`` is a folder for what must outlast a process. With ``FAKE_DRAWS`` it publishes shards that
+are drawn, not rendered, so that a dataset can be finished.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 FAULT, NOTES = os.environ.get("FAKE_FAULT", ""), Path(os.environ["FAKE_NOTES"])
 
@@ -36,6 +40,21 @@ def _fails(job: str, kind: str) -> bool:
         "no memory on the GPU": kind != "CPU" and job == "train-000001.tar",
         "no kernel": kind not in ("CPU", "CUDA") if os.environ.get("FAKE_CUDA") else kind != "CPU",
     }.get(FAULT, False)
+
+
+def _draw(order: dict[str, Any], place: str) -> None:
+    from fake_dataset import fake_sample
+
+    from mage.scenes.dataset.store import open_store, write_shard
+
+    def samples() -> Iterator[Any]:
+        for index in range(order["first"], order["first"] + order["count"]):
+            sample = fake_sample(index, order["recipe"]["output"]["size"])
+            yield replace(sample, record=sample.record.model_copy(update={"recipe_hash": order["recipe_hash"]}))
+            _tell(event="sample", key=sample.record.key, seconds={"render": 0.5})
+
+    record = write_shard(open_store(place), order["name"], samples(), order["recipe_hash"])
+    _tell(event="shard", record=record.model_dump(mode="json"))
 
 
 def main() -> None:
@@ -74,6 +93,9 @@ def main() -> None:
                 _tell(event="error", kind=kind, message=FAULT)
                 return
             os.kill(os.getpid(), signal.SIGSEGV)
+        if os.environ.get("FAKE_DRAWS"):
+            _draw(order, setup["root"])
+            continue
         _tell(event="sample", key=order["name"], seconds={})
         record = {"name": order["name"], "bytes": 1, "sha256": "0" * 64, "labels_sha256": "0" * 64, "samples": 1}
         _tell(

@@ -17,8 +17,12 @@ import pytest
 from command_line import mage, start, wait_for, workers_of
 from s3_server import Server, serve_s3
 
+from mage.generator.generate import Run, generate
+from mage.generator.plan import plan_of
+from mage.scenes.campaign import Campaign, Event
 from mage.scenes.dataset.store import Store, open_store
 from mage.scenes.dataset.verify import verify_dataset
+from mage.scenes.recipe import Recipe
 
 pytestmark = pytest.mark.long
 
@@ -188,3 +192,19 @@ def children_of(parent: int) -> list[int]:
         if int(words[1]) == parent and words[0] != "Z":
             found.append(int(process.name))
     return found
+
+
+def test_events_in_one_place_by_one_worker_are_those_of_workers_of_their_own(tmp_path: Path) -> None:
+    """The city stays in memory from a flood to an earthquake, whose pictures take more samples."""
+    content = {"name": "two", "count": 1, "city": {"extent": 160, "seed": 3}, "output": {"size": 64, "gsd": 1.0}}
+    kinds = ("flood", "earthquake")
+    recipes = [Recipe.model_validate(content | {"hazard": {"kind": kind}}) for kind in kinds]
+    events = tuple(Event(r, r.hash({}), "train", f"suburb-{k}") for r, k in zip(recipes, kinds, strict=True))
+    plan = plan_of(Campaign("two", 0, events, {"kind": "of two"}), {})
+    assert len({job.place for job in plan.jobs}) == 1
+    assert generate(plan, tmp_path / "one", run=Run(workers=1)) is not None
+    for k in (1, 2):
+        generate(plan, tmp_path / "own", run=Run(workers=1, part=(k, 2)))
+    assert essence(tmp_path / "one") == essence(tmp_path / "own")
+    ready = [line for log in (tmp_path / "one" / "logs").iterdir() for line in log.read_text().splitlines()]
+    assert sum('"event": "ready"' in line for line in ready) == 1

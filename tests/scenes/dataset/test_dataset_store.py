@@ -143,6 +143,30 @@ def test_many_may_publish_at_once(store):
     assert len(files(store.root)) == 80
 
 
+def test_what_another_still_writes_is_not_cleaned_away(store):
+    def write(path):
+        LocalStore(store.root).clean_partial()
+        path.write_text("whole")
+
+    assert store.publish("a.txt", write)
+    assert (store.root / "a.txt").read_text() == "whole"
+    (store.root / ".partial").mkdir()
+    (store.root / ".partial" / "left.tar").write_text("by the dead")
+    store.clean_partial()
+    assert files(store.root) == ["a.txt"]
+
+
+def test_without_hard_links_the_first_still_wins(store, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    assert store.publish("a.txt", lambda path: path.write_text("first"), once=True)
+    assert not store.publish("a.txt", lambda path: path.write_text("second"), once=True)
+    assert (store.root / "a.txt").read_text() == "first"
+    assert files(store.root) == ["a.txt"]
+
+
 @pytest.mark.parametrize(
     ("number", "words"),
     [
