@@ -14,6 +14,7 @@ from mage.generator.atmosphere import Sky, draw_skies
 from mage.generator.between import Between, draw_between
 from mage.generator.camps import cleared, draw_camp, struck_by, tent_records
 from mage.generator.change_records import change_records, shed_record
+from mage.generator.harm import FLOOD_STREAM, Harm, after_seed, asked, flooded
 from mage.generator.labels import Truth
 from mage.generator.place import Place
 from mage.generator.plan import ShardJob
@@ -43,7 +44,7 @@ from mage.scenes.grid import Grid
 from mage.scenes.hazards.camp import Camp
 from mage.scenes.hazards.chain import chained, combined, sample_strike, told
 from mage.scenes.hazards.flood import FloodBasis, draw_waters
-from mage.scenes.hazards.wetting import Waters, sample_impact, torrent
+from mage.scenes.hazards.wetting import Waters, torrent
 from mage.scenes.impact import Impact
 from mage.scenes.modifiers import aftermath
 from mage.scenes.parts import CampPart, FirePart, FloodPart
@@ -52,7 +53,7 @@ from mage.scenes.strike import Strike
 from mage.scenes.traffic import park_vehicles
 
 # of a sample, beside those of its pictures' noise; strikes are counted on
-STRIKE_STREAM, AFTER_STREAM, FLOOD_STREAM, TORRENT_STREAM, SMOKE_STREAM = 8, 7, 6, 5, 51
+STRIKE_STREAM, SMOKE_STREAM = 8, 51
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,13 +120,13 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
     labels |= {f"{date}_cloud": sky.label for date, sky in zip(("pre", "post"), skies, strict=True)}
     smoke = _smoke(job, index, place, found.sights[1].grid, impact, lights[1])
     record = SampleRecord(
-        key=f"{city.name}-{recipe.disaster}-{index:06d}",
+        key=f"{job.event or f'{city.name}-{recipe.disaster}'}-{index:06d}",
         index=index,
         city=city.name,
-        event=f"{city.name}-{recipe.disaster}-{recipe.seed}",
+        event=job.event or f"{city.name}-{recipe.disaster}-{recipe.seed}",
         hazard=recipe.disaster,
         parameters={k: tidy(v) for k, v in impact.parameters.items()},
-        split="train",
+        split=job.split,
         seed=recipe.seed,
         recipe_hash=job.recipe_hash,
         grid=grid_record(grid, place),
@@ -153,15 +154,19 @@ def _happened(job: ShardJob, index: int, place: Place, basis: FloodBasis | None,
     flood = next((p for p in recipe.hazards if isinstance(p, FloodPart)), None)
     reach = None if flood is None or basis is None else reach_of(flood, basis, waters, city)
     camp = draw_camp(job, index, place, strikes, reach)
-    grid = choose_tile(job, index, place, reach, rng, strikes, camp)
+    harm = None
+    if asked(recipe.tiles.damaged, index):
+        harm = Harm(job, index, place, list(strikes), flood, basis, waters)
+    grid = choose_tile(job, index, place, reach, rng, strikes, camp, harm)
     views = draw_views(recipe, job.rng(index, VIEW_STREAM))
     sights = views[0].sight(grid, city.ground), views[1].sight(grid, city.ground)
     truth = Truth(place, sights[0])
     later = truth if views[0] == views[1] else Truth(place, sights[1], truth)
     water = None
     if flood is not None and basis is not None:
-        waters = draw_waters(rng, city, flood, basis, grid) if waters is None else waters
-        water = sample_impact(job.rng(index, TORRENT_STREAM), city, waters, flood.region)
+        if waters is None and harm is None:
+            waters = draw_waters(rng, city, flood, basis, grid)
+        waters, water = flooded(job, index, city, (flood, basis), waters, grid)
         broken = torrent(city, waters, water)
         strikes += [] if broken is None else [broken]
     strikes += [] if camp is None else [struck_by(camp, place)]
@@ -222,7 +227,7 @@ def _struck(
         assert water is not None
         return told(water), None
     place, strike = truths[0].place, chained(strikes)
-    seed = int(job.rng(index, AFTER_STREAM).integers(2**62))
+    seed = after_seed(job, index)
     near = [buildings_around(place, _overlooked(t.sight, place), t.edges()) for t in dict.fromkeys(truths)]
     which = np.unique(np.concatenate(near))
     left = aftermath(place.city, strike, seed, which)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Annotated, Any
@@ -24,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def info(
-    target: Annotated[Path, typer.Argument(help="The folder of a dataset, or a city file.")],
+    target: Annotated[str, typer.Argument(help="The folder or URL of a dataset, or a city file.")],
     bounds: Annotated[
         str | None,
         typer.Option(
@@ -37,11 +38,12 @@ def info(
 
     Cities are read from CityGML, CityJSON and OpenStreetMap, archives of them included.
     """
-    if not target.exists():
+    path = Path(target)
+    if "://" not in target and not path.exists():
         raise MageError("no such file or folder", file=target, expected="a dataset's folder or a city file")
-    if target.is_dir() and not any((target / name).exists() for name in ("dataset.json", "plan.json", "shards")):
+    if path.is_dir() and not any((path / name).exists() for name in ("dataset.json", "plan.json", "shards")):
         raise MageError("no dataset.json in this folder", file=target, expected="a dataset, or the path of a city file")
-    facts = _describe_folder(target) if target.is_dir() else _describe_city(target, parse_bounds(bounds))
+    facts = _describe_city(path, parse_bounds(bounds)) if path.is_file() else _describe_dataset(target)
     if as_json:
         typer.echo(json.dumps(facts, indent=1, ensure_ascii=False))
     else:
@@ -49,16 +51,27 @@ def info(
 
 
 def verify(
-    dataset: Annotated[Path, typer.Argument(help="The folder of a dataset.")],
+    dataset: Annotated[str, typer.Argument(help="The folder or URL of a dataset or release.")],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Open no shard: sizes, side files, index and manifest agree.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; none takes all processors if there is enough to do.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a dataset from checksums to labels.
+    """Check a dataset or release from checksums to labels.
 
-    Every checksum, count and label invariant is recomputed; the exit code is 1 if anything is wrong.
+    Every checksum, count and label invariant is recomputed, of a release those of its documents too; the exit code is
+    1 if anything is wrong.
     """
+    from mage.scenes.dataset.released import is_release
     from mage.scenes.dataset.verify import verify_dataset
+    from mage.scenes.dataset.verify_release import verify_release
 
-    found = verify_dataset(dataset, progress=True)
+    found = verify_dataset(dataset, quick=quick, workers=workers, progress=True)
+    if is_release(dataset):
+        found = replace(found, problems=(*verify_release(dataset, quick=quick, progress=True), *found.problems))
     facts = {"ok": found.ok, "samples": found.samples, "buildings": found.buildings, "shards": found.shards}
     if as_json:
         typer.echo(json.dumps({**facts, "problems": found.problems}, indent=1, ensure_ascii=False))
@@ -145,7 +158,7 @@ def _plural(count: int, name: str) -> str:
     return f"{count} {name.removesuffix('s') if count == 1 else name}"
 
 
-def _describe_folder(target: Path) -> dict[str, Any]:
+def _describe_dataset(target: str) -> dict[str, Any]:
     from mage.scenes.dataset.describe import describe_dataset
 
     return describe_dataset(target)

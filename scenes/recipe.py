@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from mage.scenes.errors import RecipeError
-from mage.scenes.parts import CampPart, EarthquakePart, FirePart, FloodPart, PluginPart, WindPart, ascending
+from mage.scenes.parts import CampPart, EarthquakePart, FirePart, FloodPart, PluginPart, WindPart, ascending, spread
 from mage.scenes.yamlio import parse_yaml, read_yaml, reason_of
 
 
@@ -53,8 +53,8 @@ _Height = Annotated[float, Field(ge=100, le=15_000)]
 _Hour = Annotated[float, Field(ge=0, le=24)]
 _OffNadir = Annotated[float, Field(ge=0, le=45)]
 _Pixels = Annotated[float, Field(ge=0, le=20)]
-Shares = Annotated[tuple[_Share, _Share], AfterValidator(ascending)]
-Hours = Annotated[tuple[_Hour, _Hour], AfterValidator(ascending)]
+Shares = Annotated[tuple[_Share, _Share], BeforeValidator(spread), AfterValidator(ascending)]
+Hours = Annotated[tuple[_Hour, _Hour], BeforeValidator(spread), AfterValidator(ascending)]
 Bounds = Annotated[tuple[float, float, float, float], AfterValidator(_has_inside)]
 Date = Annotated[str, BeforeValidator(_as_text), AfterValidator(_is_date)]
 
@@ -88,6 +88,15 @@ class CityPart(_Part):
     terrain: tuple[str, ...] = Field((), description="elevation models (GeoTIFF, .hgt) that the city stands on")
     surface: str | None = Field(None, description="surface model (GeoTIFF) that roofs are lifted to")
     drives: Literal["left", "right"] | None = Field(None, description="side of the road; none goes by the country")
+    name: str | None = Field(
+        None, pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60, description="none is the file's, or the style's"
+    )
+    seed: int | None = Field(
+        None,
+        ge=0,
+        le=2**63 - 1,
+        description="of all that is made up of the city; none gives each recipe a city of its own",
+    )
 
     @model_validator(mode="after")
     def _of_a_file(self) -> CityPart:
@@ -174,10 +183,10 @@ class BetweenPart(_Part):
 class ViewPart(_Part):
     """From where the images are taken, and how well the two lie on each other."""
 
-    off_nadir: Annotated[tuple[_OffNadir, _OffNadir], AfterValidator(ascending)] = Field(
+    off_nadir: Annotated[tuple[_OffNadir, _OffNadir], BeforeValidator(spread), AfterValidator(ascending)] = Field(
         (0.0, 0.0), description="degrees between the line of sight and the vertical, drawn per date as its azimuth is"
     )
-    shift: Annotated[tuple[_Pixels, _Pixels], AfterValidator(ascending)] = Field(
+    shift: Annotated[tuple[_Pixels, _Pixels], BeforeValidator(spread), AfterValidator(ascending)] = Field(
         (0.0, 0.0),
         description="pixels by which the image after is displaced, its labels with it, drawn in any direction",
     )
@@ -197,9 +206,31 @@ class AtmospherePart(_Part):
     cloud: Shares = Field((0.0, 0.0), description="share of the tile under cloud that is half opaque or more")
     thin: Shares = Field((0.0, 0.0), description="mean opacity of a thin veil of cloud without a shadow")
     haze: Shares = Field((0.0, 0.0), description="share of light at 0.55 µm that haze scatters into view")
-    height: Annotated[tuple[_Height, _Height], AfterValidator(ascending)] = Field(
+    height: Annotated[tuple[_Height, _Height], BeforeValidator(spread), AfterValidator(ascending)] = Field(
         (600.0, 2000.0), description="of the clouds' base above the ground, m: how far from them their shadows lie"
     )
+
+
+class DamagedPart(_Part):
+    """A least share of samples with damage, for which tiles are chosen."""
+
+    share: _Share = Field(description="of the samples")
+    grade: int = Field(1, ge=1, le=3, description="of the Joint Damage Scale, from which on a building is damaged")
+    buildings: int = Field(1, ge=1, le=1000, description="so many of a tile's buildings are damaged at least")
+    part: _Share = Field(0.0, description="and this share of them")
+
+
+class TilesPart(_Part):
+    """Which tiles are taken of a city."""
+
+    within: Annotated[tuple[_Share, _Share, _Share, _Share], AfterValidator(_has_inside)] = Field(
+        (0.0, 0.0, 1.0, 1.0),
+        description="west, south, east, north of the part that tiles lie in, as shares of the city",
+    )
+    margin: float = Field(
+        0.0, ge=0, le=10_000, description="metres that tiles keep from the edges of that part inside the city"
+    )
+    damaged: DamagedPart | None = Field(None, description="least share of samples with damage")
 
 
 class RenderPart(_Part):
@@ -241,6 +272,7 @@ class Recipe(_Part):
     label_policy: Literal["xbd", "roof", "bright"] = Field(
         "xbd", description="how annotators grade: by what is seen and the water around it, by roofs alone, in classes"
     )
+    tiles: TilesPart = TilesPart()
     output: OutputPart = OutputPart()
     render: RenderPart = RenderPart()
 
@@ -286,6 +318,12 @@ class Recipe(_Part):
             del content[key]
         del content["render"]["device"], content["output"]["shard_size"]
         city = content["city"]
+        # younger than recipes whose hash must not change
+        for key in ("name", "seed"):
+            if city[key] is None:
+                del city[key]
+        if self.tiles == TilesPart():
+            del content["tiles"]
         for key in ("file", "style", "surface"):
             city[key] = digests.get(city[key], city[key])
         city["terrain"] = [digests[path] for path in city["terrain"]]
@@ -332,14 +370,23 @@ def read_recipe(name_or_path: str, overrides: dict[str, Any] | None = None) -> R
     if name_or_path in bundled_recipes() and overrides.get("city.file") is not None:
         content.get("city", {}).pop("style", None)
     for path, value in overrides.items():
-        _set(content, path, value)
+        assign(content, path, value)
+    return as_recipe(content, name_or_path)
+
+
+def as_recipe(content: Any, file: str) -> Recipe:
+    """A recipe out of the content of its YAML.
+
+    Raises:
+        RecipeError: any invalid key or value; every mistake is listed with its path.
+    """
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
         mistakes = "; ".join(
             f"{_path_of(e['loc']) or 'recipe'}: {reason_of(e)}" for e in error.errors(include_url=False)
         )
-        raise RecipeError(f"{error.error_count()} mistake(s): {mistakes}", file=name_or_path) from None
+        raise RecipeError(f"{error.error_count()} mistake(s): {mistakes}", file=file) from None
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
@@ -350,7 +397,12 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     return key, parse_yaml(value, f"--set {key}")
 
 
-def _set(content: dict[str, Any], path: str, value: Any) -> None:
+def assign(content: dict[str, Any], path: str, value: Any) -> None:
+    """Put a value into nested mappings at a dotted path.
+
+    Raises:
+        RecipeError: the path leads through a plain value.
+    """
     *parents, last = path.split(".")
     for part in parents:
         child = content.setdefault(part, {})

@@ -22,7 +22,7 @@ from mage.scenes.dataset.schema import (
     SensorRecord,
     TentRecord,
 )
-from mage.scenes.dataset.store import LocalStore, write_shard
+from mage.scenes.dataset.store import open_store, write_shard
 from mage.scenes.grades import jds_of_flood
 from mage.scenes.recipe import Recipe
 
@@ -71,17 +71,17 @@ def with_sensor(sample, sensor=SENSOR):
 def write_sensed_dataset(root, count=2, size=64):
     """A dataset whose samples hold images of a further sensor."""
     samples = [with_sensor(fake_sample(i, size)) for i in range(count)]
-    shard = write_shard(LocalStore(root), "train-000000.tar", samples, HASH)
+    shard = write_shard(open_store(root), "train-000000.tar", samples, HASH)
     return finish_dataset(root, fake_recipe(count, size), [shard], VERSIONS, SOURCES, [SENSOR])
 
 
 def write_fake_dataset(root, count=4, size=64, shard_size=2, seed=0, split="train", city="testville"):
-    """Write a whole dataset into ``root`` and return its record."""
-    store = LocalStore(root)
+    """Write a whole dataset into ``root``, a folder or store, and return its record."""
+    store = open_store(root)
     shards = []
     for k, first in enumerate(range(0, count, shard_size)):
         samples = (fake_sample(i, size, seed, split, city) for i in range(first, min(first + shard_size, count)))
-        shards.append(write_shard(store, f"train-{k:06d}.tar", samples, HASH))
+        shards.append(write_shard(store, f"{split}-{k:06d}.tar", samples, HASH))
     return finish_dataset(root, fake_recipe(count, size, seed, shard_size), shards, VERSIONS, SOURCES)
 
 

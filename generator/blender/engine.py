@@ -41,6 +41,15 @@ def start_engine(part: RenderPart, threads: int, share: Share = WHOLE) -> Device
     return Device("EEVEE", (opengl_driver(),), len(share.gpus or (0,)))
 
 
+def set_samples(part: RenderPart, samples: int) -> None:
+    """Have an engine that is set up take another number of samples per pixel."""
+    scene = bpy.context.scene
+    if part.engine == "cycles":
+        scene.cycles.samples = samples
+    else:
+        scene.eevee.taa_render_samples = samples
+
+
 def _set_up_cycles(part: RenderPart, share: Share) -> Device:
     scene = bpy.context.scene
     scene.render.engine = "CYCLES"

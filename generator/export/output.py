@@ -13,8 +13,9 @@ from typing import IO, Any, Literal
 from pydantic import Field, ValidationError
 
 from mage.generator.export.formats import Entry, to_json
+from mage.scenes.dataset.folder import FULL, PARTIAL
 from mage.scenes.dataset.schema import Record
-from mage.scenes.dataset.store import FULL, PARTIAL, LocalStore, publish_text, read_text
+from mage.scenes.dataset.store import LocalStore, publish_text, read_text
 from mage.scenes.errors import DatasetError
 
 STATE, JOURNAL = "export.json", ".export.jsonl"
@@ -127,7 +128,7 @@ class Folder:
             raise DatasetError("not a folder", file=root, expected="a folder that is empty or not there")
         if (root / STATE).is_file():
             try:
-                return ExportRecord.model_validate_json(read_text(root / STATE))
+                return ExportRecord.model_validate_json(read_text(self.store, STATE))
             except ValidationError:
                 raise DatasetError("not the record of an export", file=root / STATE) from None
         if {path.name for path in root.iterdir()} - {JOURNAL, PARTIAL}:
