@@ -4,7 +4,8 @@ annotations, cities without a CRS; and decoded samples to compare with.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections import Counter
+from itertools import groupby, islice, pairwise
 
 import numpy as np
 from fake_dataset import (
@@ -30,17 +31,23 @@ SIZE = 64
 
 
 def write_samples(root, samples, *, sensors=(), style=None, policy="xbd", shard_size=2):
-    """A dataset of these samples, a shard for each split and each ``shard_size``; returns its record."""
-    store, shards = LocalStore(root), []
-    for split in dict.fromkeys(s.record.split for s in samples):
-        mine = [s for s in samples if s.record.split == split]
-        for k, first in enumerate(range(0, len(mine), shard_size)):
-            name = f"{split.partition('-')[0]}-{k:06d}.tar"
-            shards.append(write_shard(store, name, mine[first : first + shard_size], HASH))
+    """A dataset of these samples, each in a shard with its neighbours of the same event; returns its record."""
+    store, shards, numbers = LocalStore(root), [], Counter()
+    for (split, _), mine in groupby(samples, lambda s: (s.record.split, s.record.event)):
+        for some in batched(mine, shard_size):
+            shards.append(write_shard(store, f"{split}-{numbers[split]:06d}.tar", some, HASH))
+            numbers[split] += 1
     recipe = fake_recipe(len(samples), samples[0].record.grid.rows)
     if style:
         recipe = recipe.model_copy(update={"label_style": style, "label_policy": policy})
     return finish_dataset(root, recipe, shards, VERSIONS, SOURCES, sensors)
+
+
+def batched(items, size):
+    """Lists of so many items, the last one of what is left."""
+    items = iter(items)
+    while some := list(islice(items, size)):
+        yield some
 
 
 def rich_samples(size=SIZE):
@@ -48,7 +55,8 @@ def rich_samples(size=SIZE):
     samples = [fake_sample(i, size, 0, "train", "atown") for i in range(3)]
     samples += [fake_sample(i, size, 1, "test", "btown") for i in range(3, 5)]
     samples[0] = with_courtyard(samples[0])
-    samples[1] = with_tents(samples[1], hazard="earthquake-camp")
+    tented = with_tents(samples[1], hazard="earthquake-camp")
+    samples[1] = changed(tented, event="atown-earthquake-camp-0")
     samples[4] = changed(samples[4], grid=samples[4].record.grid.model_copy(update={"crs": None}))
     return [with_sensor(s) for s in samples]
 
