@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from mage.generator.blender.engine import start_engine
+from mage.generator.blender.engine import set_samples, start_engine
 from mage.generator.blender.stage import Stage
 from mage.generator.build import build_place
 from mage.generator.photography import Seconds, Studio, lands, photograph_date, timed
@@ -36,7 +36,7 @@ def open_studio(job: ShardJob, threads: int, share: Share = WHOLE) -> Studio:
         basis = prepare_flood(place.city, floods[0]) if floods else None
     sensors = chosen_sensors(job.recipe)
     with timed(seconds, "scene"):
-        render = job.recipe.render.model_copy(update={"spp": job.recipe.samples})
+        render = job.recipe.render.model_copy(update={"spp": job.recipe.samples(0.0)})
         device = start_engine(render, threads, share)
         stage = Stage(place, spectral=any(sensor.beyond_visible for sensor in sensors))
     return Studio(place, stage, basis, device, sensors, seconds)
@@ -66,6 +66,7 @@ def render_sample(job: ShardJob, index: int, studio: Studio) -> tuple[Sample, Se
     images: dict[str, NDArray[np.uint8]] = {}
     further: dict[str, Taken] = {}
     for k, date in enumerate(("pre", "post")):
+        set_samples(job.recipe.samples(draft.lights[k].sun.elevation))
         reflected = photograph_date(draft, k, studio, both[k], seconds)
         with timed(seconds, "sensor"):
             images[date], taken = _taken(job, draft, k, studio.sensors, reflected)

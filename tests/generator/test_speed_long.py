@@ -10,21 +10,22 @@ import numpy as np
 import pytest
 from command_line import start, workers_of
 
-from mage.scenes.recipe import QUALITY, SAMPLES, SAMPLES_OF_RUBBLE
+from mage.scenes.recipe import QUALITY, SAMPLES, SAMPLES_OF_RUBBLE, SAMPLES_UNDER_LOW_SUN
 
 pytestmark = pytest.mark.long
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
-@pytest.mark.parametrize("scene", ["suburb", "flood", "long shadows", "rubble", "burnt"])
+@pytest.mark.parametrize("scene", ["suburb", "flood", "old town", "long shadows", "rubble", "burnt"])
 def test_the_samples_of_a_quality_reach_its_target(scene: str) -> None:
     command = [sys.executable, BENCHMARKS / "samples.py", "96", "1024", scene]
     done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
     rows = [line.split() for line in done.stdout.splitlines()[2:]]
     reached = {int(row[0]): float(row[1]) for row in rows}
     assert len(reached) > 5, done.stderr
-    samples = SAMPLES_OF_RUBBLE if scene in ("rubble", "burnt") else SAMPLES
+    of_scene = {"rubble": SAMPLES_OF_RUBBLE, "burnt": SAMPLES_OF_RUBBLE, "long shadows": SAMPLES_UNDER_LOW_SUN}
+    samples = of_scene.get(scene, SAMPLES)
     for quality, target in QUALITY.items():
         assert reached[samples[quality]] >= target
 
