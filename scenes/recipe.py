@@ -69,7 +69,7 @@ Quality = Literal["draft", "standard", "high"]
 # benchmarks/samples.py reach with the samples below, which are more where the sun is low, since shade is noisier than
 # sunlight, and where buildings break: a denoiser takes the fine grain of rubble for noise
 QUALITY: dict[Quality, float] = {"draft": 32.0, "standard": 36.0, "high": 40.0}
-SAMPLES: dict[Quality, int] = {"draft": 2, "standard": 5, "high": 48}
+SAMPLES: dict[Quality, int] = {"draft": 2, "standard": 5, "high": 24}
 SAMPLES_UNDER_LOW_SUN: dict[Quality, int] = {"draft": 2, "standard": 8, "high": 48}
 LOW_SUN = math.radians(25.0)  # elevation below which it counts as low
 SAMPLES_OF_RUBBLE: dict[Quality, int] = {"draft": 6, "standard": 16, "high": 48}
