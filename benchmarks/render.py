@@ -108,7 +108,7 @@ def where_time_goes(size: int) -> tuple[float, float, Studio, list[Call]]:
     photography.time = SimpleNamespace(perf_counter=now)  # type: ignore[assignment]
     studio, calls, job = opened(size)
     sample, seconds = render_sample(job, 0, studio)
-    n = job.recipe.samples
+    n = job.recipe.samples(calls[0][0][1].sun.elevation)
     one, plain, whole = 0.0, 0.0, 0.0
     for call in calls:
         one += shown(studio, call, 1, denoised=False)[1]
@@ -152,7 +152,8 @@ def main() -> None:
 
     studio, calls, job = opened(small)
     truth, _ = shown(studio, calls[0], reference, denoised=False)
-    ours, seconds = shown(studio, calls[0], job.recipe.samples, denoised=True)
+    n = job.recipe.samples(calls[0][0][1].sun.elevation)
+    ours, seconds = shown(studio, calls[0], n, denoised=True)
     print(f"{small} px, PSNR against {reference} samples: {psnr(ours, truth):.1f} dB (standard: {QUALITY['standard']})")
     for samples in (16, 32, 64, 128):
         theirs, spent = plainly(studio, calls[0], samples)
@@ -162,7 +163,7 @@ def main() -> None:
         ("a city 3 times", {"city.extent": 1120.0}),
     ):
         other, more, _ = opened(small, **changes)
-        spent = shown(other, more[0], job.recipe.samples, denoised=True)[1]
+        spent = shown(other, more[0], n, denoised=True)[1]
         count = len(other.place.city.buildings) / len(studio.place.city.buildings)
         print(
             f"  {name}: {spent / seconds:.2f} times the colour's seconds, {count:.1f} times the buildings", flush=True

@@ -13,10 +13,9 @@ import cv2
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
 from mage.generator.colour import reflectance
-from mage.generator.covers import Cover, burn, cover_of, road_ids
+from mage.generator.covers import Cover, burn, cover_of, covered, road_ids
 from mage.generator.marks import Mark
 from mage.generator.noise import fractal, value_noise
 from mage.generator.place import Place
@@ -92,15 +91,17 @@ def deep_water(place: Place, grid: Grid, flooded: NDArray[np.bool_] | None = Non
         table[kinds.index("river")] = reflectance(place.style.look.river.srgb)
     colours = table[index]
     # waters mix where they meet
-    mixed = cv2.GaussianBlur(colours, (0, 0), max(2.0 / grid.gsd, 0.3))
+    mixed = colours if (index == index.flat[0]).all() else cv2.GaussianBlur(colours, (0, 0), max(2.0 / grid.gsd, 0.3))
     if flooded is None:
         return mixed
     wide = burn(
         [b.outline for b in bodies if b.kind in STILL], [1] * sum(b.kind in STILL for b in bodies), grid, "uint8"
     )
-    # silt thins out from the shore on
-    clear = cv2.GaussianBlur(wide.astype(np.float32), (0, 0), max(12.0 / grid.gsd, 0.3)) * wide
-    silt = np.where(flooded, 1 - CLEARED * np.clip(2 * clear - 1, 0, 1), 0)[..., None].astype(np.float32)
+    silt = flooded.astype(np.float32)[..., None]
+    if wide.any():
+        # it thins out from the shore on
+        clear = cv2.GaussianBlur(wide.astype(np.float32), (0, 0), max(12.0 / grid.gsd, 0.3)) * wide
+        silt *= 1 - np.float32(CLEARED) * np.clip(2 * clear - 1, 0, 1)[..., None]
     return np.asarray(mixed + silt * (np.array(FLOOD, np.float32) - mixed), np.float32)
 
 
@@ -187,7 +188,7 @@ def _soft(
     edges, and soil is overgrown, more on some plots than on others.
     """
     soil = cv2.GaussianBlur((cover == Cover.BARE).astype(np.float32), (0, 0), 1.6 / grid.gsd)
-    hard = ~np.isin(cover, (Cover.GRASS, Cover.BARE, Cover.FOREST, Cover.AGRICULTURE, Cover.SCRUB))
+    hard = ~covered(cover, (Cover.GRASS, Cover.BARE, Cover.FOREST, Cover.AGRICULTURE, Cover.SCRUB))
     verge = cv2.GaussianBlur(hard.astype(np.float32), (0, 0), 1.1 / grid.gsd)
     ragged = 0.5 * fine + value_noise(grid, 9.0, 107)
     thin = plots.wear - 0.6 + 0.3 * ragged + 0.6 * verge + 1.9 * bank * (1 + 0.5 * ragged)
@@ -291,9 +292,9 @@ def _wetness(grid: Grid, depth: NDArray[np.float64]) -> Raster:
     """Factor on the ground's reflectance: soaked within a few metres of water, as dark as 0.62 of dry."""
     if not (depth > 0).any():
         return np.ones(grid.shape, np.float32)
-    away = distance_transform_edt(depth <= 0, sampling=grid.gsd)
-    reach = 1.5 + 1.0 * value_noise(grid, 7.0, 71)
-    return (1 - 0.38 * np.exp(-((away / np.maximum(reach, 0.4)) ** 2))).astype(np.float32)
+    away = _inside(depth <= 0, grid)
+    reach = np.float32(1.5) + value_noise(grid, 7.0, 71)
+    return np.asarray(1 - np.float32(0.38) * np.exp(-((away / np.maximum(reach, 0.4)) ** 2)), np.float32)
 
 
 def _water_colours(grid: Grid, ground: Raster, depth: NDArray[np.float64], deep: NDArray[np.float32]) -> Raster:
@@ -301,5 +302,5 @@ def _water_colours(grid: Grid, ground: Raster, depth: NDArray[np.float64], deep:
     plume = fractal(grid, (90.0, 37.0, 12.0), seed=73)[..., None] * 0.05
     streak = fractal(grid, (6.0, 2.0), seed=79)[..., None] * 0.02
     water = deep * np.exp(plume + streak)
-    seen = np.exp(-4.0 * np.clip(depth, 0, 10))[..., None].astype(np.float32)
+    seen = np.exp(np.float32(-4.0) * np.clip(depth, 0, 10).astype(np.float32))[..., None]
     return np.asarray(ground * 0.6 * seen + water * (1 - seen), np.float32)

@@ -130,11 +130,10 @@ def photograph(
     """
     terrain, fine = studio.place.city.ground, land.grid
     with timed(seconds, "ground"):
-        points = fine.points().reshape(*fine.shape, 2)
-        depth = depth_at(terrain, water.levels, points)
+        depth = depth_at(terrain, water.levels, fine)
         painting = Painting(fine, land.ground, land.ground)  # no water is in the picture
         if depth.any():
-            flooded = None if water.flood is None else depth_at(terrain, water.flood, points) > 0
+            flooded = None if water.flood is None else depth_at(terrain, water.flood, fine) > 0
             painting = with_water(land.ground, fine, depth, deep_water(studio.place, fine, flooded))
         painting = replace(painting, decks=land.decks)
         beyond = None

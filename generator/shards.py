@@ -36,7 +36,7 @@ def open_studio(job: ShardJob, threads: int, share: Share = WHOLE) -> Studio:
         basis = _flood_basis(job, place)
     sensors = chosen_sensors(job.recipe)
     with timed(seconds, "scene"):
-        render = job.recipe.render.model_copy(update={"spp": job.recipe.samples})
+        render = job.recipe.render.model_copy(update={"spp": job.recipe.samples(0.0)})
         device = start_engine(render, threads, share)
         stage = Stage(place, spectral=any(sensor.beyond_visible for sensor in sensors))
     return Studio(place, stage, basis, device, sensors, seconds)
@@ -71,6 +71,7 @@ def render_sample(job: ShardJob, index: int, studio: Studio) -> tuple[Sample, Se
     images: dict[str, NDArray[np.uint8]] = {}
     further: dict[str, Taken] = {}
     for k, date in enumerate(("pre", "post")):
+        set_samples(job.recipe.samples(draft.lights[k].sun.elevation))
         reflected = photograph_date(draft, k, studio, both[k], seconds)
         with timed(seconds, "sensor"):
             images[date], taken = _taken(job, draft, k, studio.sensors, reflected)

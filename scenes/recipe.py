@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from datetime import date, datetime
 from importlib.resources import files
@@ -65,10 +66,12 @@ LONGEST_CHAIN = 8
 
 Quality = Literal["draft", "standard", "high"]
 # PSNR in dB of 8-bit sRGB after the nominal stretch against a reference of 1,024 samples that the scenes of
-# benchmarks/samples.py reach with the samples below, which are more where buildings break: a denoiser takes the fine
-# grain of rubble for noise
+# benchmarks/samples.py reach with the samples below, which are more where the sun is low, since shade is noisier than
+# sunlight, and where buildings break: a denoiser takes the fine grain of rubble for noise
 QUALITY: dict[Quality, float] = {"draft": 32.0, "standard": 36.0, "high": 40.0}
-SAMPLES: dict[Quality, int] = {"draft": 2, "standard": 8, "high": 48}
+SAMPLES: dict[Quality, int] = {"draft": 2, "standard": 5, "high": 24}
+SAMPLES_UNDER_LOW_SUN: dict[Quality, int] = {"draft": 2, "standard": 8, "high": 48}
+LOW_SUN = math.radians(25.0)  # elevation below which it counts as low
 SAMPLES_OF_RUBBLE: dict[Quality, int] = {"draft": 6, "standard": 16, "high": 48}
 NOT_DENOISED: dict[Quality, int] = {"draft": 32, "standard": 64, "high": 192}
 EEVEE_SAMPLES = 32  # of anti-aliasing and soft shadows; it is not held to a reference
@@ -242,13 +245,13 @@ class RenderPart(_Part):
     denoise: bool = Field(True, description="OpenImageDenoise, fast prefilter")
     device: Literal["auto", "cpu", "cuda", "optix", "hip", "metal", "oneapi"] = "auto"
 
-    def samples(self, *, rubble: bool = False) -> int:
-        """Samples per pixel; ``rubble`` where buildings break."""
+    def samples(self, elevation: float, *, rubble: bool = False) -> int:
+        """Samples per pixel under a sun at ``elevation``, radians; ``rubble`` where buildings break."""
         if self.spp is not None:
             return self.spp
         if self.engine == "eevee":
             return EEVEE_SAMPLES
-        denoised = SAMPLES_OF_RUBBLE if rubble else SAMPLES
+        denoised = SAMPLES_OF_RUBBLE if rubble else SAMPLES_UNDER_LOW_SUN if elevation < LOW_SUN else SAMPLES
         return (denoised if self.denoise else NOT_DENOISED)[self.quality]
 
 
@@ -281,10 +284,9 @@ class Recipe(_Part):
         """The parts of all hazards, in the order in which they strike."""
         return self.hazard if isinstance(self.hazard, tuple) else (self.hazard,)
 
-    @property
-    def samples(self) -> int:
-        """Samples per pixel that the recipe's pictures are rendered with."""
-        return self.render.samples(rubble=any(part.kind != "flood" for part in self.hazards))
+    def samples(self, elevation: float) -> int:
+        """Samples per pixel of a picture that is taken under a sun at that elevation, radians."""
+        return self.render.samples(elevation, rubble=any(part.kind != "flood" for part in self.hazards))
 
     @property
     def disaster(self) -> str:

@@ -56,7 +56,7 @@ def _set_up_cycles(part: RenderPart, share: Share) -> Device:
     device = choose_device(part.device, share)
     cycles = scene.cycles
     cycles.device = "CPU" if device.kind == "CPU" else "GPU"
-    cycles.samples = part.samples()
+    cycles.samples = part.samples(0.0)  # until a picture asks for fewer
     cycles.use_adaptive_sampling = False  # bit-identical for any number of threads only without it
     cycles.seed = 0
     cycles.use_denoising = part.denoise
@@ -72,6 +72,12 @@ def _set_up_cycles(part: RenderPart, share: Share) -> Device:
     cycles.caustics_reflective = cycles.caustics_refractive = False
     cycles.use_auto_tile = False
     return device
+
+
+def set_samples(samples: int) -> None:
+    """Have the pictures that follow take that many samples per pixel; EEVEE's number is fixed."""
+    if bpy.context.scene.render.engine == "CYCLES":
+        bpy.context.scene.cycles.samples = samples
 
 
 def _render_nothing() -> None:

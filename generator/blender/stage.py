@@ -14,7 +14,7 @@ from mage.generator.additions import Additions
 from mage.generator.bands import recombined
 from mage.generator.blender.camera import aim
 from mage.generator.blender.engine import purge, render_array
-from mage.generator.blender.geometry import add_mesh, add_object, add_placements
+from mage.generator.blender.geometry import add_mesh, add_object, add_placements, smoothed
 from mage.generator.blender.light import set_light
 from mage.generator.blender.materials import (
     fabric_material,
@@ -50,7 +50,7 @@ class Stage:
         self.place, self.spectral = place, spectral
         self._ground = tile_material("ground")
         self._water = tile_material("water", waves=True)
-        add_object("ground", add_mesh("ground", place.city.ground.mesh(), self._ground))
+        add_object("ground", smoothed(add_mesh("ground", place.city.ground.mesh(), self._ground)))
         self._on_decks = tile_material("decks")
         self._fabric: bpy.types.Object | None = None
         self._decks: bpy.types.Object | None = None
@@ -64,7 +64,7 @@ class Stage:
         if len(place.fabric):
             self._fabric = self._add_fabric("fabric", place.fabric, place.albedo, place.pattern)
         self._add_works()
-        self._trees = [_kept(add_mesh(f"tree{i}", m, crown)) for i, m in enumerate(tree_prototypes())]
+        self._trees = [_kept(smoothed(add_mesh(f"tree{i}", m, crown))) for i, m in enumerate(tree_prototypes())]
         self._planted: list[bpy.types.Object] = []
         self._as_planted: list[NDArray[Any]] = []
         self._cars = [_kept(add_mesh(f"car{i}", m, paint)) for i, m in enumerate(vehicle_prototypes())]
@@ -184,7 +184,7 @@ class Stage:
         if np.isfinite(levels).any():
             set_tile_picture(self._water, painting.grid, painting.water)
             surface = self.place.city.ground.water_mesh(levels)
-            passing.append(add_object("water", add_mesh("water", surface, self._water)))
+            passing.append(add_object("water", smoothed(add_mesh("water", surface, self._water))))
         try:
             set_light(light)
             aim(sight, self._top)
