@@ -141,9 +141,16 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def test_a_store_that_fails_gets_the_same_dataset(calm: dict[str, bytes], server: Server) -> None:
-    """Every seventh request is answered 500, every ninth put is done and its answer lost."""
+    """Of requests every seventh is answered 500, every fifth conditional put 412; of puts every ninth is done and its
+    answer lost.
+    """
     requests, puts = itertools.count(1), itertools.count(1)
-    server.gate.fault = lambda *_: 500 if next(requests) % 7 == 0 else None
+
+    def fault(method: str, _: str) -> int | None:
+        number = next(requests)
+        return 500 if number % 7 == 0 else 412 if method == "PUT" and number % 5 == 0 else None
+
+    server.gate.fault = fault
     server.gate.done_and_lost = lambda method, _: method == "PUT" and next(puts) % 9 == 0
     place = "s3://bucket/d"
     mage("generate", "flood", *SMALL, "--workers", "2", "--out", place, seconds=600)
