@@ -178,6 +178,17 @@ def test_a_frozen_plan_takes_no_overrides(path: Path) -> None:
         open_plan(str(path), {"count": 3})
 
 
+def test_more_shards_than_names_are_refused_before_they_are_made() -> None:
+    with pytest.raises(RecipeError, match=r"raise output\.shard_size; expected at most 1,000,000; found 10,000,000"):
+        make_plan(read_recipe("flood", {"count": 10_000_000, "output.shard_size": 1}))
+    assert len(make_plan(read_recipe("flood", {"count": 10_000_000, "output.shard_size": 1000})).jobs) == 10_000
+
+
+def test_the_outline_of_a_plan_whose_mixture_is_no_mixture_is_shown_all_the_same(path: Path) -> None:
+    plan = read_plan(rewritten(path, lambda p: p.update(mixture={"splits": 7})))
+    assert len(list(outline(plan))) > 5
+
+
 def test_the_outline_adds_up() -> None:
     plan = make_plan(mixture())
     lines = list(outline(plan))
