@@ -309,7 +309,7 @@ def count_pixels(raster):
 def write_fake_campaign(root, size=64):
     """A dataset of three events of two splits, of which the last has another GSD: what a mixture gives."""
     kinds = (("train", "testville", 0, GSD), ("train", "testville", 1, GSD), ("test-city", "othertown", 0, 2 * GSD))
-    events, shards, store = [], [], LocalStore(root)
+    events, shards, store = [], [], open_store(root)
     numbers = {"train": 0, "test-city": 0}
     for split, city, seed, gsd in kinds:
         name = f"{city}-flood-{seed}"
