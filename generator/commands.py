@@ -1,4 +1,4 @@
-"""``mage plan``, ``mage generate`` and ``mage preview``."""
+"""``mage plan``, ``generate`` and ``preview`` and, from their own folders, ``export``, ``release``, ``reproduce``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from mage.generator.export.commands import export
+from mage.generator.release.commands import release, reproduce
 from mage.scenes.errors import MageError, MissingExtraError
 
 RecipeName = Annotated[
@@ -39,6 +41,9 @@ def register(app: typer.Typer) -> None:
     app.command()(plan)
     app.command()(generate)
     app.command()(preview)
+    app.command()(export)
+    app.command()(release)
+    app.command()(reproduce)
 
 
 def plan(

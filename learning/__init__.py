@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from mage.learning.encoders import ResidualEncoder
     from mage.learning.evaluation import Evaluation, evaluate
     from mage.learning.losses import damage_losses, grade_weights
-    from mage.learning.metrics import BuildingMetrics, DamageMetrics
     from mage.learning.predict import classify, predict_tile
     from mage.learning.runs import Run, load_model, open_run
     from mage.learning.sampling import EpochSampler
     from mage.learning.segment import Prediction, SiameseDamageNet
     from mage.learning.shards import ShardDataset
     from mage.learning.train import fit
+    from mage.scenes.metrics import BuildingMetrics, DamageMetrics
 
 __all__ = [
     "BuildingMetrics",
@@ -47,7 +47,7 @@ _HOMES = {
     "encoders": ("ResidualEncoder",),
     "evaluation": ("Evaluation", "evaluate"),
     "losses": ("damage_losses", "grade_weights"),
-    "metrics": ("BuildingMetrics", "DamageMetrics"),
+    "mage.scenes.metrics": ("BuildingMetrics", "DamageMetrics"),
     "predict": ("classify", "predict_tile"),
     "runs": ("Run", "load_model", "open_run"),
     "sampling": ("EpochSampler",),
@@ -61,9 +61,14 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    value = getattr(import_module(_path_of(_HOME_OF[name])), name)
     globals()[name] = value
     return value
+
+
+def _path_of(home: str) -> str:
+    """A module of this package, or one that both ends share."""
+    return home if home.startswith("mage.") else f"{__name__}.{home}"
 
 
 def __dir__() -> list[str]:

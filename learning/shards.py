@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mage.learning.metrics import IGNORE
 from mage.learning.sampling import Draw
 from mage.scenes.dataset.fields import IMAGE_FIELDS, label_members
 from mage.scenes.dataset.index import open_dataset, read_index
@@ -23,6 +22,7 @@ from mage.scenes.dataset.schema import DatasetRecord, SensorRecord, ShardRecord
 from mage.scenes.dataset.store import SHARDS
 from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.errors import DatasetError
+from mage.scenes.metrics import IGNORE
 
 MASK = "post_damage"
 GRADES = 4

@@ -17,13 +17,13 @@ from tqdm import tqdm
 from mage.learning.devices import explained, pick_device
 from mage.learning.interruption import Interruption, deaf
 from mage.learning.losses import grade_weights
-from mage.learning.metrics import IGNORE
 from mage.learning.runs import LOG, RECORD, TRAINED_ON, Arguments, ModelShape, Run, TrainedOn, open_run, publish
 from mage.learning.sampling import EpochSampler
 from mage.learning.segment import SiameseDamageNet
 from mage.learning.shards import ShardDataset
 from mage.learning.trainer import Batch, Training
 from mage.scenes.errors import DatasetError, ModelError
+from mage.scenes.metrics import IGNORE
 
 
 def fit(

@@ -1,10 +1,13 @@
-"""``mage info`` and ``mage verify``."""
+"""``mage info``, ``mage verify`` and ``mage browse``."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +21,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands about cities and datasets."""
     app.command()(info)
     app.command()(verify)
+    app.command()(browse)
 
 
 def info(
@@ -47,7 +51,7 @@ def info(
 
 
 def verify(
-    dataset: Annotated[str, typer.Argument(help="The folder or URL of a dataset.")],
+    dataset: Annotated[str, typer.Argument(help="The folder or URL of a dataset or release.")],
     quick: Annotated[
         bool, typer.Option("--quick", help="Open no shard: sizes, side files, index and manifest agree.")
     ] = False,
@@ -56,13 +60,18 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a dataset from checksums to labels.
+    """Check a dataset or release from checksums to labels.
 
-    Every checksum, count and label invariant is recomputed; the exit code is 1 if anything is wrong.
+    Every checksum, count and label invariant is recomputed, of a release those of its documents too; the exit code is
+    1 if anything is wrong.
     """
+    from mage.scenes.dataset.released import is_release
     from mage.scenes.dataset.verify import verify_dataset
+    from mage.scenes.dataset.verify_release import verify_release
 
     found = verify_dataset(dataset, quick=quick, workers=workers, progress=True)
+    if is_release(dataset):
+        found = replace(found, problems=(*verify_release(dataset, quick=quick, progress=True), *found.problems))
     facts = {"ok": found.ok, "samples": found.samples, "buildings": found.buildings, "shards": found.shards}
     if as_json:
         typer.echo(json.dumps({**facts, "problems": found.problems}, indent=1, ensure_ascii=False))
@@ -74,6 +83,36 @@ def verify(
     if not found.ok:
         typer.echo(f"{dataset}: {_plural(len(found.problems), 'problems')}", err=True)
         raise typer.Exit(1)
+
+
+def browse(
+    dataset: Annotated[Path, typer.Argument(help="The folder of a dataset or a release.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")] = 0,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not open a browser, only print the address.")] = False,
+) -> None:
+    """Look at a dataset in the browser: filter samples, compare before and after, see every layer.
+
+    The page is served to this machine alone, reads only, and needs no network. Ctrl-C ends it.
+    """
+    from mage.scenes.dataset.browse.server import BrowseServer
+
+    with BrowseServer(dataset, port) as server:
+        typer.echo(server.url)
+        typer.echo(f"{server.site.catalogue.manifest.name}: Ctrl-C ends the page", err=True)
+        if not no_open:
+            Thread(target=_open_page, args=(server.url,), daemon=True).start()  # a browser may take seconds to start
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
+def _open_page(url: str) -> None:
+    """Open a browser that has a window of its own; one in the terminal would take it over."""
+    import webbrowser
+
+    with suppress(webbrowser.Error):
+        browser = webbrowser.get()
+        if type(browser) is not webbrowser.GenericBrowser:
+            browser.open(url)
 
 
 def table(facts: dict[str, Any], indent: str = "") -> Iterator[str]:
