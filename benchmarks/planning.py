@@ -1,6 +1,6 @@
 """What a million samples cost before any is rendered: CPU seconds and memory of a plan.
 
-Run: ``python benchmarks/planning.py [COUNT]``: the bundled mixture ``mage-bench`` with 40 times its cities, an event
+Run: ``python benchmarks/planning.py [COUNT]``: the bundled mixture ``mage-bench`` with 40 times its cities, one event
 for every 250 samples; a million samples by default. The plan is made, written, read back and compared.
 """
 
