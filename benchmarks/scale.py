@@ -3,8 +3,8 @@
     python benchmarks/scale.py                  # 24 pairs, and the million
     python benchmarks/scale.py --pairs 500 --size 128
 
-One worker is held to one processor and two to two, so that each has one thread. Rates count from the first shard to the
-last, as the runs' logs have them: a city is built once a worker.
+One worker is held to one processor and two to two, so that each has one thread. Rates count from a worker's first shard
+to its last, as the runs' logs have them: a city is built once a worker.
 """
 
 from __future__ import annotations
@@ -108,10 +108,11 @@ def verdict(root: Path) -> str:
 
 
 def rate(root: Path) -> float:
-    """Pairs a second between the first shard and the last of a run, those of the first left out."""
+    """Pairs a second of all workers of a run, each from its first shard to its last, the first left out."""
     events = [json.loads(line) for log in (root / "logs").iterdir() for line in log.read_text().splitlines()]
     shards = [event for event in events if event["event"] == "shard"]
-    return sum(shard["samples"] for shard in shards[1:]) / (shards[-1]["time"] - shards[0]["time"])
+    of_workers = [[s for s in shards if s["rank"] == rank] for rank in {s["rank"] for s in shards}]
+    return sum(sum(s["samples"] for s in own[1:]) / (own[-1]["time"] - own[0]["time"]) for own in of_workers)
 
 
 def check_a_million(root: Path) -> None:

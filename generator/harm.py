@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import shapely
@@ -38,7 +38,9 @@ def asked(part: DamagedPart | None, index: int) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Harm:
-    """What happens to a city in a sample of which damage is asked; ``waters`` are None while they go by the tile."""
+    """What happens to a city in a sample of which damage is asked; ``waters`` are None while they go by the tile,
+    ``known`` is what has been worked out of tiles already.
+    """
 
     job: ShardJob
     index: int
@@ -47,6 +49,7 @@ class Harm:
     flood: FloodPart | None
     basis: FloodBasis | None
     waters: Waters | None
+    known: dict[Grid, float] = field(default_factory=dict)
 
     @property
     def part(self) -> DamagedPart:
@@ -64,6 +67,11 @@ class Harm:
 
     def shown(self, grid: Grid) -> float:
         """How much of what is asked a tile shows, from 1 on enough."""
+        if grid not in self.known:
+            self.known[grid] = self._shown(grid)
+        return self.known[grid]
+
+    def _shown(self, grid: Grid) -> float:
         around = np.flatnonzero(shapely.intersects(self.place.outlines, shapely.box(*grid.bounds)))
         if not len(around):
             return 0.0

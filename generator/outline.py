@@ -25,7 +25,7 @@ def headline(plan: Plan) -> str:
 def outline(plan: Plan) -> Iterator[str]:
     """What a plan would be, line by line."""
     yield headline(plan)
-    splits = [*(plan.campaign.mixture or {}).get("splits", {})] or [plan.campaign.events[0].split]
+    splits = _splits(plan)
     yield _row("", [*splits, "all"])
     yield from _sums(plan, splits)
     for name, key in (("hazard", _hazard), ("style", _style), ("city", _city)):
@@ -34,6 +34,14 @@ def outline(plan: Plan) -> Iterator[str]:
     sensors = ", ".join([DEFAULT, *plan.recipe.sensors])
     yield ""
     yield f"sensors {sensors}; labels {plan.recipe.label_style}; {len(plan.jobs):,} shards; hash {plan.recipe_hash}"
+
+
+def _splits(plan: Plan) -> list[str]:
+    """The splits that have events, in the order of the mixture, whatever a file says that this is."""
+    order = (plan.campaign.mixture or {}).get("splits")
+    known = list(order) if isinstance(order, dict) else []
+    found = list(dict.fromkeys(event.split for event in plan.campaign.events))
+    return sorted(found, key=lambda split: known.index(split) if split in known else len(known))
 
 
 def _hazard(event: Event) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from mage.scenes.errors import CityError, RecipeError
 from mage.scenes.mixture import Mixture, read_target
 from mage.scenes.recipe import Recipe
 from mage.scenes.resolve import Drawn, draw_events
+
+MOST_SHARDS = 1_000_000  # of a split: their names have six digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +123,24 @@ def open_plan(target: str, overrides: Mapping[str, Any] | None = None, *, allow_
 
 
 def plan_of(campaign: Campaign, digests: Mapping[str, str], *, allow_plugins: bool = False) -> Plan:
-    """A campaign cut into shards, of one event each."""
+    """A campaign cut into shards, of one event each.
+
+    Raises:
+        RecipeError: more shards than their names can tell apart.
+    """
+    size, shards = campaign.recipe.output.shard_size, Counter[str]()
+    for event in campaign.events:
+        shards[event.split] += -(-event.recipe.count // size)
+    if (most := max(shards.values())) > MOST_SHARDS:
+        raise RecipeError(
+            "too many shards in a split: raise output.shard_size",
+            file=campaign.name,
+            expected=f"at most {MOST_SHARDS:,}",
+            found=f"{most:,}",
+        )
     jobs = tuple(
         ShardJob(name, first, count, event.recipe, event.recipe_hash, allow_plugins, event.split, event.name)
-        for event, name, first, count in shard_names(campaign.events, campaign.recipe.output.shard_size)
+        for event, name, first, count in shard_names(campaign.events, size)
     )
     return Plan(campaign, jobs, dict(digests), allow_plugins)
 

@@ -20,6 +20,7 @@ from mage.scenes.dataset.schema import Content, Record
 from mage.scenes.dataset.store import LocalStore, publish_text, read_text
 from mage.scenes.errors import RecipeError
 from mage.scenes.recipe import as_recipe
+from mage.scenes.resolve import Drawn, agree
 
 FORMAT = "mage-plan/1"
 LARGEST = 1 << 28  # bytes
@@ -86,6 +87,7 @@ def read_plan(path: Path, *, allow_plugins: bool = False) -> Plan:
     """
     record = _read(path)
     recipes = [as_recipe(whole(record.shared, e.recipe), f"{path}: event {e.name or k}") for k, e in _numbered(record)]
+    agree(str(path), [Drawn(e.name, e.split, recipe) for recipe, e in zip(recipes, record.events, strict=True)])
     check_sensors(recipes)
     digests = digests_of(recipes, allow_plugins=allow_plugins)
     for name, found in digests.items():

@@ -92,7 +92,7 @@ def _false_colours(sample: Sample) -> list[tuple[str, Picture]]:
         display = planes[0].dtype == np.uint8
         chosen = planes[:3] if display else [planes[-1], planes[len(planes) // 2], planes[0]]
         tops = [255.0 if display else max(float(np.percentile(plane, 99)), 1.0) for plane in chosen]
-        shown = [np.clip(255 * plane / top, 0, 255) for plane, top in zip(chosen, tops, strict=True)]
+        shown = [np.clip(plane * (255.0 / top), 0, 255) for plane, top in zip(chosen, tops, strict=True)]
         enlarged = [cv2.resize(plane, shape[::-1], interpolation=cv2.INTER_NEAREST) for plane in shown]
         pictures.append((name, np.stack(enlarged, axis=-1).astype(np.uint8)))
     return pictures

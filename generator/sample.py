@@ -54,6 +54,7 @@ from mage.scenes.traffic import park_vehicles
 
 # of a sample, beside those of its pictures' noise; strikes are counted on
 STRIKE_STREAM, SMOKE_STREAM = 8, 51
+REDRAWN = 6  # times at most that a disaster is drawn again, where it leaves no damage such as is asked
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +75,18 @@ class Draft:
     smoke: Smoke | None
     labels: dict[str, NDArray[Any]]
     record: SampleRecord
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Disaster:
+    """What strikes in a sample, and where it is looked at; ``harm`` where damage is asked."""
+
+    strikes: list[Strike]
+    flood: FloodPart | None
+    waters: Waters | None
+    camp: Camp | None
+    grid: Grid
+    harm: Harm | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,10 +160,25 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
     )  # fmt: skip
 
 
-def _happened(job: ShardJob, index: int, place: Place, basis: FloodBasis | None, rng: np.random.Generator) -> _Happened:
+def _disaster(job: ShardJob, index: int, place: Place, basis: FloodBasis | None, rng: np.random.Generator) -> _Disaster:
+    """What strikes in sample ``index``, and the tile; where damage is asked and none such is found, another draw."""
+    drawn = _drawn(job, index, place, basis, rng, 0)
+    best = drawn
+    for again in range(1, REDRAWN + 1):
+        if best.harm is None or best.harm.shown(best.grid) >= 1.0:
+            break
+        drawn = _drawn(job, index, place, basis, rng, again)
+        if drawn.harm is not None and drawn.harm.shown(drawn.grid) > best.harm.shown(best.grid):
+            best = drawn
+    return best
+
+
+def _drawn(
+    job: ShardJob, index: int, place: Place, basis: FloodBasis | None, rng: np.random.Generator, again: int
+) -> _Disaster:
     recipe, city = job.recipe, place.city
-    strikes = draw_strikes(job, index, place)
-    waters = draw_event(job, index, city, basis)
+    strikes = draw_strikes(job, index, place, again)
+    waters = draw_event(job, index, city, basis, again)
     flood = next((p for p in recipe.hazards if isinstance(p, FloodPart)), None)
     reach = None if flood is None or basis is None else reach_of(flood, basis, waters, city)
     camp = draw_camp(job, index, place, strikes, reach)
@@ -158,13 +186,20 @@ def _happened(job: ShardJob, index: int, place: Place, basis: FloodBasis | None,
     if asked(recipe.tiles.damaged, index):
         harm = Harm(job, index, place, list(strikes), flood, basis, waters)
     grid = choose_tile(job, index, place, reach, rng, strikes, camp, harm)
+    return _Disaster(strikes, flood, waters, camp, grid, harm)
+
+
+def _happened(job: ShardJob, index: int, place: Place, basis: FloodBasis | None, rng: np.random.Generator) -> _Happened:
+    recipe, city = job.recipe, place.city
+    found = _disaster(job, index, place, basis, rng)
+    strikes, flood, waters, camp, grid = found.strikes, found.flood, found.waters, found.camp, found.grid
     views = draw_views(recipe, job.rng(index, VIEW_STREAM))
     sights = views[0].sight(grid, city.ground), views[1].sight(grid, city.ground)
     truth = Truth(place, sights[0])
     later = truth if views[0] == views[1] else Truth(place, sights[1], truth)
     water = None
     if flood is not None and basis is not None:
-        if waters is None and harm is None:
+        if waters is None and found.harm is None:
             waters = draw_waters(rng, city, flood, basis, grid)
         waters, water = flooded(job, index, city, (flood, basis), waters, grid)
         broken = torrent(city, waters, water)
@@ -202,18 +237,29 @@ def _building_records(place: Place, found: _Happened, between: Between, later: T
     ]
 
 
-def draw_event(job: ShardJob, index: int, city: City, basis: FloodBasis | None) -> Waters | None:
-    """The flood of sample ``index``, if the recipe's is one that does not go by its share of a tile; else None."""
+def draw_event(job: ShardJob, index: int, city: City, basis: FloodBasis | None, again: int = 0) -> Waters | None:
+    """The flood of sample ``index``, if the recipe's is one that does not go by its share of a tile; else None.
+    ``again`` counts further draws of the same sample.
+    """
     for part in job.recipe.hazards:
         if isinstance(part, FloodPart) and part.model != "fill" and basis is not None:
-            return draw_waters(job.rng(index, FLOOD_STREAM), city, part, basis)
+            return draw_waters(job.rng(index, FLOOD_STREAM, *_further(again)), city, part, basis)
     return None
 
 
-def draw_strikes(job: ShardJob, index: int, place: Place) -> list[Strike]:
-    """What shaking, wind, fire and the recipe's own hazards do to the whole city in sample ``index``, in order."""
+def _further(again: int) -> tuple[int, ...]:
+    """What tells the stream of another draw from that of the first."""
+    return (again,) if again else ()
+
+
+def draw_strikes(job: ShardJob, index: int, place: Place, again: int = 0) -> list[Strike]:
+    """What shaking, wind, fire and the recipe's own hazards do to the whole city in sample ``index``, in order.
+    ``again`` counts further draws of the same sample.
+    """
     return [
-        sample_strike(job.rng(index, STRIKE_STREAM + k), place.city, part, allow_plugins=job.allow_plugins)
+        sample_strike(
+            job.rng(index, STRIKE_STREAM + k, *_further(again)), place.city, part, allow_plugins=job.allow_plugins
+        )
         for k, part in enumerate(job.recipe.hazards)
         if not isinstance(part, FloodPart | CampPart)
     ]

@@ -77,7 +77,7 @@ def draw_events(mixture: Mixture) -> list[Drawn]:
         name = f"{stem}-{numbers[stem]}"
         numbers[stem] += 1
         events.append(Drawn(name, slot.split, _recipe(source, slot, k, cities[slot.city], name)))
-    _agree(mixture, events)
+    agree(mixture.name, events)
     return [
         replace(event, recipe=event.recipe.model_copy(update={"tiles": tiles}))
         for event, tiles in zip(events, _tiles(mixture, events), strict=True)
@@ -245,15 +245,19 @@ def drawn_from(content: Any, rng: Rng, where: str, path: str = "") -> Any:
         raise RecipeError(f"{path.lstrip('.')}: {error}", file=where) from None
 
 
-def _agree(mixture: Mixture, events: Sequence[Drawn]) -> None:
-    """What is the same in all samples of a dataset is so in all events."""
+def agree(name: str, events: Sequence[Drawn]) -> None:
+    """That what is the same in all samples of the dataset ``name`` is so in all its events.
+
+    Raises:
+        RecipeError: two events differ in it.
+    """
     for event in events[1:]:
         first, other = _fixed(events[0].recipe), _fixed(event.recipe)
         for key, value in first.items():
             if other[key] != value:
                 raise RecipeError(
                     f"{key}: is the same in all of a dataset",
-                    file=mixture.name,
+                    file=name,
                     expected=f"{value} as in the event {events[0].name}",
                     found=f"{other[key]} in {event.name}",
                 )

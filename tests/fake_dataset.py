@@ -9,6 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from mage.scenes.campaign import Campaign, Event
 from mage.scenes.dataset.fields import LandClass
 from mage.scenes.dataset.index import finish_dataset
 from mage.scenes.dataset.schema import (
@@ -303,3 +304,31 @@ def count_pixels(raster):
     """Pixels per value, the value as text."""
     values, counts = np.unique(raster, return_counts=True)
     return {str(int(value)): int(count) for value, count in zip(values, counts, strict=True)}
+
+
+def write_fake_campaign(root, size=64):
+    """A dataset of three events of two splits, of which the last has another GSD: what a mixture gives."""
+    kinds = (("train", "testville", 0, GSD), ("train", "testville", 1, GSD), ("test-city", "othertown", 0, 2 * GSD))
+    events, shards, store = [], [], open_store(root)
+    numbers = {"train": 0, "test-city": 0}
+    for split, city, seed, gsd in kinds:
+        name = f"{city}-flood-{seed}"
+        content = fake_recipe(2, size, seed).model_dump(mode="json")
+        content["city"]["name"], content["output"]["gsd"] = city, gsd
+        events.append(Event(Recipe.model_validate(content), HASH, split, name))
+        samples = [with_event(fake_sample(i, size, seed, split, city), name, gsd) for i in range(2)]
+        shards.append(write_shard(store, f"{split}-{numbers[split]:06d}.tar", samples, HASH))
+        numbers[split] += 1
+    campaign = Campaign("fake", 7, tuple(events), {"name": "fake", "count": 6, "seed": 7})
+    return finish_dataset(root, campaign, shards, VERSIONS, SOURCES)
+
+
+def with_event(sample, event, gsd=GSD):
+    """The sample as of an event of a mixture."""
+    record = sample.record
+    grid = record.grid.model_copy(update={"gsd": gsd})
+    return Sample(
+        record.model_copy(update={"key": f"{event}-{record.index:06d}", "event": event, "grid": grid}),
+        sample.images,
+        sample.labels,
+    )

@@ -32,6 +32,7 @@ OPTIONS["s3a"] = OPTIONS["s3"]
 EXTRAS = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3")}
 TRIES, FIRST_PAUSE, LONGEST_PAUSE = 6, 0.5, 20.0  # the pauses double: 15 seconds in all
 PASSING = (408, 409, 425, 429)  # HTTP: another moment may do; 409 is a race of conditional puts
+NOT_IMPLEMENTED = 501  # as by stores that know no conditional puts
 PASSING_NUMBERS = (errno.EBUSY, errno.EIO, errno.ETIMEDOUT, getattr(errno, "EREMOTEIO", errno.EIO))
 # by name, so that no backend need be imported: of botocore and of aiohttp
 PASSING_KINDS = frozenset({"HTTPClientError", "ClientConnectionError", "ClientPayloadError", "FSTimeoutError"})
@@ -149,12 +150,7 @@ class RemoteStore:
     def _put(self, local: Path, name: str, once: bool) -> bool:
         path = self._path(name)
         if self.kind in OBJECT_STORES:
-            mode = "create" if once else "overwrite"
-            try:
-                self._ask(lambda: self._files.put_file(str(local), path, mode=mode), name)
-            except FileExistsError:
-                return False
-            return True
+            return self._put_at_once(local, name, once)
         if once and self.size(name) is not None:
             return False
         aside = self._path(f"{PARTIAL}/{local.name}.{os.urandom(4).hex()}")
@@ -163,6 +159,17 @@ class RemoteStore:
         self._ask(lambda: self._files.put_file(str(local), aside), name)
         self._ask(lambda: self._files.mv(aside, path), name)
         return True
+
+    def _put_at_once(self, local: Path, name: str, once: bool) -> bool:
+        mode = "create" if once else "overwrite"
+        for _ in range(TRIES):
+            try:
+                self._ask(lambda: self._files.put_file(str(local), self._path(name), mode=mode), name)
+                return True
+            except FileExistsError:
+                if once and self.size(name) is not None:
+                    return False  # else another took it away again
+        raise DatasetError("the store says that this file is there already, and it is not", file=self.where(name))
 
     def _found(self, action: Callable[[], T], name: str) -> T:
         try:
@@ -256,7 +263,7 @@ def _is_taken(error: BaseException) -> bool:
 def _may_pass(error: Exception) -> bool:
     status = _status(error)
     if status:
-        return status >= 500 or status in PASSING
+        return (status >= 500 and status != NOT_IMPLEMENTED) or status in PASSING
     if isinstance(error, TimeoutError | ConnectionError) or _kinds(error) & PASSING_KINDS:
         return True
     return isinstance(error, OSError) and error.errno in PASSING_NUMBERS

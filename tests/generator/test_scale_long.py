@@ -141,9 +141,16 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def test_a_store_that_fails_gets_the_same_dataset(calm: dict[str, bytes], server: Server) -> None:
-    """Every seventh request is answered 500, every ninth put is done and its answer lost."""
+    """Of requests every seventh is answered 500, every fifth conditional put 412; of puts every ninth is done and its
+    answer lost.
+    """
     requests, puts = itertools.count(1), itertools.count(1)
-    server.gate.fault = lambda *_: 500 if next(requests) % 7 == 0 else None
+
+    def fault(method: str, _: str) -> int | None:
+        number = next(requests)
+        return 500 if number % 7 == 0 else 412 if method == "PUT" and number % 5 == 0 else None
+
+    server.gate.fault = fault
     server.gate.done_and_lost = lambda method, _: method == "PUT" and next(puts) % 9 == 0
     place = "s3://bucket/d"
     mage("generate", "flood", *SMALL, "--workers", "2", "--out", place, seconds=600)
@@ -169,12 +176,11 @@ def test_a_run_on_s3_that_is_killed_goes_on_and_leaves_nothing_on_this_machine(
 
 
 def test_ctrl_c_ends_a_verification_and_its_processes(tmp_path: Path) -> None:
-    code = "import sys; from fake_dataset import write_fake_dataset; write_fake_dataset(sys.argv[1], 400, 48, 4)"
+    code = "import sys; from fake_dataset import write_fake_dataset; write_fake_dataset(sys.argv[1], 60, 48, 4)"
     paths = {"PYTHONPATH": str(Path(__file__).parents[1])}
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "d")], check=True, env=os.environ | paths)
     run = start("verify", "--workers", "2", tmp_path / "d")
-    wait_for(lambda: len(children_of(run.pid)) > 1)
-    time.sleep(2.0)
+    wait_for(lambda: len(children_of(run.pid)) > 2)  # two that check, and one that keeps count of what they share
     run.send_signal(signal.SIGINT)
     _, said = run.communicate(timeout=60)
     assert run.returncode == 130

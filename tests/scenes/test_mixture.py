@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from mage.scenes.errors import RecipeError
 from mage.scenes.mixture import Mixture, bundled_mixtures, parse_mixture, read_target
 from mage.scenes.recipe import Recipe, bundled_recipes, read_recipe
 from mage.scenes.resolve import draw_events
+from mage.scenes.yamlio import parse_yaml
 
 json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=6),
@@ -131,3 +134,11 @@ def test_what_is_no_mapping_is_no_mixture(content):
 def test_no_such_recipe_names_those_that_are_there():
     with pytest.raises(RecipeError, match=r"expected a \.yaml file or one of: camp.*mage-bench"):
         read_target("mage-bunch")
+
+
+def test_the_mixture_of_the_readme_draws_events():
+    text = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(name: coast.*?)```", text, re.DOTALL)
+    events = draw_events(parse_mixture(parse_yaml(block, "README.md"), "README.md"))
+    assert len(events) == 20
+    assert {e.split for e in events} == {"train", "val", "test-city", "test-event"}

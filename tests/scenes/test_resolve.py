@@ -80,6 +80,13 @@ def test_parts_of_a_city_that_two_splits_share_are_a_buffer_apart_and_hold_a_til
                 assert split == other or gap >= mixture.buffer + moved + moved2 - 1e-6
 
 
+def test_cities_have_events_as_their_weights_say_copies_sharing_that_of_the_one():
+    mixture = small(splits={"train": 1}, events=40, cities__more__weight=9)
+    found = Counter(e.recipe.city.name for e in draw_events(mixture))
+    assert within_1(found, list(mixture.places), [p.weight for p in mixture.places.values()], 40)
+    assert sum(found[f"more-{k}"] for k in range(4)) == 30
+
+
 def test_what_is_held_back_for_a_split_is_nowhere_else():
     events = draw_events(small())
     assert {e.split for e in events if e.recipe.city.name == "hill"} == {"test-city"}

@@ -192,6 +192,7 @@ class NoCredentialsError(Exception):
     [
         (answered(500, "InternalError"), 6, "does not answer as it should after many tries"),
         (answered(503, "SlowDown"), 6, "SlowDown"),
+        (answered(501, "NotImplemented"), 1, "NotImplemented"),
         (TimeoutError("slow"), 6, "slow"),
         (answered(403, "AccessDenied"), 1, "the store refuses"),
         (PermissionError("no"), 1, "the store refuses"),
@@ -222,10 +223,12 @@ def test_what_may_pass_is_tried_again_and_everything_ends_in_one_sentence(monkey
 
 def test_a_conditional_put_that_was_refused_is_not_tried_again(monkeypatch):
     store = RemoteStore("memory://bucket/d")
+    put(store, "a", b"first")
     flaky = Flaky(answered(412, "PreconditionFailed"))
     monkeypatch.setattr(store._files, "put_file", flaky, raising=False)
     assert not put(store, "a", b"abc", once=True)
     assert flaky.asked == 1
+    MemoryFileSystem.store.clear()
 
 
 def test_nothing_of_a_transfer_stays_on_this_machine(tmp_path):

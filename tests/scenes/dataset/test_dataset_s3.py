@@ -93,10 +93,24 @@ def test_an_answer_that_got_lost_is_found_to_have_been_a_yes(place, server):
 
 
 def test_a_412_means_that_another_has_it_and_is_not_tried_again(place, server):
-    server.gate.fault = every(1, 412)
     store = open_store(place)
+    store.publish("a", lambda path: path.write_bytes(b"first"))
+    server.gate.seen.clear()
+    server.gate.fault = every(1, 412)
     assert not store.publish("a", lambda path: path.write_bytes(b"x"), once=True)
     assert [m for m, _ in server.gate.seen].count("PUT") == 1
+    assert store.publish("a", lambda path: path.write_bytes(b"last"))  # without a condition
+    assert store.read("a") == b"last"
+
+
+def test_a_412_about_a_file_that_is_not_there_is_not_believed(place, server):
+    answers = iter([412, 412])
+    server.gate.fault = lambda method, _: next(answers, None) if method == "PUT" else None
+    store = open_store(place)
+    assert store.publish("a", lambda path: path.write_bytes(b"x"), once=True)
+    server.gate.fault = every(1, 412)
+    with pytest.raises(DatasetError, match="says that this file is there already, and it is not"):
+        store.publish("b", lambda path: path.write_bytes(b"x"), once=True)
 
 
 def test_what_does_not_pass_ends_in_one_sentence(place, server, monkeypatch):
