@@ -33,7 +33,8 @@ def outline(plan: Plan) -> Iterator[str]:
         yield from _table(plan, name, splits, key)
     sensors = ", ".join([DEFAULT, *plan.recipe.sensors])
     yield ""
-    yield f"sensors {sensors}; labels {plan.recipe.label_style}; {len(plan.jobs):,} shards; hash {plan.recipe_hash}"
+    shards = f"{len(plan.jobs):,} shard{'' if len(plan.jobs) == 1 else 's'}"
+    yield f"sensors {sensors}; labels {plan.recipe.label_style}; {shards}; hash {plan.recipe_hash}"
 
 
 def _splits(plan: Plan) -> list[str]:
