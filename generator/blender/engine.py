@@ -59,7 +59,8 @@ def _set_up_cycles(part: RenderPart, share: Share) -> Device:
     cycles.max_bounces = 2
     cycles.diffuse_bounces = 2
     cycles.glossy_bounces = 1
-    cycles.transmission_bounces = cycles.transparent_max_bounces = cycles.volume_bounces = 0
+    cycles.transmission_bounces = cycles.volume_bounces = 0
+    cycles.transparent_max_bounces = 4  # crowns that one light ray passes; more let none through
     cycles.caustics_reflective = cycles.caustics_refractive = False
     cycles.use_auto_tile = False
     return device
