@@ -23,8 +23,8 @@ GLASS = np.array([0.035, 0.045, 0.055])
 THING_COLOURS: dict[Thing, list[tuple[int, int, int]]] = {
     Thing.SKYLIGHT: [(58, 66, 74), (92, 100, 108), (120, 126, 128)],
     Thing.DOME: [(196, 202, 206), (168, 176, 182)],
-    Thing.PLANT: [(172, 174, 172), (140, 142, 140), (198, 198, 192)],
-    Thing.PANEL: [(34, 42, 66), (28, 34, 52), (40, 50, 78)],
+    Thing.PLANT: [(190, 192, 190), (158, 160, 158), (212, 212, 206)],
+    Thing.PANEL: [(42, 47, 60), (36, 40, 50), (46, 53, 70)],
     Thing.TANK: [(226, 226, 222), (222, 224, 224), (52, 92, 150), (40, 40, 42)],
     Thing.BARREL: [(232, 232, 228), (206, 208, 206)],
     Thing.DISH: [(228, 228, 224), (204, 204, 200)],
@@ -75,18 +75,16 @@ def dress(building: Building, style: Style, rng: np.random.Generator) -> Dressed
     shift = rng.uniform(0, 64, 2)  # so that no two roofs wear the same stains
     pattern = _pattern(style, rng, on_roof & ~level, level, float(albedo[on_roof].mean()) if on_roof.any() else 0.0)
     walls = mesh.surface == Surface.WALL
-    if walls.any():
-        z = mesh.vertices[mesh.triangles[walls], 2]
-        # storeys are counted from the foot: walls repeat theirs over their whole picture
-        shift[1] = PICTURE * round(float(shift[1])) - z.min()
-        pattern[walls] = _windows(building, float(np.ptp(z))) * (0.75 + 0.25 * shift[0] / 64)
+    # up a wall, v is the height: storeys are counted from the ground
+    shift[1] = PICTURE * round(float(shift[1])) - building.ground
+    pattern[walls] = _windows(building) * (0.75 + 0.25 * shift[0] / 64)
     worn = Mesh(mesh.vertices, mesh.triangles, mesh.surface, mesh.uv + shift.astype(np.float32), {})
     return Dressed(worn, albedo, pattern)
 
 
-def _windows(building: Building, height: float) -> float:
+def _windows(building: Building) -> float:
     """How plainly walls show windows: halls have few, sheds and garages none."""
-    if height < SHED_HEIGHT or building.footprint.area < SHED_AREA:
+    if building.height < SHED_HEIGHT or building.footprint.area < SHED_AREA:
         return 0.0
     return 0.25 if building.occupancy == "industrial" else 1.0
 

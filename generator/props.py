@@ -31,7 +31,7 @@ BARE = (FALLEN[-1], FALLEN[-1] + LEAFLESS)
 
 # Car paints and how often they are seen: silver, white and black are about two thirds of all cars.
 CAR_COLOURS = reflectance(
-    [(228, 229, 228), (168, 170, 170), (48, 49, 52), (96, 98, 100), (40, 58, 98), (128, 34, 34), (150, 140, 120)]
+    [(228, 229, 228), (168, 170, 170), (48, 49, 52), (96, 98, 100), (50, 62, 88), (116, 46, 46), (150, 140, 120)]
 )
 
 BOAT_COLOURS = reflectance(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ class Turbidity:
 RIVERS = Turbidity(55.0)  # what hides the beds of rivers and lakes in normal times
 
 
-def seen_through(depth: NDArray[np.floating], extinction: float | Raster) -> NDArray[np.float64]:
+def seen_through(depth: NDArray[np.floating[Any]], extinction: float | Raster) -> NDArray[np.float64]:
     """Share of the ground that still shows under metres of water, by Beer's law from where nothing stands out."""
     metres = np.clip(depth, 0, 10)
     return np.asarray(np.exp(-extinction * metres**2 / (metres + EMERGENT)))
