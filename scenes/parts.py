@@ -90,7 +90,7 @@ class FloodPart(BaseModel):
         (0.0, 0.0), description="share of its stage that the water has fallen by at the image; mud is left where it was"
     )
     sediment: _Loads = Field(
-        (40.0, 1200.0),
+        (80.0, 1500.0),
         description="g/m3 of silt in the water, drawn over the logarithm: the more, the browner and the more opaque",
     )
     region: Literal["europe", "asia", "africa", "north_america", "south_america", "oceania"] = Field(

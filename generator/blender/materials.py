@@ -14,9 +14,9 @@ from mage.generator.noise import fractal
 from mage.scenes.grid import Grid
 
 STAIN_SIDE, STAIN_PIXELS = 64.0, 512  # metres and pixels of the weathering texture, which repeats
-# What of the sun comes through one side of a crown (R, G, B), by gaps and through leaves: a third of it through a
-# whole crown, as beneath broadleaved trees of gardens and streets; judgement.
-THROUGH_LEAVES = (0.55, 0.6, 0.5)
+# What of the sun comes through one side of a crown, by gaps and through leaves: a third of it through a whole crown, as
+# beneath broadleaved trees of gardens and streets; judgement. Alike in all bands, by which light is told from light.
+THROUGH_LEAVES = 0.56
 COVERING_SIDE, COVERING_PIXELS = 20.4, 512  # of the texture of tiles and sheets: 60 rows of tiles, 8.5 laps
 STOREYS, BAYS = 7, 6  # rows and columns of windows on a texture of that size
 
@@ -239,7 +239,7 @@ def tree_material() -> bpy.types.Material:
     nodes.join(bent, "Vector", unit, 0)
     material = nodes.diffuse(nodes.product((info, "Color"), (shade, "Vector")), (unit, "Vector"))
     path, through = nodes.new("ShaderNodeLightPath"), nodes.new("ShaderNodeBsdfTransparent")
-    through.inputs["Color"].default_value = (*THROUGH_LEAVES, 1.0)
+    through.inputs["Color"].default_value = (*[THROUGH_LEAVES] * 3, 1.0)
     either = nodes.new("ShaderNodeMixShader")
     nodes.join(path, "Is Shadow Ray", either, 0)
     nodes.tree.links.new(nodes.output.inputs["Surface"].links[0].from_socket, either.inputs[1])

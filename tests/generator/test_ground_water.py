@@ -11,12 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scenes_in_closed_form import box_city, flat_terrain
 
+from mage.generator.build import build_place
 from mage.generator.colour import BLACK, GAIN, to_srgb
 from mage.generator.ground import DEEP, deep_water, with_water
 from mage.generator.place import Place, prepare_place
+from mage.generator.plan import make_plan
+from mage.generator.sample import draw_sample
 from mage.generator.turbid import RIVERS, Turbidity, draw_sediment, seen_through
 from mage.scenes.city import WaterBody
+from mage.scenes.errors import RecipeError
 from mage.scenes.grid import Grid
+from mage.scenes.hazards.flood import prepare_flood
+from mage.scenes.parts import FloodPart
+from mage.scenes.recipe import read_recipe
 from mage.scenes.style import load_style
 
 GRID = Grid.around(0.0, 0.0, 128, 1.0)
@@ -105,3 +112,23 @@ def test_loads_are_drawn_evenly_over_the_logarithm() -> None:
 
 def test_rivers_are_clearer_than_floods() -> None:
     assert RIVERS.extinction < SILTY.extinction
+
+
+def test_sediment_is_drawn_as_the_recipe_says_and_told_by_the_record() -> None:
+    settings = {"output.size": 32, "city.extent": 160, "city.style": "village"}
+    drafts = []
+    place = None
+    for load in ((90.0, 90.0), (700.0, 700.0)):
+        job = make_plan(read_recipe("flood", {**settings, "hazard.sediment": load})).jobs[0]
+        place = place or build_place(job)
+        part = job.recipe.hazards[0]
+        assert isinstance(part, FloodPart)
+        drafts.append(draw_sample(job, 0, place, prepare_flood(place.city, part)))
+    assert [d.record.parameters["sediment"] for d in drafts] == [90.0, 700.0]
+    assert [d.turbidity.sediment for d in drafts] == pytest.approx([90.0, 700.0])
+
+
+def test_sediment_is_asked_for_in_order_and_above_0() -> None:
+    for wrong in ((300.0, 100.0), (0.0, 100.0), (10.0, 1e6)):
+        with pytest.raises(RecipeError, match="sediment"):
+            read_recipe("flood", {"hazard.sediment": wrong})
