@@ -24,6 +24,7 @@ from samples import Recorder, psnr, shown
 
 from mage.generator import photography
 from mage.generator.blender.engine import render_array, start_engine
+from mage.generator.blender.geometry import wear
 from mage.generator.blender.light import set_light
 from mage.generator.blender.stage import Stage
 from mage.generator.colour import BLACK, GAIN, to_srgb
@@ -31,7 +32,7 @@ from mage.generator.photography import Studio
 from mage.generator.plan import make_plan
 from mage.generator.shards import open_studio, render_sample
 from mage.scenes.dataset.store import LocalStore, write_shard
-from mage.scenes.mesh import Mesh
+from mage.scenes.mesh import Mesh, Surface
 from mage.scenes.recipe import QUALITY, read_recipe
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
@@ -58,6 +59,7 @@ class PlainStage(Stage):
                 for item, value in zip(attribute.data, values.tolist(), strict=True):
                     item.vector = value
             data.materials.append(self._facing)
+            wear(data, self._facade, mesh.surface == Surface.WALL)
             thing = bpy.data.objects.new(f"building{i}", data)
             thing.pass_index = int(i) + 1
             bpy.context.scene.collection.objects.link(thing)

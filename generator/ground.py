@@ -20,6 +20,7 @@ from mage.generator.marks import Mark
 from mage.generator.noise import fractal, value_noise
 from mage.generator.place import Place
 from mage.generator.plots import Plots, plots_of
+from mage.generator.turbid import RIVERS, Turbidity, seen_through
 from mage.scenes.grid import Grid
 from mage.scenes.style import Style
 from mage.scenes.ways import UNPAVED, WALKED
@@ -37,11 +38,10 @@ WHITE, STEEL, TIE = 0.55, 0.4, 0.09  # reflectance of road paint, of worn rails 
 JUNCTION = 11.0  # metres over which one street's surface passes into the next
 HARD_COURT = 900.0  # square metres; smaller sports fields are hard courts
 
-# Reflectances (R, G, B) of deep water: river and flood as in xBD's Harvey pairs, canal and lake as in Dutch and Swiss
+# Reflectances (R, G, B) of deep water: river as in xBD's Harvey pairs, canal and lake as in Dutch and Swiss
 # orthophotos (8-bit sRGB about 56, 75, 81 and 33, 70, 72); the sea, of which there is no picture, a little bluer.
-FLOOD = (0.25, 0.215, 0.115)
 DEEP = {
-    "river": (0.135, 0.125, 0.07),
+    "river": (0.19, 0.16, 0.078),
     "canal": (0.075, 0.085, 0.06),
     "lake": (0.028, 0.058, 0.062),
     "sea": (0.022, 0.05, 0.07),
@@ -70,16 +70,25 @@ def paint_ground(place: Place, grid: Grid, *, decks: bool = True) -> Raster:
     return _ground_colours(place, grid, cover, np.where(cover == Cover.ROAD, roads, 0))
 
 
-def with_water(ground: Raster, grid: Grid, depth: NDArray[np.float64], deep: NDArray[np.float32]) -> Painting:
+def with_water(
+    ground: Raster,
+    grid: Grid,
+    depth: NDArray[np.float64],
+    deep: NDArray[np.float32],
+    turbidity: Turbidity = RIVERS,
+) -> Painting:
     """A tile's ground under ``depth`` (rows, columns) metres of water that reflects ``deep`` where it is too deep to
-    see the ground: (3,), or (rows, columns, 3).
+    see the ground: (3,), or (rows, columns, 3); it hides the ground as its turbidity says.
     """
     wet = ground * _wetness(grid, depth)[..., None]
-    return Painting(grid, wet, _water_colours(grid, wet, depth, deep))
+    return Painting(grid, wet, _water_colours(grid, wet, depth, deep, turbidity))
 
 
-def deep_water(place: Place, grid: Grid, flooded: NDArray[np.bool_] | None = None) -> Raster:
-    """Reflectance of deep water by what carries it, float32 (rows, columns, 3); ``flooded`` says where a flood is.
+def deep_water(
+    place: Place, grid: Grid, flooded: NDArray[np.bool_] | None = None, turbidity: Turbidity = RIVERS
+) -> Raster:
+    """Reflectance of deep water by what carries it, float32 (rows, columns, 3); ``flooded`` says where a flood
+    of some turbidity is.
 
     A flood's silt browns rivers and canals as it does the land; in a lake or the sea most of it is thinned out.
     """
@@ -102,7 +111,7 @@ def deep_water(place: Place, grid: Grid, flooded: NDArray[np.bool_] | None = Non
         # it thins out from the shore on
         clear = cv2.GaussianBlur(wide.astype(np.float32), (0, 0), max(12.0 / grid.gsd, 0.3)) * wide
         silt *= 1 - np.float32(CLEARED) * np.clip(2 * clear - 1, 0, 1)[..., None]
-    return np.asarray(mixed + silt * (np.array(FLOOD, np.float32) - mixed), np.float32)
+    return np.asarray(mixed + silt * (turbidity.colour.astype(np.float32) - mixed), np.float32)
 
 
 def _base(style: Style, name: str) -> NDArray[np.float64]:
@@ -297,10 +306,12 @@ def _wetness(grid: Grid, depth: NDArray[np.float64]) -> Raster:
     return np.asarray(1 - np.float32(0.38) * np.exp(-((away / np.maximum(reach, 0.4)) ** 2)), np.float32)
 
 
-def _water_colours(grid: Grid, ground: Raster, depth: NDArray[np.float64], deep: NDArray[np.float32]) -> Raster:
-    """Turbid water hides the ground within decimetres: Beer's law with 4 per metre, and silt in slow plumes."""
+def _water_colours(
+    grid: Grid, ground: Raster, depth: NDArray[np.float64], deep: NDArray[np.float32], turbidity: Turbidity
+) -> Raster:
+    """The ground through water, with silt in slow plumes."""
     plume = fractal(grid, (90.0, 37.0, 12.0), seed=73)[..., None] * 0.05
     streak = fractal(grid, (6.0, 2.0), seed=79)[..., None] * 0.02
     water = deep * np.exp(plume + streak)
-    seen = np.exp(np.float32(-4.0) * np.clip(depth, 0, 10).astype(np.float32))[..., None]
+    seen = seen_through(depth, turbidity.extinction)[..., None].astype(np.float32)
     return np.asarray(ground * 0.6 * seen + water * (1 - seen), np.float32)

@@ -37,6 +37,7 @@ from mage.generator.smoke import Smoke, smoke_over
 from mage.generator.struck import Struck, burnt_out, trees_after
 from mage.generator.tiles import choose_tile, reach_of
 from mage.generator.trodden import track_plans
+from mage.generator.turbid import RIVERS, SEDIMENT_STREAM, Turbidity, draw_sediment
 from mage.generator.views import VIEW_STREAM, View, draw_views, ground_grid
 from mage.scenes.city import City
 from mage.scenes.dataset.schema import BuildingRecord, DateRecord, SampleRecord
@@ -73,6 +74,7 @@ class Draft:
     skies: tuple[Sky, Sky]
     vehicles: tuple[Placements, Placements]
     smoke: Smoke | None
+    turbidity: Turbidity
     labels: dict[str, NDArray[Any]]
     record: SampleRecord
 
@@ -132,13 +134,14 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
     skies = draw_skies(job, index, grid, (lights[0].sun, lights[1].sun))
     labels |= {f"{date}_cloud": sky.label for date, sky in zip(("pre", "post"), skies, strict=True)}
     smoke = _smoke(job, index, place, found.sights[1].grid, impact, lights[1])
+    turbidity = _turbidity(job, index)
     record = SampleRecord(
         key=f"{job.event or f'{city.name}-{recipe.disaster}'}-{index:06d}",
         index=index,
         city=city.name,
         event=job.event or f"{city.name}-{recipe.disaster}-{recipe.seed}",
         hazard=recipe.disaster,
-        parameters={k: tidy(v) for k, v in impact.parameters.items()},
+        parameters={k: tidy(v) for k, v in impact.parameters.items()} | _told(turbidity),
         split=job.split,
         seed=recipe.seed,
         recipe_hash=job.recipe_hash,
@@ -156,7 +159,7 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
     )
     return Draft(
         record.key, index, grid, found.sights, ground_grid(grid, found.views), impact, struck, between, lights, skies,
-        vehicles, smoke, labels, record,
+        vehicles, smoke, turbidity, labels, record,
     )  # fmt: skip
 
 
@@ -280,6 +283,18 @@ def _struck(
     impact = combined(place.city, strikes, strike, left, water)
     remains = dress_remains(place, left, seed)
     return impact, Struck(remains, trees_after(place.trees, strike), strike.severity)
+
+
+def _turbidity(job: ShardJob, index: int) -> Turbidity:
+    """Of the water that a flood brings; without a flood, of rivers."""
+    flood = next((p for p in job.recipe.hazards if isinstance(p, FloodPart)), None)
+    if flood is None:
+        return RIVERS
+    return Turbidity(draw_sediment(job.rng(index, SEDIMENT_STREAM), flood.sediment))
+
+
+def _told(turbidity: Turbidity) -> dict[str, float]:
+    return {} if turbidity is RIVERS else {"sediment": round(turbidity.sediment, 1)}
 
 
 def _smoke(job: ShardJob, index: int, place: Place, grid: Grid, impact: Impact, light: Light) -> Smoke | None:

@@ -45,7 +45,6 @@ def open_studio(job: ShardJob, threads: int, share: Share = WHOLE) -> Studio:
 def change_event(studio: Studio, job: ShardJob) -> Studio:
     """The studio for another event in the same place: what stands there stays."""
     _load_plugins(job)
-    set_samples(job.recipe.render, job.recipe.samples)
     return replace(studio, basis=_flood_basis(job, studio.place))
 
 

@@ -42,6 +42,8 @@ _Stage = Annotated[float, Field(ge=0, le=30)]
 _Stages = Annotated[tuple[_Stage, _Stage], BeforeValidator(spread), AfterValidator(ascending)]
 
 
+_Load = Annotated[float, Field(ge=1, le=5000)]
+_Loads = Annotated[tuple[_Load, _Load], AfterValidator(ascending)]
 _Rain = Annotated[float, Field(gt=0, le=500)]
 _Discharge = Annotated[float, Field(gt=0, le=20_000)]
 _Head = Annotated[float, Field(gt=0, le=10)]
@@ -92,6 +94,10 @@ class FloodPart(BaseModel):
     holds: Literal["depth", "level"] = Field("depth", description="what that file's values are, metres")
     recession: _Shares = Field(
         (0.0, 0.0), description="share of its stage that the water has fallen by at the image; mud is left where it was"
+    )
+    sediment: _Loads = Field(
+        (80.0, 1500.0),
+        description="g/m3 of silt in the water, drawn over the logarithm: the more, the browner and the more opaque",
     )
     region: Literal["europe", "asia", "africa", "north_america", "south_america", "oceania"] = Field(
         "europe", description="depth-damage table for the economic loss"

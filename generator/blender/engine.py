@@ -41,15 +41,6 @@ def start_engine(part: RenderPart, threads: int, share: Share = WHOLE) -> Device
     return Device("EEVEE", (opengl_driver(),), len(share.gpus or (0,)))
 
 
-def set_samples(part: RenderPart, samples: int) -> None:
-    """Have an engine that is set up take another number of samples per pixel."""
-    scene = bpy.context.scene
-    if part.engine == "cycles":
-        scene.cycles.samples = samples
-    else:
-        scene.eevee.taa_render_samples = samples
-
-
 def _set_up_cycles(part: RenderPart, share: Share) -> Device:
     scene = bpy.context.scene
     scene.render.engine = "CYCLES"
@@ -68,7 +59,8 @@ def _set_up_cycles(part: RenderPart, share: Share) -> Device:
     cycles.max_bounces = 2
     cycles.diffuse_bounces = 2
     cycles.glossy_bounces = 1
-    cycles.transmission_bounces = cycles.transparent_max_bounces = cycles.volume_bounces = 0
+    cycles.transmission_bounces = cycles.volume_bounces = 0
+    cycles.transparent_max_bounces = 4  # crowns that one light ray passes; more let none through
     cycles.caustics_reflective = cycles.caustics_refractive = False
     cycles.use_auto_tile = False
     return device

@@ -51,6 +51,12 @@ def smoothed(data: bpy.types.Mesh) -> bpy.types.Mesh:
     return data
 
 
+def wear(data: bpy.types.Mesh, material: bpy.types.Material, faces: NDArray[np.bool_]) -> None:
+    """Some of a mesh's faces (m,) wear another material."""
+    data.materials.append(material)
+    data.polygons.foreach_set("material_index", faces.astype(np.int32) * (len(data.materials) - 1))
+
+
 def add_object(name: str, data: bpy.types.Mesh) -> bpy.types.Object:
     """An object of that mesh at the origin."""
     thing = bpy.data.objects.new(name, data)
