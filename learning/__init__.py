@@ -9,51 +9,158 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mage.learning.adapt.advent import ADVENT
+    from mage.learning.adapt.batch_norm import adapt_batch_norm
+    from mage.learning.adapt.dacs import DACS
+    from mage.learning.adapt.daformer import DAFormer
+    from mage.learning.adapt.dann import DANN
+    from mage.learning.adapt.mic import MIC
+    from mage.learning.adapt.min_ent import MinEnt
+    from mage.learning.adapt.rare import RareClasses, class_counts
+    from mage.learning.adapt.test_time import Tent
     from mage.learning.augmentation import augment
+    from mage.learning.ema import Teacher
     from mage.learning.encoders import ResidualEncoder
     from mage.learning.evaluation import Evaluation, evaluate
-    from mage.learning.losses import damage_losses, grade_weights
+    from mage.learning.losses import (
+        damage_losses,
+        entropy,
+        grade_weights,
+        log_probabilities,
+        pseudo_labels,
+        supervised_losses,
+        surprise,
+    )
+    from mage.learning.methods import Batch, Method, Supervised
+    from mage.learning.pictures import PictureFolder
     from mage.learning.predict import classify, predict_tile
     from mage.learning.runs import Run, load_model, open_run
     from mage.learning.sampling import EpochSampler
     from mage.learning.segment import Prediction, SiameseDamageNet
+    from mage.learning.semi.corr_match import CorrMatch
+    from mage.learning.semi.fix_match import FixMatch
+    from mage.learning.semi.mean_teacher import MeanTeacher
+    from mage.learning.semi.uni_match import UniMatch
+    from mage.learning.semi.uni_match_v2 import UniMatchV2
     from mage.learning.shards import ShardDataset
     from mage.learning.train import fit
+    from mage.learning.translate.color_map_gan import ColorMapGAN, ColourMap
+    from mage.learning.translate.colour import HistogramMatching, LinearColour
+    from mage.learning.translate.cut import CUT, Painter
+    from mage.learning.translate.flow import Flow, FlowMatching
+    from mage.learning.translate.fourier import FourierStyle
+    from mage.learning.translate.network import NetworkTranslator
+    from mage.learning.translate.preservation import damage_preservation
+    from mage.learning.translate.translator import Translated, Translator
+    from mage.learning.translate.write import write_translated
     from mage.scenes.metrics import BuildingMetrics, DamageMetrics
 
 __all__ = [
+    "ADVENT",
+    "CUT",
+    "DACS",
+    "DANN",
+    "MIC",
+    "Batch",
     "BuildingMetrics",
+    "ColorMapGAN",
+    "ColourMap",
+    "CorrMatch",
+    "DAFormer",
     "DamageMetrics",
     "EpochSampler",
     "Evaluation",
+    "FixMatch",
+    "Flow",
+    "FlowMatching",
+    "FourierStyle",
+    "HistogramMatching",
+    "LinearColour",
+    "MeanTeacher",
+    "Method",
+    "MinEnt",
+    "NetworkTranslator",
+    "Painter",
+    "PictureFolder",
     "Prediction",
+    "RareClasses",
     "ResidualEncoder",
     "Run",
     "ShardDataset",
     "SiameseDamageNet",
+    "Supervised",
+    "Teacher",
+    "Tent",
+    "Translated",
+    "Translator",
+    "UniMatch",
+    "UniMatchV2",
+    "adapt_batch_norm",
     "augment",
+    "class_counts",
     "classify",
     "damage_losses",
+    "damage_preservation",
+    "entropy",
     "evaluate",
     "fit",
     "grade_weights",
     "load_model",
+    "log_probabilities",
     "open_run",
     "predict_tile",
+    "pseudo_labels",
+    "supervised_losses",
+    "surprise",
+    "write_translated",
 ]
 
 _HOMES = {
+    "adapt.advent": ("ADVENT",),
+    "adapt.batch_norm": ("adapt_batch_norm",),
+    "adapt.dacs": ("DACS",),
+    "adapt.daformer": ("DAFormer",),
+    "adapt.dann": ("DANN",),
+    "adapt.mic": ("MIC",),
+    "adapt.min_ent": ("MinEnt",),
+    "adapt.rare": ("RareClasses", "class_counts"),
+    "adapt.test_time": ("Tent",),
     "augmentation": ("augment",),
+    "ema": ("Teacher",),
     "encoders": ("ResidualEncoder",),
     "evaluation": ("Evaluation", "evaluate"),
-    "losses": ("damage_losses", "grade_weights"),
+    "losses": (
+        "damage_losses",
+        "entropy",
+        "grade_weights",
+        "log_probabilities",
+        "pseudo_labels",
+        "supervised_losses",
+        "surprise",
+    ),
+    "methods": ("Batch", "Method", "Supervised"),
+    "pictures": ("PictureFolder",),
     "mage.scenes.metrics": ("BuildingMetrics", "DamageMetrics"),
     "predict": ("classify", "predict_tile"),
     "runs": ("Run", "load_model", "open_run"),
     "sampling": ("EpochSampler",),
     "segment": ("Prediction", "SiameseDamageNet"),
+    "semi.corr_match": ("CorrMatch",),
+    "semi.fix_match": ("FixMatch",),
+    "semi.mean_teacher": ("MeanTeacher",),
+    "semi.uni_match": ("UniMatch",),
+    "semi.uni_match_v2": ("UniMatchV2",),
     "shards": ("ShardDataset",),
     "train": ("fit",),
+    "translate.color_map_gan": ("ColorMapGAN", "ColourMap"),
+    "translate.colour": ("HistogramMatching", "LinearColour"),
+    "translate.cut": ("CUT", "Painter"),
+    "translate.flow": ("Flow", "FlowMatching"),
+    "translate.fourier": ("FourierStyle",),
+    "translate.network": ("NetworkTranslator",),
+    "translate.preservation": ("damage_preservation",),
+    "translate.translator": ("Translated", "Translator"),
+    "translate.write": ("write_translated",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

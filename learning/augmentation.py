@@ -11,7 +11,7 @@ def augment(image: Tensor, mask: Tensor, rng: np.random.Generator) -> tuple[Tens
     """Turn and mirror at random, then vary the light of each date.
 
     Args:
-        image: (N, 2, C, H, W) float 0-1.
+        image: (N, T, C, H, W) or (N, C, H, W) float 0-1.
         mask: (N, H, W).
         rng: draws all parameters, on the CPU, so that every device sees the same ones.
     """
@@ -27,17 +27,19 @@ def dihedral(image: Tensor, mask: Tensor, rng: np.random.Generator) -> tuple[Ten
     for chosen, turn in zip(flips, (_flip_rows, _flip_columns, _transpose), strict=True):
         if turn is _transpose and image.shape[-1] != image.shape[-2]:
             continue
-        image = torch.where(chosen[:, None, None, None, None], turn(image), image)
+        image = torch.where(chosen.view(-1, *[1] * (image.ndim - 1)), turn(image), image)
         mask = torch.where(chosen[:, None, None], turn(mask), mask)
     return image, mask
 
 
 def jitter(image: Tensor, rng: np.random.Generator, strength: float = 1.0) -> Tensor:
-    """Vary contrast, brightness and tint, (N, 2, C, H, W) -> same, 0-1.
+    """Vary contrast, brightness and tint, (N, T, C, H, W) or (N, C, H, W) -> same, 0-1.
 
     Drawn per image and date, since two dates of one place differ in haze, sun and sensor: a gain within 20 %, an
     offset within 0.08, and a gain of each band within 5 %, all times ``strength``.
     """
+    if image.ndim == 4:
+        return jitter(image[:, None], rng, strength)[:, 0]
     n, dates, bands = image.shape[:3]
     gain = 1 + strength * (rng.uniform(-0.2, 0.2, (n, dates, 1)) + rng.uniform(-0.05, 0.05, (n, dates, bands)))
     offset = strength * rng.uniform(-0.08, 0.08, (n, dates, 1)) + 0.5 * (1 - gain)  # gain about mid-grey

@@ -1,8 +1,9 @@
-"""``mage train`` and ``mage evaluate``; torch is imported only when one of them runs."""
+"""``mage train``, ``mage evaluate`` and ``mage translate``; torch is imported only when one of them runs."""
 
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,9 @@ import typer
 from mage.scenes.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from mage.learning.pictures import PictureFolder
     from mage.learning.runs import Arguments
+    from mage.learning.shards import ShardDataset
 
 STEPS, SIZE, BATCH, LR, WIDTH = 1000, 128, 8, 1e-3, 24  # of a new run, where nothing else is asked for
 
@@ -24,6 +27,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of learning."""
     app.command()(train)
     app.command()(evaluate)
+    app.command()(translate)
 
 
 def train(
@@ -44,27 +48,32 @@ def train(
     """Train a damage model on a dataset."""
     _need_torch()
     from mage.learning.devices import pick_device, reduced_precision
+    from mage.learning.losses import grade_weights
+    from mage.learning.methods import Supervised
     from mage.learning.runs import Arguments, ModelShape, open_run
     from mage.learning.segment import SiameseDamageNet
     from mage.learning.shards import GRADES, ShardDataset
     from mage.learning.train import fit
 
-    before = open_run(out).record if resume else None
-    begun = before.arguments if before else Arguments(steps=STEPS, batch=BATCH, size=SIZE, lr=LR, seed=0)
-    shape = before.model if before else ModelShape(width=WIDTH, bands=3, grades=GRADES)
-    asked = {"steps": steps, "batch": batch, "size": size, "lr": lr, "seed": seed}
+    before = open_run(out) if resume else None
+    begun = before.record.arguments if before else Arguments(steps=STEPS, batch=BATCH, lr=LR, seed=0)
+    shape = (before.record.model if before else None) or ModelShape(width=WIDTH, bands=3, grades=GRADES)
+    learned = before.trained_on().source if before else None
+    asked = {"steps": steps, "batch": batch, "lr": lr, "seed": seed}
     chosen = begun.model_copy(update={name: value for name, value in asked.items() if value is not None})
-    dataset = ShardDataset(data, split=split, size=chosen.size)
+    dataset = ShardDataset(data, split=split, size=size or (learned.size if learned else SIZE))
     target = pick_device(device)
     model = SiameseDamageNet(width or shape.width, shape.bands, shape.grades, seed=chosen.seed)
-    _say(_greeting(chosen, len(dataset), f"{target}, {reduced_precision(target) or 'float32'}".replace("torch.", "")))
+    where = f"{target}, {reduced_precision(target) or 'float32'}".replace("torch.", "")
+    _say(_greeting(chosen, dataset.size, len(dataset), where))
     try:
         run = fit(
-            model,
+            Supervised(model, weights=grade_weights(dataset.grade_counts())),
             dataset,
             out=out,
             steps=chosen.steps,
             batch=chosen.batch,
+            accumulate=chosen.accumulate,
             lr=chosen.lr,
             seed=chosen.seed,
             device=str(target),
@@ -98,9 +107,65 @@ def evaluate(
     typer.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False) if as_json else found.table())
 
 
-def _greeting(chosen: Arguments, samples: int, where: str) -> str:
+class Way(StrEnum):
+    """Translators that need no training."""
+
+    HISTOGRAM, LINEAR, FOURIER = "histogram", "linear", "fourier"
+
+
+def translate(
+    data: DataFolder,
+    to: Annotated[Path, typer.Option(help="Whose style: a folder of PNG or JPEG files, or a dataset.")],
+    out: Annotated[Path, typer.Option(help="Folder for the translated dataset.")],
+    by: Annotated[Way, typer.Option(help="Matched histograms, linear colour, or low Fourier amplitudes.")] = Way.LINEAR,
+    beta: Annotated[float, typer.Option(help="Part of the spectrum that --by fourier exchanges.")] = 0.01,
+    licence: Annotated[str, typer.Option(help="Of the images whose style it is, for the record.")] = "unknown",
+    mean: Annotated[
+        bool, typer.Option("--mean", help="The mean style for all, not one image's for each place.")
+    ] = False,
+) -> None:
+    """Write a dataset in the style of other images, labels unchanged."""
+    _need_torch()
+    from mage.learning.translate.colour import HistogramMatching, LinearColour
+    from mage.learning.translate.fourier import FourierStyle
+    from mage.learning.translate.write import write_translated
+    from mage.scenes.dataset.index import open_dataset
+
+    size = open_dataset(data).size
+    target, kind = _style_images(to, size)
+    translator: HistogramMatching | LinearColour | FourierStyle
+    match by:
+        case Way.HISTOGRAM:
+            translator = HistogramMatching()
+        case Way.LINEAR:
+            translator = LinearColour()
+        case Way.FOURIER:
+            translator = FourierStyle(beta)
+    _say(f"fitting to {len(target)} images of {to}")
+    translator.fit(target[index] for index in range(len(target)))
+    styled_by = {"name": to.resolve().name, "format": kind, "licence": licence, "sha256": None}
+    try:
+        write_translated(data, translator, out, styled_by=styled_by, styles=not mean, progress=True)
+    except KeyboardInterrupt:
+        _say("interrupted; the same command goes on")
+        raise typer.Exit(130) from None
+    _say(f"next: mage train --data {out} --out RUN")
+    typer.echo(str(out))
+
+
+def _style_images(folder: Path, size: int) -> tuple[PictureFolder | ShardDataset, str]:
+    """Images whose style is wanted, in crops as large as the tiles, and what they are."""
+    from mage.learning.pictures import PictureFolder
+    from mage.learning.shards import ShardDataset
+
+    if (folder / "dataset.json").is_file():
+        return ShardDataset(folder, size=size), "MAGE dataset"
+    return PictureFolder(folder, size=size), "images"
+
+
+def _greeting(chosen: Arguments, size: int | None, samples: int, where: str) -> str:
     return (
-        f"{chosen.steps} steps of {chosen.batch} crops of {chosen.size} px from {samples} samples, "
+        f"{chosen.steps} steps of {chosen.batch} crops of {size} px from {samples} samples, "
         f"learning rate {chosen.lr:g}, seed {chosen.seed}, on {where}"
     )
 

@@ -59,8 +59,13 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
 
 
 def place(image: Tensor, device: torch.device) -> Tensor:
-    """uint8 images of any shape as float 0-1 on the device; bytes travel, floats do not."""
-    return image.to(device, non_blocking=True).float() / 255
+    """uint8 images of any shape as float 0-1 on the device; bytes travel, floats do not. Floats stay as they are."""
+    return unit(image.to(device, non_blocking=True))
+
+
+def unit(image: Tensor) -> Tensor:
+    """uint8 images as float 0-1; floating-point ones in float32, as they are."""
+    return image.float() if image.is_floating_point() else image.float() / 255
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from mage.learning.devices import explained, pick_device
 from mage.learning.predict import classify, predict_tile
-from mage.learning.runs import Run, TrainedOn, open_run
+from mage.learning.runs import Origins, Run, open_run
 from mage.learning.shards import GRADES, ShardDataset
 from mage.scenes.errors import ModelError
 from mage.scenes.metrics import BuildingMetrics, DamageMetrics
@@ -61,12 +61,13 @@ def evaluate(
         DatasetError: a sample cannot be read.
     """
     run = run if isinstance(run, Run) else open_run(run)
-    if run.record.model.grades != GRADES:
+    shape = run.record.model
+    if shape is not None and shape.grades != GRADES:
         raise ModelError(
             "the model grades damage otherwise than the dataset",
             file=run.path,
             expected=f"{GRADES} grades",
-            found=str(run.record.model.grades),
+            found=str(shape.grades),
         )
     model = run.model(str(pick_device(device)))
     pixels, buildings = DamageMetrics(GRADES), BuildingMetrics(GRADES)
@@ -90,13 +91,16 @@ def evaluate(
     )
 
 
-def _warnings(trained: TrainedOn, dataset: ShardDataset, pixels: DamageMetrics) -> list[str]:
+def _warnings(origins: Origins, dataset: ShardDataset, pixels: DamageMetrics) -> list[str]:
     found = []
-    if (trained.recipe_hash, trained.seed) == (dataset.record.recipe_hash, dataset.record.seed):
-        seen = len(set(trained.keys) & set(dataset.keys))
-        if seen:
-            whole = "the training samples" if seen == len(dataset) else f"{seen} training samples of {len(dataset)}"
-            found.append(f"evaluated on {whole}: says that it learned, not that it generalises")
+    for name, stream in origins.streams().items():
+        same = (stream.recipe_hash, stream.seed) == (dataset.record.recipe_hash, dataset.record.seed)
+        if not same or not (seen := len(set(stream.keys) & set(dataset.keys))):
+            continue
+        kind = "unlabelled training" if name == "unlabelled" else "training"
+        whole = f"the {kind} samples" if seen == len(dataset) else f"{seen} {kind} samples of {len(dataset)}"
+        doubt = "says that it adapted to these images" if name == "unlabelled" else "says that it learned"
+        found.append(f"evaluated on {whole}: {doubt}, not that it generalises")
     if absent := pixels.absent():
         found.append(
             f"no pixel is {' or '.join(absent)}: the xView2 score cannot exceed 0.3, see the one over present grades"

@@ -28,6 +28,57 @@ def damage_losses(prediction: Prediction, mask: Tensor, weights: Tensor | None =
         }
 
 
+def supervised_losses(output: Prediction | Tensor, mask: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
+    """The losses of a labelled batch, scalars: :func:`damage_losses` of a damage model's prediction, and
+    ``segmentation``, the weighted mean cross-entropy, of plain logits.
+
+    Args:
+        output: what the model returned: a :class:`Prediction`, or logits (N, classes, H, W).
+        mask: (N, H, W) integers, 255 ignored.
+        weights: (grades,) of a prediction, (classes,) of logits; None weighs all alike.
+    """
+    if isinstance(output, Prediction):
+        return damage_losses(output, mask, weights)
+    valid = mask != IGNORE
+    label = torch.where(valid, mask.long(), 0)
+    share = valid.float() if weights is None else weights[label] * valid
+    entropy = F.cross_entropy(output.float(), label, reduction="none")
+    return {"segmentation": (entropy * share).sum() / share.sum().clamp(min=torch.finfo(torch.float32).tiny)}
+
+
+def log_probabilities(output: Prediction | Tensor) -> Tensor:
+    """Logarithms of the class probabilities, (N, classes, H, W) float32, of what a model returned: a prediction that
+    has them, or plain logits.
+    """
+    return output.float().log_softmax(1) if isinstance(output, Tensor) else output.log_probabilities()
+
+
+def surprise(log_p: Tensor, label: Tensor, weight: Tensor) -> Tensor:
+    """Cross-entropy of labels that are not sure, a scalar: the mean over all pixels of weight · -log p[label].
+
+    Unlike a weighted mean it shrinks with the weights: a batch of which little is sure teaches little.
+
+    Args:
+        log_p: (N, classes, H, W).
+        label: (N, H, W) integers; 255 counts as weight 0.
+        weight: (N, H, W), or of a shape that broadcasts to it.
+    """
+    valid = label != IGNORE
+    label = torch.where(valid, label.long(), 0)
+    return -(log_p.gather(1, label[:, None])[:, 0] * (weight * valid)).mean()
+
+
+def entropy(log_p: Tensor) -> Tensor:
+    """Shannon entropy of each pixel, (N, H, W), in nats, of :func:`log_probabilities`, (N, classes, H, W)."""
+    return -(log_p.exp() * log_p).sum(1)
+
+
+def pseudo_labels(log_p: Tensor) -> tuple[Tensor, Tensor]:
+    """The likeliest class of each pixel and its probability, (N, H, W) each, without a gradient."""
+    confidence, label = log_p.detach().max(1)
+    return label, confidence.exp()
+
+
 def localisation_loss(logits: Tensor, mask: Tensor) -> Tensor:
     """Binary cross-entropy plus soft Dice over the batch's pixels, ignored ones left out.
 

@@ -1,8 +1,9 @@
 """Runs on disk: checkpoints in safetensors, and one JSON file whose replacement commits them.
 
-A folder holds ``run.json`` (the record), ``checkpoint-00000200.safetensors`` (weights, their average and the state of
-the optimizer), ``trained_on.json`` (which samples) and ``log.jsonl`` (a line a step). The record names the checkpoint
-and is replaced after it is safe on disk, so that a run is always that of one step.
+A folder holds ``run.json`` (the record), ``checkpoint-00000200.safetensors`` (the state of the method, the averaged
+weights of its model and the state of the optimizer), ``trained_on.json`` (which samples of each stream) and
+``log.jsonl`` (a line a step). The record names the checkpoint and is replaced after it is safe on disk, so that a run
+is always that of one step.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ from mage.scenes.dataset.store import LocalStore
 from mage.scenes.errors import ModelError
 
 RECORD, TRAINED_ON, LOG = "run.json", "trained_on.json", "log.jsonl"
-WEIGHTS, AVERAGE, OPTIMIZER = "model.", "average.", "optimizer."  # what tensors in a checkpoint are of
+METHOD, AVERAGE, OPTIMIZER = "method.", "average.", "optimizer."  # what tensors in a checkpoint are of
+
+
+ModelType = TypeVar("ModelType", bound=torch.nn.Module)
+RecordType = TypeVar("RecordType", bound=BaseModel)
 
 
 class _Strict(BaseModel):
@@ -40,39 +45,59 @@ class ModelShape(_Strict):
 
 
 class Arguments(_Strict):
-    """What decides the course of a training, beside the data and the model."""
+    """What decides the course of a training, beside the data, the method and the model."""
 
     steps: int = Field(ge=1)
     batch: int = Field(ge=1)
-    size: int | None = Field(ge=1)
+    accumulate: int = Field(1, ge=1)
     lr: float = Field(gt=0)
     seed: int = Field(ge=0)
 
 
-class RunRecord(_Strict):
-    """``run.json``."""
+class MethodRecord(_Strict):
+    """The method's class and its hyper-parameters."""
 
-    format: Literal["mage-run/1"] = "mage-run/1"
+    name: str
+    settings: dict[str, bool | int | float | str]
+
+
+class RunRecord(_Strict):
+    """``run.json``; ``model`` is None where the model is of the user's own class."""
+
+    format: Literal["mage-run/2"] = "mage-run/2"
     step: int = Field(ge=0)
     checkpoint: str = Field(pattern=r"^checkpoint-\d{8,}\.safetensors$")
-    model: ModelShape
+    model: ModelShape | None
+    method: MethodRecord
     arguments: Arguments
-    grade_weights: list[float]
-    sampler: dict[str, int]
+    samplers: dict[str, dict[str, int]]
     device: str
     precision: str
     versions: dict[str, str]
 
 
 class TrainedOn(_Strict):
-    """Which samples a run learned from; None for what a dataset of another kind does not tell."""
+    """Which samples a stream of a run held; None for what a dataset of another kind does not tell."""
 
     name: str
     recipe_hash: str | None = None
     seed: int | None = None
     split: str | None = None
+    size: int | None = None
     samples: int
     keys: list[str] = []
+
+
+class Origins(_Strict):
+    """``trained_on.json``: the streams that a run learned from."""
+
+    source: TrainedOn | None = None
+    target: TrainedOn | None = None
+    unlabelled: TrainedOn | None = None
+
+    def streams(self) -> dict[str, TrainedOn]:
+        """Those that were there."""
+        return {name: stream for name in type(self).model_fields if (stream := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +114,10 @@ class Run:
 
     def model(self, device: str = "auto") -> SiameseDamageNet:
         """The model with averaged weights, ready to predict; see :func:`load_model`."""
+        if self.record.model is None:
+            raise ModelError(
+                "the model is of a class of your own: build it, and let `load_into` fill it", file=self.path
+            )
         with torch.device("meta"):  # no memory is taken on the word of a file
             model = SiameseDamageNet(**self.record.model.model_dump())
         weights = self.tensors(AVERAGE)
@@ -96,13 +125,35 @@ class Run:
         model.load_state_dict(weights, assign=True)
         return model.to(pick_device(device)).eval()
 
+    def load_into(self, model: ModelType) -> ModelType:
+        """Fill a model of the class that was trained with the averaged weights; returns it in evaluation mode.
+
+        Raises:
+            ModelError: the checkpoint cannot be read, or is of another model.
+        """
+        weights = self.tensors(AVERAGE)
+        check_weights(model, weights, self.checkpoint)
+        model.load_state_dict(weights)
+        return model.eval()
+
+    def log(self) -> list[dict[str, float]]:
+        """The line of each step: ``step``, ``loss``, ``gradient`` (norm before clipping), each loss, ``lr``, seconds.
+
+        Raises:
+            ModelError: the log cannot be read.
+        """
+        try:
+            return [json.loads(line) for line in (self.path / LOG).read_text(encoding="utf-8").splitlines()]
+        except (OSError, ValueError, RecursionError) as error:
+            raise ModelError(f"the log of a run cannot be read ({error})", file=self.path / LOG) from error
+
     @property
     def checkpoint(self) -> Path:
         """The file that holds the tensors."""
         return self.path / self.record.checkpoint
 
     def tensors(self, kind: str) -> dict[str, Tensor]:
-        """Tensors of one kind (``model.``, ``average.``, ``optimizer.``) by their name after it.
+        """Tensors of one kind (``method.``, ``average.``, ``optimizer.``) by their name after it.
 
         Raises:
             ModelError: the file is missing, cut, or no safetensors file; a pickle is never loaded.
@@ -115,9 +166,9 @@ class Run:
                 f"the checkpoint cannot be read ({error})", file=self.checkpoint, expected="a whole safetensors file"
             ) from error
 
-    def trained_on(self) -> TrainedOn:
+    def trained_on(self) -> Origins:
         """Which samples the run learned from."""
-        return _read(self.path / TRAINED_ON, TrainedOn)
+        return _read(self.path / TRAINED_ON, Origins)
 
 
 def open_run(path: str | Path) -> Run:
@@ -174,9 +225,6 @@ def publish(path: Path, content: bytes) -> None:
 
 def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-
-
-RecordType = TypeVar("RecordType", bound=BaseModel)
 
 
 def _read(path: Path, kind: type[RecordType]) -> RecordType:

@@ -27,6 +27,12 @@ class Prediction(NamedTuple):
         building = self.localisation.float().sigmoid()
         return torch.cat([1 - building, building * self.damage.float().softmax(1)], 1)
 
+    def log_probabilities(self) -> Tensor:
+        """The logarithm of :meth:`probabilities`, finite where these are 0 in float32."""
+        score = self.localisation.float()
+        graded = F.logsigmoid(score) + self.damage.float().log_softmax(1)
+        return torch.cat([F.logsigmoid(-score), graded], 1)
+
 
 class SiameseDamageNet(nn.Module):
     """One encoder for both dates, their features fused at each scale, a U-Net decoder, two heads.
@@ -70,16 +76,35 @@ class SiameseDamageNet(nn.Module):
         Raises:
             ModelError: the batch has another shape.
         """
-        self._check(image)
         height, width = image.shape[-2:]
+        return self.decode(self.features(image), (height, width))
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """Features of the pair, finest first, (N, channels, H / s, W / s) at strides 2 to 16, sides rounded up to
+        multiples of 16; arguments and errors as of :meth:`forward`.
+        """
+        self._check(image)
         padded = _pad(image.flatten(0, 1), STRIDES[-1])
         features = self.encoder((padded - 0.5) / 0.25)
-        fused = [fuse(f.unflatten(0, (-1, DATES))) for fuse, f in zip(self.fusions, features, strict=True)]
-        x = fused[-1]
-        for decode, skip in zip(reversed(self.decoders), reversed(fused[:-1]), strict=True):
+        return [fuse(f.unflatten(0, (-1, DATES))) for fuse, f in zip(self.fusions, features, strict=True)]
+
+    def decode(self, features: list[Tensor], size: tuple[int, int]) -> Prediction:
+        """Logits of ``size`` (H, W) from :meth:`features`."""
+        x = features[-1]
+        for decode, skip in zip(reversed(self.decoders), reversed(features[:-1]), strict=True):
             x = decode(torch.cat([skip, F.interpolate(x, scale_factor=2.0, mode="nearest")], 1))
-        logits = F.pixel_shuffle(self.head(x), STRIDES[0])[..., :height, :width]
+        logits = F.pixel_shuffle(self.head(x), STRIDES[0])[..., : size[0], : size[1]]
         return Prediction(logits[:, :1], logits[:, 1:])
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels of each of :meth:`features`."""
+        return self.encoder.channels
+
+    @property
+    def classes(self) -> int:
+        """Values that a mask may hold: background and the grades."""
+        return 1 + self.grades
 
     def predict(self, pre: NDArray[np.uint8], post: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Map one place from an image before and one after, uint8 (H, W, bands) each, of any size.

@@ -1,166 +1,198 @@
-"""Supervised training: few choices, none of them made on what is evaluated (the last step is the model)."""
+"""Training by any method: few choices, none of them made on what is evaluated (the last step is the model)."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from mage.learning.devices import explained, pick_device
-from mage.learning.interruption import Interruption, deaf
-from mage.learning.losses import grade_weights
-from mage.learning.runs import LOG, RECORD, TRAINED_ON, Arguments, ModelShape, Run, TrainedOn, open_run, publish
-from mage.learning.sampling import EpochSampler
-from mage.learning.segment import SiameseDamageNet
-from mage.learning.shards import ShardDataset
-from mage.learning.trainer import Batch, Training
-from mage.scenes.errors import DatasetError, ModelError
-from mage.scenes.metrics import IGNORE
+from mage.learning.interruption import Interruption
+from mage.learning.methods import STREAMS, Method, Samples
+from mage.learning.runs import LOG, RECORD, TRAINED_ON, Arguments, Origins, Run, open_run, publish
+from mage.learning.streams import Datasets, origin, samplers, together
+from mage.learning.trainer import Training, method_record, shape_of
+from mage.scenes.errors import ModelError
+
+Stream = Dataset[dict[str, Any]] | None
 
 
 def fit(
-    model: SiameseDamageNet,
-    dataset: Dataset[dict[str, Any]],
+    method: Method,
+    source: Stream = None,
+    target: Stream = None,
+    unlabelled: Stream = None,
     *,
     out: str | Path,
     steps: int = 1000,
     batch: int = 8,
+    accumulate: int = 1,
     lr: float = 1e-3,
     seed: int = 0,
     device: str = "auto",
     workers: int = 0,
     every: int = 200,
-    weights: Sequence[float] | None = None,
     resume: bool = False,
     progress: bool = False,
 ) -> Run:
-    """Train a model and leave it, with its averaged weights, in memory and as a run on disk.
+    """Train the model of a method and leave it, with its averaged weights, in memory and as a run on disk.
 
-    AdamW, a linear warm-up and a cosine to zero, clipped gradients, an exponential moving average of the weights.
+    AdamW, a linear warm-up and a cosine to zero, clipped gradients, an exponential moving average of the model.
     Everything random follows from ``seed`` and the step: two runs on one kind of CPU, and one that was interrupted and
     resumed, end with the same weights to the bit.
 
+    The streams are map-style datasets of dicts with TorchGeo's keys, all of one crop's size within a stream, such as
+    ``ShardDataset(root, size=128)``: ``image``, uint8 or float of about 0-1, (T, C, H, W) or (C, H, W); and, but for
+    ``unlabelled``, ``mask``, integers (H, W), 0 background, 1 + grade for a damage model, 255 ignored. A mask of the
+    unlabelled stream is never read.
+
     Args:
-        model: what to train.
-        dataset: map-style, of dicts with ``image``, uint8 (2, bands, H, W), and ``mask``, (H, W), 0 background,
-            1 + grade, 255 ignored; all of one size, such as ``ShardDataset(root, size=128)``.
+        method: how to learn, such as ``Supervised(SiameseDamageNet())``.
+        source: labelled samples of the source domain.
+        target: labelled samples of the target domain.
+        unlabelled: samples of the target domain.
         out: folder of the run.
-        steps: batches in all.
-        batch: samples in a batch.
+        steps: updates of the weights in all.
+        batch: samples of each stream in a batch.
+        accumulate: batches whose gradients make one update.
         lr: highest learning rate.
-        seed: of order, crops and augmentation.
+        seed: of order, crops and all that a method draws.
         device: auto, cpu, cuda or mps.
-        workers: processes that load; 0 loads in this one.
+        workers: processes that load each stream; 0 loads in this one.
         every: steps between checkpoints.
-        weights: of each grade in the damage loss; None takes :func:`grade_weights` of a ShardDataset, else 1.
         resume: go on with the run in ``out``; ``steps`` may grow, the other arguments must be what they were.
         progress: a bar on standard error.
 
     Raises:
-        ModelError: ``out`` holds a run and ``resume`` is not given, or the other way round; arguments, batches or
-            model do not fit; the loss is not finite.
+        ModelError: ``out`` holds a run and ``resume`` is not given, or the other way round; arguments, streams or
+            model do not fit the method; the loss is not finite.
         DatasetError: a sample cannot be read.
         KeyboardInterrupt: after Ctrl-C or SIGTERM; a checkpoint of the last whole step has been saved.
+
+    >>> import tempfile, torch
+    >>> from mage.learning import Supervised
+    >>> class Halves(torch.utils.data.Dataset):
+    ...     def __len__(self): return 4
+    ...     def __getitem__(self, index):
+    ...         mask = (torch.arange(16) > 7).long().expand(16, 16)
+    ...         return {"image": mask.expand(3, 16, 16) * 0.5, "mask": mask}
+    >>> net = torch.nn.Conv2d(3, 2, 1)
+    >>> run = fit(Supervised(net), Halves(), out=tempfile.mkdtemp(), steps=30, batch=2, lr=0.1, device="cpu")
+    >>> run.log()[0]["loss"] > run.log()[-1]["loss"]
+    True
     """
-    folder = Path(out)
-    size = dataset.size if isinstance(dataset, ShardDataset) else None
-    arguments = _arguments(steps, batch, every, size, lr, seed)
-    origin, by_grade, target = _origin(dataset), _weights(dataset, weights, model.grades), pick_device(device)
-    before = _prepare(folder, origin, arguments, model, resume)
-    sampler = EpochSampler(origin.samples, seed=seed, batch=batch, stop=steps)
-    training = Training(model, arguments, by_grade, sampler, target)
+    folder, goal = Path(out), pick_device(device)
+    datasets = _streams(method, source, target, unlabelled)
+    arguments = _arguments(steps, batch, accumulate, every, lr, seed)
+    origins = Origins(**{name: origin(dataset) for name, dataset in datasets.items()})
+    before = _prepare(folder, origins, arguments, method, resume)
+    training = Training(method, arguments, samplers(datasets, seed, batch, steps * accumulate), goal)
     if before is not None:
         training.restore(before)
     with Interruption() as interruption, explained():
-        _train(training, _loader(dataset, sampler, workers, target), folder, every, interruption, progress)
+        batches = together(datasets, training.samplers, workers, goal, method.classes)
+        with closing(batches):
+            _train(training, batches, folder, every, interruption, progress)
         run = training.save(folder)
     if interruption.asked and training.step < steps:
         raise KeyboardInterrupt(f"stopped after step {training.step} of {steps}; resume to go on")
-    model.load_state_dict(training.average.weights)
+    method.model.load_state_dict(training.average.weights)
     return run
 
 
 def _train(
-    training: Training, loader: DataLoader[Any], folder: Path, every: int, interruption: Interruption, progress: bool
+    training: Training,
+    batches: Iterable[dict[str, Samples]],
+    folder: Path,
+    every: int,
+    interruption: Interruption,
+    progress: bool,
 ) -> None:
-    """Step through the loader's batches to their end, or until somebody asks to stop."""
+    """Step through the batches to their end, or until somebody asks to stop."""
     steps = training.arguments.steps
-    with (folder / LOG).open("a", encoding="utf-8") as log:
-        bar = tqdm(total=steps, initial=training.step, disable=not progress, unit="step", mininterval=0.5)
-        with closing(bar), closing(_batches(loader, training.model.grades)) as batches:
-            for pair in batches:
-                line = training.advance(pair)
-                log.write(json.dumps(line) + "\n")
-                log.flush()
-                bar.set_postfix(loss=f"{line['loss']:.3f}", refresh=False)
-                bar.update()
-                if interruption.asked:
-                    break
-                if training.step % every == 0 and training.step < steps:
-                    training.save(folder)
+    bar = tqdm(total=steps, initial=training.step, disable=not progress, unit="step", mininterval=0.5)
+    with (folder / LOG).open("a", encoding="utf-8") as log, closing(bar):
+        for parts in _grouped(iter(batches), training.arguments.accumulate):
+            line = training.advance(parts)
+            log.write(json.dumps(line) + "\n")
+            log.flush()
+            bar.set_postfix(loss=f"{line['loss']:.3f}", refresh=False)
+            bar.update()
+            if interruption.asked:
+                break
+            if training.step % every == 0 and training.step < steps:
+                training.save(folder)
 
 
-def _arguments(steps: int, batch: int, every: int, size: int | None, lr: float, seed: int) -> Arguments:
-    for name, value, least in (("steps", steps, 1), ("batch", batch, 1), ("every", every, 1), ("seed", seed, 0)):
-        if value < least:
-            raise ModelError(f"'{name}' is too small", expected=f"{least} or more", found=str(value))
+def _grouped(batches: Iterator[dict[str, Samples]], number: int) -> Iterator[list[dict[str, Samples]]]:
+    while parts := list(islice(batches, number)):
+        yield parts
+
+
+def _streams(method: Method, *given: Stream) -> Datasets:
+    """The streams that are there, by name."""
+    there = {name: dataset for name, dataset in zip(STREAMS, given, strict=True) if dataset is not None}
+    missing = [name for name in method.needs if name not in there]
+    if not missing and method.labelled and not {"source", "target"} & there.keys():
+        missing = ["source' or 'target"]
+    if missing:
+        name = type(method).__name__
+        raise ModelError(f"{name} needs the stream '{missing[0]}'", found=", ".join(there) or "no stream")
+    return there
+
+
+def _arguments(steps: int, batch: int, accumulate: int, every: int, lr: float, seed: int) -> Arguments:
+    least = {"steps": (steps, 1), "batch": (batch, 1), "accumulate": (accumulate, 1), "every": (every, 1)}
+    for name, (value, lowest) in (least | {"seed": (seed, 0)}).items():
+        if value < lowest:
+            raise ModelError(f"'{name}' is too small", expected=f"{lowest} or more", found=str(value))
     if not (math.isfinite(lr) and lr > 0):
         raise ModelError("the learning rate cannot be used", expected="a number above 0", found=str(lr))
-    return Arguments(steps=steps, batch=batch, size=size, lr=lr, seed=seed)
+    return Arguments(steps=steps, batch=batch, accumulate=accumulate, lr=lr, seed=seed)
 
 
-def _origin(dataset: Dataset[dict[str, Any]]) -> TrainedOn:
-    if isinstance(dataset, ShardDataset):
-        record = dataset.record
-        return TrainedOn(
-            name=record.name,
-            recipe_hash=record.recipe_hash,
-            seed=record.seed,
-            split=dataset.split,
-            samples=len(dataset),
-            keys=dataset.keys,
-        )
-    samples = len(dataset)  # type: ignore[arg-type]  # map-style ones have a length
-    if samples < 1:
-        raise DatasetError("the dataset is empty")
-    return TrainedOn(name=type(dataset).__name__, samples=samples)
-
-
-def _prepare(
-    folder: Path, origin: TrainedOn, arguments: Arguments, model: SiameseDamageNet, resume: bool
-) -> Run | None:
+def _prepare(folder: Path, origins: Origins, arguments: Arguments, method: Method, resume: bool) -> Run | None:
     """Make the folder ready; returns the run to go on with, if any."""
     if not resume:
         if (folder / RECORD).exists():
             raise ModelError("this folder already holds a run: resume it, or name another", file=folder)
         if folder.exists() and not folder.is_dir():
             raise ModelError("a run needs a folder, and a file is in its place", file=folder)
-        publish(folder / TRAINED_ON, origin.model_dump_json(indent=2).encode())
+        publish(folder / TRAINED_ON, origins.model_dump_json(indent=2).encode())
         (folder / LOG).unlink(missing_ok=True)
         return None
     run = open_run(folder)
-    _compare(run, "argument", run.record.arguments.model_dump(exclude={"steps"}), arguments.model_dump())
-    shape = {name: getattr(model, name) for name in ModelShape.model_fields}
-    _compare(run, "model", run.record.model.model_dump(), shape)
-    _compare(run, "data", run.trained_on().model_dump(), origin.model_dump())
+    _check_same(run, origins, arguments, method)
     if arguments.steps < run.step:
         raise ModelError("the run is already longer", file=folder, expected=f"{run.step} steps or more")
     _cut_log(folder / LOG, run.step)
     return run
 
 
+def _check_same(run: Run, origins: Origins, arguments: Arguments, method: Method) -> None:
+    _compare(run, "argument", run.record.arguments.model_dump(exclude={"steps"}), arguments.model_dump())
+    shape, now = run.record.model, shape_of(method.model)
+    _compare(run, "model", *({} if s is None else s.model_dump() for s in (shape, now)))
+    how, used = run.record.method, method_record(method)
+    _compare(run, "method", {"name": how.name} | how.settings, {"name": used.name} | used.settings)
+    for name in STREAMS:
+        streams = (getattr(o, name) for o in (run.trained_on(), origins))
+        _compare(
+            run, f"the {name} data's", *({"presence": s is not None} | (s.model_dump() if s else {}) for s in streams)
+        )
+
+
 def _compare(run: Run, what: str, before: dict[str, Any], now: dict[str, Any]) -> None:
     for name, value in before.items():
-        if now[name] != value:
-            texts = [v if len(v := str(x)) <= 60 else f"{v[:57]}..." for x in (value, now[name])]
+        if now.get(name) != value:
+            texts = [v if len(v := str(x)) <= 60 else f"{v[:57]}..." for x in (value, now.get(name))]
             raise ModelError(
                 f"a run is resumed with what it began with; {what} '{name}' differs",
                 file=run.path,
@@ -173,61 +205,3 @@ def _cut_log(path: Path, step: int) -> None:
     """Drop the lines of steps that the checkpoint does not know."""
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)[:step] if path.exists() else []
     publish(path, "".join(lines).encode())
-
-
-def _weights(dataset: Dataset[dict[str, Any]], given: Sequence[float] | None, grades: int) -> list[float]:
-    if given is not None:
-        weights = [float(w) for w in given]
-    elif isinstance(dataset, ShardDataset):
-        weights = grade_weights(dataset.grade_counts())
-    else:
-        weights = [1.0] * grades
-    if len(weights) != grades or not all(math.isfinite(w) and w > 0 for w in weights):
-        raise ModelError("the weights of the grades do not fit", expected=f"{grades} above 0", found=str(weights))
-    return weights
-
-
-def _loader(
-    dataset: Dataset[dict[str, Any]], sampler: EpochSampler, workers: int, device: torch.device
-) -> DataLoader[Any]:
-    return DataLoader(
-        dataset,
-        batch_sampler=sampler,
-        num_workers=workers,
-        worker_init_fn=deaf,
-        pin_memory=device.type == "cuda",
-        generator=torch.Generator(),  # the loader's own draw must not advance the user's generator
-    )
-
-
-def _batches(loader: DataLoader[Any], grades: int) -> Generator[Batch, None, None]:
-    batches = iter(loader)
-    try:
-        for batch in batches:
-            yield _checked(batch, grades)
-    except DatasetError as error:
-        # From a worker process the message arrives below its traceback; the last line is the message.
-        last = str(error).strip().splitlines()[-1]
-        raise DatasetError(last.rpartition("DatasetError: ")[2]) from error
-    finally:
-        # An error on its way up holds on to the iterator; the processes must end now, not when it is forgotten.
-        getattr(batches, "_shutdown_workers", lambda: None)()
-
-
-def _checked(batch: dict[str, Any], grades: int) -> Batch:
-    missing = [name for name in ("image", "mask") if not isinstance(batch.get(name), Tensor)]
-    if missing:
-        raise DatasetError(f"samples lack the tensor '{missing[0]}'", expected="dicts with 'image' and 'mask'")
-    image, mask = batch["image"], batch["mask"]
-    if image.dtype != torch.uint8 or mask.shape != (len(image), *image.shape[-2:]) or mask.is_floating_point():
-        raise DatasetError(
-            "samples of another kind",
-            expected="image uint8 (2, bands, H, W), mask integer (H, W)",
-            found=f"{image.dtype} {tuple(image.shape[1:])}, {mask.dtype} {tuple(mask.shape[1:])}",
-        )
-    classes = mask[mask != IGNORE]
-    if classes.numel() and not 0 <= classes.min() <= classes.max() <= grades:
-        raise DatasetError(
-            "a mask holds more grades than the model", expected=f"0-{grades}", found=str(int(classes.max()))
-        )
-    return Batch(image, mask)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from fake_dataset import write_fake_dataset
 
-from mage.learning import ShardDataset, SiameseDamageNet, fit
+from mage.learning import ShardDataset, SiameseDamageNet, Supervised, fit
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -26,4 +26,5 @@ def drawn(tmp_path_factory):
 def short_run(drawn, tmp_path_factory):
     """A run of 4 steps on it."""
     out = tmp_path_factory.mktemp("short") / "run"
-    return fit(SiameseDamageNet(4), ShardDataset(drawn, size=32), out=out, steps=4, batch=2, device="cpu")
+    method = Supervised(SiameseDamageNet(4))
+    return fit(method, ShardDataset(drawn, size=32), out=out, steps=4, batch=2, device="cpu")

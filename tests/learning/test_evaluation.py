@@ -8,7 +8,7 @@ import shutil
 import pytest
 from fake_dataset import write_fake_dataset
 
-from mage.learning import DamageMetrics, ShardDataset, SiameseDamageNet, evaluate, fit, load_model
+from mage.learning import DamageMetrics, ShardDataset, SiameseDamageNet, Supervised, evaluate, fit, load_model
 from mage.scenes.errors import ModelError
 
 
@@ -52,18 +52,24 @@ def test_no_such_warning_for_a_dataset_of_another_seed(short_run, tmp_path):
     assert not any("training" in warning for warning in found.warnings)
 
 
+def test_images_that_a_run_adapted_to_are_named_too(short_run, drawn, monkeypatch):
+    seen = short_run.trained_on()
+    moved = type(seen)(unlabelled=seen.source)
+    monkeypatch.setattr(type(short_run), "trained_on", lambda _: moved)
+    found = evaluate(short_run, ShardDataset(drawn), device="cpu")
+    assert found.warnings[0].startswith("evaluated on the unlabelled training samples: says that it adapted")
+
+
 def test_overlap_is_counted_sample_by_sample(drawn, tmp_path):
     part = shutil.copytree(drawn, tmp_path / "part")
     dataset = ShardDataset(part, size=32)
     dataset._keys, dataset._ends, dataset.shards = dataset._keys[:1], dataset._ends[:1], dataset.shards[:1]
-    run = fit(SiameseDamageNet(4), dataset, out=tmp_path / "run", steps=1, batch=1, device="cpu")
+    run = fit(Supervised(SiameseDamageNet(4)), dataset, out=tmp_path / "run", steps=1, batch=1, device="cpu")
     assert "2 training samples of 6" in evaluate(run, ShardDataset(drawn), device="cpu").warnings[0]
 
 
 def test_a_model_of_other_grades_is_refused(drawn, tmp_path):
     dataset = ShardDataset(drawn, size=32, transform=lambda s: s | {"mask": s["mask"].clamp(max=3)})
-    run = fit(
-        SiameseDamageNet(4, grades=3), dataset, out=tmp_path / "run", steps=1, device="cpu", weights=[1.0, 1.0, 1.0]
-    )
+    run = fit(Supervised(SiameseDamageNet(4, grades=3)), dataset, out=tmp_path / "run", steps=1, device="cpu")
     with pytest.raises(ModelError, match="3"):
         evaluate(run, ShardDataset(drawn))

@@ -36,8 +36,8 @@ def test_a_users_project_runs_where_blender_and_the_city_libraries_are_missing(d
 def test_every_module_imports_there():
     code = f"""{BLOCK}
 import importlib, pkgutil, mage.learning
-for module in pkgutil.iter_modules(mage.learning.__path__):
-    importlib.import_module(f"mage.learning.{{module.name}}")
+for module in pkgutil.walk_packages(mage.learning.__path__, "mage.learning."):
+    importlib.import_module(module.name)
 print(len([m for m in sys.modules if m.startswith("mage.learning.")]) > 10)
 """
     assert python(code).strip() == "True"

@@ -50,15 +50,15 @@ def test_resume_takes_what_is_not_given_from_the_run(drawn, tmp_path):
 
 
 def test_an_interruption_says_how_to_go_on(drawn, tmp_path, monkeypatch):
-    from mage.learning import trainer
+    from mage.learning import Supervised
 
-    real = trainer.augment
+    real = Supervised.losses
 
     def interrupting(*arguments):
         signal.raise_signal(signal.SIGINT)
         return real(*arguments)
 
-    monkeypatch.setattr(trainer, "augment", interrupting)
+    monkeypatch.setattr(Supervised, "losses", interrupting)
     stopped = mage("train", "--data", drawn, "--out", tmp_path / "run", "--steps", 3, *SMALL)
     assert stopped.exit_code == 130
     assert f"stopped after step 1 of 3; resume to go on: mage train --data {drawn}" in stopped.stderr
@@ -89,7 +89,7 @@ def test_what_newcomers_get_wrong_is_one_clear_error(drawn, short_run, tmp_path)
         (ModelError, "no such device", ("train", "--data", drawn, "--device", "gpu", *new)),
         (ModelError, "already holds a run", ("train", "--data", drawn, "--out", short_run.path, *SMALL)),
         (ModelError, "no such run", ("train", "--data", drawn, "--resume", *new)),
-        (ModelError, "data 'samples' differs", ("train", "--data", tmp_path / "other", *again)),
+        (ModelError, "the source data's 'samples' differs", ("train", "--data", tmp_path / "other", *again)),
         (ModelError, "no such run", ("evaluate", tmp_path / "nowhere", "--data", drawn)),
         (ModelError, "not a run", ("evaluate", drawn, "--data", drawn)),
         (DatasetError, "no such folder", ("evaluate", short_run.path, "--data", tmp_path / "nowhere")),

@@ -26,7 +26,7 @@ def test_the_loaded_model_has_the_averaged_weights_and_is_ready(run):
     assert not model.training
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, stored[f"average.{name}"])
-    assert not torch.equal(stored["average.head.weight"], stored["model.head.weight"])
+    assert not torch.equal(stored["average.head.weight"], stored["method.model.head.weight"])
 
 
 def test_a_run_leaves_nothing_but_its_files(short_run):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mage.learning import ShardDataset, SiameseDamageNet, evaluate, fit, open_run
+from mage.learning import ShardDataset, SiameseDamageNet, Supervised, evaluate, fit, grade_weights, open_run
 from mage.learning.interruption import Interruption
 from mage.learning.trainer import learning_rate
 from mage.scenes.errors import DatasetError, ModelError
@@ -18,7 +18,13 @@ from mage.scenes.errors import DatasetError, ModelError
 def train(root, out, steps=6, width=4, transform=None, **options):
     dataset = ShardDataset(root, size=32, transform=transform)
     arguments = {"steps": steps, "batch": 4, "device": "cpu", "every": 4} | options
-    return fit(SiameseDamageNet(width), dataset, out=out, **arguments)
+    method = Supervised(SiameseDamageNet(width), weights=grade_weights(dataset.grade_counts()))
+    return fit(method, dataset, out=out, **arguments)
+
+
+def train_tiles(model, dataset, out, **options):
+    arguments = {"steps": 3, "batch": 2, "device": "cpu"} | options
+    return fit(Supervised(model), dataset, out=out, **arguments)
 
 
 def same_weights(one, other):
@@ -101,7 +107,7 @@ def test_a_finished_run_can_be_made_longer(drawn, tmp_path):
 
 def test_the_model_in_memory_ends_with_the_averaged_weights(drawn, tmp_path):
     model = SiameseDamageNet(4)
-    run = fit(model, ShardDataset(drawn, size=32), out=tmp_path / "run", steps=3, batch=2, device="cpu")
+    run = fit(Supervised(model), ShardDataset(drawn, size=32), out=tmp_path / "run", steps=3, batch=2, device="cpu")
     assert torch.equal(model.head.weight, run.model("cpu").head.weight)
 
 
@@ -138,7 +144,7 @@ def test_a_run_is_not_resumed_with_other_arguments(drawn, tmp_path, change, word
 
 @pytest.mark.parametrize(
     "change",
-    [{"steps": 0}, {"batch": 0}, {"seed": -1}, {"every": 0}, {"lr": 0.0}, {"lr": float("nan")}, {"weights": [1, 2]}],
+    [{"steps": 0}, {"batch": 0}, {"seed": -1}, {"every": 0}, {"lr": 0.0}, {"lr": float("nan")}, {"accumulate": 0}],
 )
 def test_arguments_without_sense_are_refused(drawn, tmp_path, change):
     with pytest.raises(ModelError):
@@ -150,13 +156,13 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_its_checkpoint(drawn,
     class Diverging(SiameseDamageNet):
         calls = 0
 
-        def forward(self, image):
+        def decode(self, features, size):
             self.calls += 1
-            prediction = super().forward(image)
+            prediction = super().decode(features, size)
             return prediction._replace(localisation=prediction.localisation * (float("nan") if self.calls > 5 else 1))
 
     with pytest.raises(ModelError, match="not finite at step 6"):
-        fit(Diverging(4), ShardDataset(drawn, size=32), out=tmp_path / "run", steps=9, batch=2, device="cpu", every=4)
+        train_tiles(Diverging(4), ShardDataset(drawn, size=32), tmp_path / "run", steps=9, every=4)
     assert open_run(tmp_path / "run").step == 4
 
 
@@ -174,7 +180,10 @@ def test_a_broken_sample_is_named_whoever_loads_it(drawn, tmp_path, workers):
     ("change", "word"),
     [
         (lambda s: {"image": s["image"]}, "mask"),
-        (lambda s: s | {"image": s["image"].float()}, "uint8"),
+        (lambda s: s | {"image": s["image"].float()}, "0-1"),
+        (lambda s: s | {"image": s["image"] * float("nan")}, "not finite"),
+        (lambda s: s | {"image": s["image"].int()}, "another kind"),
+        (lambda s: s | {"mask": s["mask"] * float("nan")}, "another kind"),
         (lambda s: s | {"mask": s["mask"][1:]}, "another kind"),
         (lambda s: s | {"mask": s["mask"] + 4}, "grades"),
         (lambda s: s | {"image": s["image"][:, :2]}, "another shape"),
@@ -198,14 +207,13 @@ class Tiles(torch.utils.data.Dataset):
 
 
 def test_any_map_style_dataset_and_other_grades_train(tmp_path):
-    run = fit(SiameseDamageNet(4, bands=2, grades=3), Tiles(), out=tmp_path / "run", steps=3, batch=2, device="cpu")
-    assert run.record.grade_weights == [1.0] * 3
+    run = train_tiles(SiameseDamageNet(4, bands=2, grades=3), Tiles(), tmp_path / "run")
     assert all(tensor.isfinite().all() for tensor in run.model("cpu").state_dict().values())
 
 
 def test_an_empty_dataset_is_refused(tmp_path):
     with pytest.raises(DatasetError, match="empty"):
-        fit(SiameseDamageNet(4), torch.utils.data.TensorDataset(torch.zeros(0)), out=tmp_path / "run", device="cpu")
+        train_tiles(SiameseDamageNet(4), torch.utils.data.TensorDataset(torch.zeros(0)), tmp_path / "run")
 
 
 def test_the_rate_rises_then_falls_towards_zero():

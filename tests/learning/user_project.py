@@ -10,6 +10,7 @@ from mage.learning import (
     EpochSampler,
     ShardDataset,
     SiameseDamageNet,
+    Supervised,
     augment,
     damage_losses,
     evaluate,
@@ -27,7 +28,7 @@ for number, batch in enumerate(DataLoader(tiles, batch_sampler=EpochSampler(len(
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-run = fit(model, tiles, out=out, steps=2, batch=2)
+run = fit(Supervised(model), tiles, out=out, steps=2, batch=2)
 pre, post = ShardDataset(root)[0]["image"].permute(0, 2, 3, 1).numpy()
 classes, probabilities = load_model(out).predict(pre, post)
 score = evaluate(run, ShardDataset(root)).figures["localisation_f1"]

@@ -1,0 +1,1 @@
+"""Adaptation: from labelled images of one domain and unlabelled ones of another to a model for the other."""

@@ -1,0 +1,84 @@
+"""DACS: self-training on mixtures of the domains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mage.learning.augmentation import augment
+from mage.learning.ema import Teacher
+from mage.learning.losses import log_probabilities, pseudo_labels, surprise
+from mage.learning.methods import Augment, Batch, Supervised
+from mage.learning.views import class_mask, mix, strong
+
+
+class DACS(Supervised):
+    """Cross-domain mixed sampling (Tranheden et al. 2021, equations 1 to 3): half the classes of a source image are
+    pasted onto a target image, with their labels onto a teacher's pseudo-labels, and the student learns the mixture.
+
+    Source pixels count fully; target pixels by the share of the image's pixels whose pseudo-label is surer than
+    ``threshold``. Classes are drawn for each image by itself.
+
+    Args:
+        model: any; see :class:`~mage.learning.Method`.
+        threshold: of sureness; the paper's is 0.968.
+        decay: of the teacher's average; the paper's is 0.99.
+        mixed: weight of the mixture's loss; the paper's is 1.
+        weights: of each class in the supervised loss.
+        augment: of labelled and unlabelled images, before they are mixed.
+
+    >>> from mage.learning import SiameseDamageNet
+    >>> DACS(SiameseDamageNet(width=4)).settings()
+    {'threshold': 0.968, 'decay': 0.99, 'mixed': 1.0}
+    """
+
+    needs = ("unlabelled",)
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        threshold: float = 0.968,
+        decay: float = 0.99,
+        mixed: float = 1.0,
+        weights: Sequence[float] | None = None,
+        augment: Augment = augment,
+    ) -> None:
+        super().__init__(model, weights=weights, augment=augment)
+        self.threshold, self.decay, self.mixed = threshold, decay, mixed
+        self.teacher = Teacher(model, decay)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The supervised losses, and ``mixed``."""
+        image, mask = self.augment(*batch.labelled(), batch.rng)
+        losses = self.labelled_losses(image, mask)
+        target = self.weak(batch)
+        log_p = log_probabilities(self.teacher(target))
+        label, confidence = pseudo_labels(log_p)
+        sure = (confidence > self.threshold).float().mean((1, 2))[:, None, None]
+        losses["mixed"] = self.mixed * self._mixture(image, mask, target, label, sure, batch, log_p.shape[1])
+        return losses | self.target_losses(target, label, sure, batch)
+
+    def labelled_losses(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Those of augmented labelled images."""
+        return self.graded(image, mask)
+
+    def target_losses(self, image: Tensor, label: Tensor, sure: Tensor, batch: Batch) -> dict[str, Tensor]:  # noqa: ARG002 - for subclasses
+        """What a subclass adds on target images, with their pseudo-labels and how sure each image is, (N, 1, 1)."""
+        return {}
+
+    def after_step(self) -> None:
+        """The teacher follows."""
+        self.teacher.update(self.model)
+
+    def _mixture(
+        self, image: Tensor, mask: Tensor, target: Tensor, label: Tensor, sure: Tensor, batch: Batch, classes: int
+    ) -> Tensor:
+        pasted = torch.arange(len(target), device=target.device) % len(image)
+        image, mask = image[pasted], mask[pasted].long()
+        cut = class_mask(mask, classes, batch.rng)
+        view = strong(mix(cut, image, target), batch.rng)
+        weight = torch.where(cut, 1.0, sure)
+        return surprise(log_probabilities(self.model(view)), torch.where(cut, mask, label), weight)

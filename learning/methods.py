@@ -1,0 +1,240 @@
+"""What a way to learn is: the losses of a batch, and what follows a step. And the plainest one.
+
+A method is a module: its state holds all that training changes (networks, teachers, discriminators, thresholds), so
+that saving and loading it resumes exactly. What is random comes in with the batch.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mage.learning.augmentation import augment
+from mage.learning.devices import unit
+from mage.learning.losses import supervised_losses
+from mage.scenes.errors import ModelError
+
+STREAMS = ("source", "target", "unlabelled")
+Samples = Mapping[str, Tensor]
+Augment = Callable[[Tensor, Tensor, np.random.Generator], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step learns from: up to three streams of collated samples, on the device of the method.
+
+    Samples have TorchGeo's keys: ``image``, (N, T, C, H, W) or (N, C, H, W), uint8, or float of about 0-1; and
+    ``mask``, (N, H, W) integers, 255 ignored, which unlabelled ones need not have.
+
+    Attributes:
+        rng: of all that is random in this step.
+        source: labelled, of the source domain (synthetic).
+        target: labelled, few, of the target domain (real).
+        unlabelled: of the target domain.
+        progress: share of all steps that is done, 0 to 1; schedules depend on it.
+    """
+
+    rng: np.random.Generator
+    source: Samples | None = None
+    target: Samples | None = None
+    unlabelled: Samples | None = None
+    progress: float = 0.0
+
+    def image(self, stream: str) -> Tensor:
+        """Images of a stream as float 0-1.
+
+        Raises:
+            ModelError: the stream is not in the batch.
+        """
+        samples: Samples | None = getattr(self, stream)
+        if samples is None:
+            raise ModelError(f"this method needs the stream '{stream}', and the batch has none")
+        return unit(samples["image"])
+
+    def labelled(self) -> tuple[Tensor, Tensor]:
+        """Images, float 0-1, and masks of all labelled streams, one after the other along N.
+
+        Raises:
+            ModelError: there is none, or their samples differ in shape.
+        """
+        there = [samples for samples in (self.source, self.target) if samples is not None]
+        if not there:
+            raise ModelError("this method needs labelled samples", expected="the stream 'source', 'target' or both")
+        images = [unit(samples["image"]) for samples in there]
+        if len({image.shape[1:] for image in images}) > 1:
+            shapes = " and ".join(str(tuple(image.shape[1:])) for image in images)
+            raise ModelError("source and target samples differ in shape", expected="equal crops", found=shapes)
+        return torch.cat(images), torch.cat([samples["mask"] for samples in there])
+
+
+class Method(nn.Module, ABC):
+    """A way to learn; train it with :func:`~mage.learning.fit`, in a Lightning module, or in a loop of your own.
+
+    In a loop: ``losses`` of a batch, their sum backwards, the optimizer's step over ``parameters()`` that require a
+    gradient, then ``after_step``. In a Lightning module with the method as ``self.method``, whose loaders are a dict
+    of streams::
+
+        def training_step(self, streams, index):
+            rng = np.random.default_rng((self.seed, self.global_step))
+            batch = Batch(rng, progress=self.global_step / self.trainer.max_steps, **streams)
+            return sum(self.method.losses(batch).values())
+
+        def on_train_batch_end(self, *_):
+            self.method.after_step()
+
+    Args:
+        model: what is trained and used afterwards, from images (N, T, C, H, W) or (N, C, H, W) to a
+            :class:`~mage.learning.Prediction` or to logits (N, classes, H, W).
+
+    >>> class Darker(Method):
+    ...     labelled, needs = False, ("unlabelled",)
+    ...
+    ...     def losses(self, batch):
+    ...         return {"light": self.model(batch.image("unlabelled")).sigmoid().mean()}
+    >>> images = {"image": torch.zeros(1, 3, 8, 8)}
+    >>> batch = Batch(np.random.default_rng(0), unlabelled=images)
+    >>> list(Darker(nn.Conv2d(3, 2, 1)).losses(batch))
+    ['light']
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Streams without which the method cannot work."""
+    labelled: ClassVar[bool] = True
+    """Whether it needs at least one labelled stream."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    @abstractmethod
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Scalars by name, already weighed: their sum is what is minimised."""
+
+    def after_step(self) -> None:
+        """What follows the optimizer's step, such as a teacher that follows its student. Nothing by default."""
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """The same as :meth:`losses`; wrappers such as DistributedDataParallel hook in here."""
+        return self.losses(batch)
+
+    def rates(self) -> dict[str, float]:
+        """Multiples of the learning rate for the parameters of some of the method's modules, by name."""
+        return {}
+
+    def settings(self) -> dict[str, Any]:
+        """The hyper-parameters by name: arguments of the class that are numbers, flags or words, or tuples of them."""
+        values = {name: getattr(self, name, None) for name in inspect.signature(type(self)).parameters}
+        values = {name: str(v) if isinstance(v, tuple) else v for name, v in values.items()}
+        return {name: v for name, v in values.items() if isinstance(v, bool | int | float | str)}
+
+    @property
+    def classes(self) -> int | None:
+        """Values that a mask may hold, as the model states; None where it does not."""
+        found = getattr(self.model, "classes", None)
+        return found if isinstance(found, int) else None
+
+    def number(self, classes: int | None) -> int:
+        """The number of classes, given or the model's own.
+
+        Raises:
+            ModelError: neither says.
+        """
+        found = classes or self.classes
+        if found is None:
+            raise ModelError("the model does not state its classes: name their number", found=type(self.model).__name__)
+        return found
+
+
+class Supervised(Method):
+    """Learns from the labelled streams alone; the base of the methods that also learn from others.
+
+    Args:
+        model: as of :class:`Method`.
+        weights: of each class in the loss, see :func:`~mage.learning.supervised_losses`; None weighs all alike. For a
+            damage model ``grade_weights(dataset.grade_counts())`` keeps rare grades from drowning.
+        augment: from (images, masks, rng) to (images, masks); applied to labelled samples.
+
+    >>> from mage.learning import SiameseDamageNet
+    >>> method = Supervised(SiameseDamageNet(width=4))
+    >>> tiles = {"image": torch.zeros(2, 2, 3, 16, 16, dtype=torch.uint8), "mask": torch.ones(2, 16, 16).long()}
+    >>> sorted(method.losses(Batch(np.random.default_rng(0), source=tiles)))
+    ['damage', 'localisation']
+    """
+
+    weights: Tensor | None
+
+    def __init__(self, model: nn.Module, *, weights: Sequence[float] | None = None, augment: Augment = augment) -> None:
+        super().__init__(model)
+        self.augment = augment
+        self.register_buffer("weights", None if weights is None else _checked(weights, model))
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Those of :meth:`supervised`."""
+        return self.supervised(batch)
+
+    def supervised(self, batch: Batch) -> dict[str, Tensor]:
+        """The supervised losses of the labelled streams, augmented."""
+        return self.graded(*self.augment(*batch.labelled(), batch.rng))
+
+    def graded(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """The supervised losses of images and masks as they are."""
+        return supervised_losses(self.model(image), mask, self.weights)
+
+    def weak(self, batch: Batch, stream: str = "unlabelled") -> Tensor:
+        """Images of a stream, augmented as labelled ones are."""
+        image = batch.image(stream)
+        nothing = torch.zeros(len(image), *image.shape[-2:], dtype=torch.uint8, device=image.device)
+        return self.augment(image, nothing, batch.rng)[0]
+
+
+class Featured(Protocol):
+    """A model whose features can be had apart: what methods need that align or perturb features."""
+
+    channels: Sequence[int]
+    """Of each of the features."""
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """From images to features (N, channels, h, w), finest first."""
+
+    def decode(self, features: list[Tensor], size: tuple[int, int]) -> Any:
+        """From features to what the model returns, of ``size`` (H, W)."""
+
+
+def featured(model: nn.Module) -> Featured:
+    """The model, as one with features.
+
+    Raises:
+        ModelError: it has no ``features``, ``decode`` and ``channels``.
+    """
+    missing = [name for name in ("features", "decode", "channels") if not hasattr(model, name)]
+    if missing:
+        raise ModelError(
+            f"this method needs a model with '{missing[0]}'",
+            expected="features(image) -> list, decode(features, size) and channels, as SiameseDamageNet has",
+            found=type(model).__name__,
+        )
+    return cast("Featured", model)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """A context in which new modules get the first weights of a seed; torch's global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+def _checked(weights: Sequence[float], model: nn.Module) -> Tensor:
+    values = torch.tensor([float(w) for w in weights])
+    number = getattr(model, "grades", getattr(model, "classes", len(values)))
+    if len(values) != number or not bool((values.isfinite() & (values > 0)).all()):
+        raise ModelError("the weights do not fit", expected=f"{number} above 0", found=str(list(weights)))
+    return values

@@ -1,0 +1,112 @@
+"""Plain pictures in a folder, as unlabelled images: PNG and JPEG, checked before they are decoded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from mage.learning.sampling import Draw
+from mage.scenes.errors import DatasetError
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+LARGEST_BYTES, LARGEST_PIXELS = 1 << 28, 1 << 26
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # JPEG's markers of a frame, which hold its size
+ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
+
+
+class PictureFolder(Dataset[dict[str, Any]]):
+    """The PNG and JPEG files of a folder and those below it, in the order of their names: samples with ``image``,
+    uint8 (3, size, size), and ``key``, the path within the folder.
+
+    An index from :class:`~mage.learning.EpochSampler` crops at random, a plain int in the middle.
+
+    Args:
+        root: the folder.
+        size: side of the crop in pixels; pictures that are smaller are mirrored at their far edges. None gives whole
+            pictures.
+
+    Raises:
+        DatasetError: no such folder, or no picture in it; on reading, a file that is damaged or too large.
+    """
+
+    def __init__(self, root: str | Path, *, size: int | None = None) -> None:
+        self.root, self.size = Path(root), size
+        if not self.root.is_dir():
+            raise DatasetError("no such folder", file=self.root, expected="a folder of PNG or JPEG files")
+        if size is not None and size < 1:
+            raise DatasetError("a crop cannot have this size", expected="1 pixel or more", found=str(size))
+        self.paths = sorted(p for p in self.root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+        if not self.paths:
+            raise DatasetError("holds no pictures", file=self.root, expected="PNG or JPEG files")
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """The picture at this index."""
+        path = self.paths[index]
+        picture = read_picture(path)
+        if self.size is not None:
+            picture = _crop(picture, self.size, index.rng() if isinstance(index, Draw) else None)
+        image = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
+        return {"image": image, "key": path.relative_to(self.root).as_posix()}
+
+
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """A PNG or JPEG file as RGB, uint8 (H, W, 3).
+
+    Raises:
+        DatasetError: it is neither, damaged, or too large.
+    """
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise DatasetError(
+                "a picture of this size is not read", file=path, expected=f"at most {LARGEST_BYTES} bytes"
+            )
+        data = path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"cannot be read: {error.strerror}", file=path) from None
+    height, width = _stated_size(data, path)
+    if not 0 < height * width <= LARGEST_PIXELS:
+        raise DatasetError(
+            "the picture's size is refused",
+            file=path,
+            expected=f"1 to {LARGEST_PIXELS} pixels",
+            found=f"{width} x {height}",
+        )
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if pixels is None or pixels.shape != (height, width, 3):
+        raise DatasetError("the picture's data is damaged", file=path)
+    return np.asarray(pixels[..., ::-1], np.uint8)
+
+
+def _stated_size(data: bytes, path: Path) -> tuple[int, int]:
+    """Height and width by the header."""
+    if data.startswith(PNG) and len(data) >= 24:
+        return int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big")
+    position = 2 if data.startswith(JPEG) else len(data)
+    while position + 9 <= len(data) and data[position] == 0xFF:
+        marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4], "big")
+        if marker in FRAMES:
+            return (
+                int.from_bytes(data[position + 5 : position + 7], "big"),
+                int.from_bytes(data[position + 7 : position + 9], "big"),
+            )
+        position += 1 if marker == 0xFF else 2 if marker in ALONE else 2 + length
+    raise DatasetError("neither a PNG nor a JPEG file", file=path)
+
+
+def _crop(picture: NDArray[np.uint8], size: int, rng: np.random.Generator | None) -> NDArray[np.uint8]:
+    spare = [max(side - size, 0) for side in picture.shape[:2]]
+    row, column = (n // 2 for n in spare) if rng is None else rng.integers(0, spare, endpoint=True)
+    part = picture[row : row + size, column : column + size]
+    missing = [(0, size - side) for side in part.shape[:2]]
+    return np.pad(part, [*missing, (0, 0)], mode="symmetric") if any(after for _, after in missing) else part

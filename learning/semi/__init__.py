@@ -1,0 +1,1 @@
+"""Semi-supervision: a few labelled images and many unlabelled ones of one domain."""

@@ -1,0 +1,58 @@
+"""Does a translator keep the damage? A frozen model must map a place alike before and after translation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from mage.learning.predict import classify, predict_tile
+from mage.learning.segment import SiameseDamageNet
+from mage.learning.translate.translator import Translator, as_bytes, style_rng
+from mage.scenes.errors import ModelError
+
+WANTED = 0.95
+"""The share from which on a translator passes."""
+
+
+def damage_preservation(
+    model: SiameseDamageNet,
+    dataset: Dataset[dict[str, Any]],
+    translator: Translator,
+    *,
+    styles: bool = True,
+    progress: bool = False,
+) -> float:
+    """Share of pixels of a dataset that a frozen damage model puts into the same class before and after translation.
+
+    It tells a translator that changes the light from one that paints damage over or in. A model that maps everything
+    alike passes any translator: use one that was trained on the source, and look at its score first.
+
+    Args:
+        model: trained on the source domain; its mode is left as it was.
+        dataset: of the source domain, pairs uint8 (2, bands, H, W).
+        translator: fitted.
+        styles: as of :class:`~mage.learning.Translated`.
+        progress: a bar on standard error.
+
+    Raises:
+        ModelError: the dataset is empty, or its images do not fit the model or the translator.
+
+    >>> from mage.learning import LinearColour
+    >>> pair = torch.full((2, 3, 16, 16), 90, dtype=torch.uint8)
+    >>> damage_preservation(SiameseDamageNet(width=4), [{"image": pair}], LinearColour().fit([pair]))
+    1.0
+    """
+    same = total = 0
+    for index in tqdm(range(len(dataset)), disable=not progress, unit="tile"):  # type: ignore[arg-type]
+        image = as_bytes(dataset[index])
+        changed = translator.transform(image, style_rng(index) if styles else None)
+        maps = [classify(predict_tile(model, torch.from_numpy(pair)).cpu().numpy()) for pair in (image, changed)]
+        same += int(np.count_nonzero(maps[0] == maps[1]))
+        total += maps[0].size
+    if not total:
+        raise ModelError("nothing to compare: the dataset is empty")
+    return same / total
