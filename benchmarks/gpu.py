@@ -88,8 +88,7 @@ def say(line: str) -> None:
 
 def events(root: Path, kind: str) -> list[Result]:
     """What a run's workers told."""
-    log = root / "log.jsonl"
-    lines = log.read_text().splitlines() if log.exists() else []
+    lines = [line for log in sorted(root.glob("logs/*.jsonl")) for line in log.read_text().splitlines()]
     return [event for event in (json.loads(line) for line in lines) if event["event"] == kind]
 
 
@@ -149,7 +148,7 @@ def speed(bench: Bench, size: int, gsd: float, workers: int, *options: str) -> N
     )  # fmt: skip
     watch = Watch()
     try:
-        while len(events(root, "ready")) < workers or not events(root, "sample"):
+        while len(events(root, "ready")) < workers or not any(root.glob("shards/*.json")):
             if driver.poll() is not None:
                 raise RuntimeError(str(driver.communicate()[1]).strip().splitlines()[-1])
             if bench.left < 5:
@@ -166,7 +165,7 @@ def speed(bench: Bench, size: int, gsd: float, workers: int, *options: str) -> N
             driver.communicate(timeout=20)
         except subprocess.TimeoutExpired:
             driver.kill()
-    samples = [event for event in events(root, "sample") if begin < event["time"] <= end]
+    samples = [event for event in events(root, "shard") if begin < event["time"] <= end]  # one a shard
     mean = {stage: round(float(np.mean([s["seconds"].get(stage, 0) for s in samples])), 3) for stage in STAGES}
     rate = len(samples) * 2 * size**2 / 1e6 / (end - begin)
     result = {"size": size, "gsd": gsd, "workers": workers, "options": options, "samples": len(samples)}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,16 +17,18 @@ import numpy as np
 from gallery import DATA, GSD, HATAY, TURKOGLU, ZURICH, mosaic
 from numpy.typing import NDArray
 
-from mage.generator.generate import generate
-from mage.scenes.dataset.codec import decode_sample
-from mage.scenes.dataset.index import open_dataset
+from mage.generator.photography import Studio, lands, photograph_date
+from mage.generator.plan import ShardJob, make_plan
+from mage.generator.sample import draw_sample
+from mage.generator.sensors import expose, sample_radiometry
+from mage.generator.shards import open_studio
 from mage.scenes.dataset.png import encode_png
-from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.recipe import read_recipe
 
 Picture = NDArray[np.uint8]
 
 SIDE, BLOCK = 512, 32  # pixels of a tile, and of a block of 16 m
+SAMPLES = 4  # a pixel, denoised
 LEAST = 160  # pixels of the smaller side of a picture that is measured
 NAMES = ("mean", "sd", "16 m sd", "1 %", "sat.", "coarse", "fine", "shadow", "in roof", "roofs")
 TARGETS, WITHIN = (0, 1, 2), 0.2  # which of these shall agree, and how closely
@@ -105,16 +106,35 @@ def power_slope(luma: NDArray[np.float64], low: float, high: float) -> float:
 
 
 def rendered(kind: Kind, folder: Path, count: int = 2) -> list[tuple[Picture, NDArray[np.integer]]]:
-    """Images of a kind of place and their building rasters, rendered if they are not there yet."""
+    """Images of a kind of place at its date and their building rasters, rendered if they are not there yet."""
     root = folder / f"{kind.style}-{kind.radiometry}-{kind.day}"
-    sets = {"city.style": kind.style, "radiometry": kind.radiometry, "light.pre": kind.day, "light.post": kind.day}
-    generate(read_recipe("flood", {**sets, "count": count, "output.size": SIDE, "output.gsd": GSD}), root)
-    found = []
-    for shard in open_dataset(root).shards:
-        with TarIndex(root / "shards" / shard.name) as tar:
-            samples = [decode_sample(partial(tar.read, key)) for key in tar.keys]
-        found += [(s.images[kind.date], s.labels[f"{kind.date}_building"]) for s in samples]
-    return found
+    root.mkdir(parents=True, exist_ok=True)
+    paths = [(root / f"{kind.date}-{i}.png", root / f"{kind.date}-{i}-buildings.png") for i in range(count)]
+    if not all(path.exists() for pair in paths for path in pair):
+        sets = {"city.style": kind.style, "radiometry": kind.radiometry, "light.pre": kind.day, "light.post": kind.day}
+        sizes = {"count": count, "output.size": SIDE, "output.gsd": GSD, "render.spp": SAMPLES}
+        job = make_plan(read_recipe("flood", sets | sizes)).jobs[0]
+        studio = open_studio(job, threads=2)
+        for index, (image, buildings) in enumerate(paths):
+            picture, standing = _photographed(job, index, kind.date, studio)
+            cv2.imwrite(str(image), picture[:, :, ::-1])
+            cv2.imwrite(str(buildings), standing)
+    return [
+        (cv2.imread(str(image))[:, :, ::-1], cv2.imread(str(buildings), cv2.IMREAD_UNCHANGED))
+        for image, buildings in paths
+    ]
+
+
+def _photographed(job: ShardJob, index: int, date: str, studio: Studio) -> tuple[Picture, NDArray[np.integer]]:
+    """One date of a sample as :func:`mage.generator.shards.render_sample` has it, and its buildings; the other date is
+    not rendered.
+    """
+    draft = draw_sample(job, index, studio.place, studio.basis)
+    k = ("pre", "post").index(date)
+    reflected = photograph_date(draft, k, studio, lands(draft, studio)[k], {})
+    rng = job.rng(index, 1 + k)
+    image = expose(reflected, sample_radiometry(rng, job.recipe.radiometry), rng)
+    return image, draft.labels[f"{date}_building"].astype(np.uint16)
 
 
 def real(kind: Kind) -> list[tuple[Picture, NDArray[np.integer] | None]]:

@@ -24,6 +24,7 @@ from samples import Recorder, psnr, shown
 
 from mage.generator import photography
 from mage.generator.blender.engine import render_array, start_engine
+from mage.generator.blender.geometry import wear
 from mage.generator.blender.light import set_light
 from mage.generator.blender.stage import Stage
 from mage.generator.colour import BLACK, GAIN, to_srgb
@@ -31,7 +32,7 @@ from mage.generator.photography import Studio
 from mage.generator.plan import make_plan
 from mage.generator.shards import open_studio, render_sample
 from mage.scenes.dataset.store import LocalStore, write_shard
-from mage.scenes.mesh import Mesh
+from mage.scenes.mesh import Mesh, Surface
 from mage.scenes.recipe import QUALITY, read_recipe
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
@@ -58,6 +59,7 @@ class PlainStage(Stage):
                 for item, value in zip(attribute.data, values.tolist(), strict=True):
                     item.vector = value
             data.materials.append(self._facing)
+            wear(data, self._facade, mesh.surface == Surface.WALL)
             thing = bpy.data.objects.new(f"building{i}", data)
             thing.pass_index = int(i) + 1
             bpy.context.scene.collection.objects.link(thing)
@@ -108,7 +110,7 @@ def where_time_goes(size: int) -> tuple[float, float, Studio, list[Call]]:
     photography.time = SimpleNamespace(perf_counter=now)  # type: ignore[assignment]
     studio, calls, job = opened(size)
     sample, seconds = render_sample(job, 0, studio)
-    n = job.recipe.samples
+    n = job.recipe.samples(calls[0][0][1].sun.elevation)
     one, plain, whole = 0.0, 0.0, 0.0
     for call in calls:
         one += shown(studio, call, 1, denoised=False)[1]
@@ -152,7 +154,8 @@ def main() -> None:
 
     studio, calls, job = opened(small)
     truth, _ = shown(studio, calls[0], reference, denoised=False)
-    ours, seconds = shown(studio, calls[0], job.recipe.samples, denoised=True)
+    n = job.recipe.samples(calls[0][0][1].sun.elevation)
+    ours, seconds = shown(studio, calls[0], n, denoised=True)
     print(f"{small} px, PSNR against {reference} samples: {psnr(ours, truth):.1f} dB (standard: {QUALITY['standard']})")
     for samples in (16, 32, 64, 128):
         theirs, spent = plainly(studio, calls[0], samples)
@@ -162,7 +165,7 @@ def main() -> None:
         ("a city 3 times", {"city.extent": 1120.0}),
     ):
         other, more, _ = opened(small, **changes)
-        spent = shown(other, more[0], job.recipe.samples, denoised=True)[1]
+        spent = shown(other, more[0], n, denoised=True)[1]
         count = len(other.place.city.buildings) / len(studio.place.city.buildings)
         print(
             f"  {name}: {spent / seconds:.2f} times the colour's seconds, {count:.1f} times the buildings", flush=True

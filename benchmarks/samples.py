@@ -33,10 +33,11 @@ SCENES: dict[str, tuple[str, dict[str, Any], int, int]] = {
         0,
         0,
     ),
+    "old town": ("flood", {"city.style": "european-old-town"}, 0, 0),
     "rubble": ("earthquake", {"city.extent": 400}, 0, 1),
     "burnt": ("fire", {"city.extent": 400}, 0, 1),
 }
-SAMPLES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48)
+SAMPLES = (1, 2, 4, 5, 6, 8, 12, 16, 24, 32, 48)
 
 
 class Recorder:

@@ -5,6 +5,7 @@ reflects there.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +16,11 @@ from mage.generator.spectra import VISIBLE, centres
 
 Image = NDArray[np.float32]
 
-AROUND = 1.5  # metres from where most of the light comes that surfaces throw on each other
+AROUND = 0.5  # metres over which light is averaged that surfaces throw on each other, and that is noisy
+# Of the light that surfaces throw on each other they throw this share again in the visible: they reflect a tenth of it,
+# and fill about a seventh of each other's sky. It matters where leaves reflect half.
+AGAIN = 0.015
+GREENNESS = np.linspace(-0.3, 0.4, 15)  # of what threw light: borders of its classes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,8 +65,9 @@ def recombined(passes: Passes, light: Light, gsd: float) -> Image:
     light.
 
     Irradiance is the denoised radiance over the albedo. Its three bands say how much of it is sunlight and how much
-    skylight, which are of other strengths beyond the visible; what other surfaces throw back changes with what those
-    around reflect there. ``gsd`` is the side of a pixel, metres.
+    skylight, which are of other strengths beyond the visible; what other surfaces throw back changes with what they
+    reflect there, which its colour tells: walls beside a lawn, whose light is grey, are not seen themselves. ``gsd`` is
+    the side of a pixel, metres.
     """
     other = beyond_light(light)
     gloss = np.minimum(_blurred(passes.gloss, 0.7), 0.98 * passes.combined)
@@ -71,15 +77,36 @@ def recombined(passes: Passes, light: Light, gsd: float) -> Image:
     share = indirect / np.maximum(indirect + _blurred(passes.direct, near), 1e-6)
     sun, sky = _split(lit * (1 - share), light)
     irradiance = sun[..., None] * other.direct + sky[..., None] * other.diffuse
-    around = _blurred(passes.beyond, near) / np.maximum(
-        _blurred(passes.albedo, near).mean(axis=-1, keepdims=True), 1e-3
-    )
-    thrown = (lit * share).mean(axis=-1, keepdims=True) * around
+    brighter = _brighter(passes, indirect / light.horizontal)
+    thrown = (lit * share).mean(axis=-1, keepdims=True) * brighter * (1 + AGAIN * brighter)
     irradiance = irradiance + thrown * (other.horizontal / light.horizontal.mean())
     glint, mirrored = _split(gloss, light)
     shine = glint[..., None] * other.direct + mirrored[..., None] * other.diffuse
     radiance = passes.beyond * irradiance + shine
     return np.asarray(radiance * (np.pi / other.horizontal), np.float32)
+
+
+def _brighter(passes: Passes, colour: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """How many times as much as in the visible (rows, columns, 4) surfaces reflect in each band that are as green as
+    ``colour`` (rows, columns, 3), by all that the picture shows.
+    """
+    visible = passes.albedo.mean(axis=-1).ravel()
+    number, classes = np.digitize(_greenness(passes.albedo), GREENNESS).ravel(), len(GREENNESS) + 1
+    ends = GREENNESS[[0, -1]]
+    middles = np.concatenate([ends[:1], (GREENNESS[1:] + GREENNESS[:-1]) / 2, ends[1:]])
+    within = np.bincount(number, visible, classes)
+    ratios = []
+    for band in np.moveaxis(passes.beyond, 2, 0):
+        whole = band.sum() / max(float(visible.sum()), 1e-3)  # for classes that nothing seen is of
+        own = (np.bincount(number, band.ravel(), classes) + 1e-3 * whole) / (within + 1e-3)
+        ratios.append(np.interp(_greenness(colour), middles, own))
+    return np.stack(ratios, axis=-1)
+
+
+def _greenness(colour: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """(G - R) / (G + R) of colours (..., 3)."""
+    red, green = colour[..., 0], colour[..., 1]
+    return np.asarray((green - red) / np.maximum(green + red, 1e-6))
 
 
 def _blurred(image: Image, sigma: float) -> Image:

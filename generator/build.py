@@ -19,6 +19,7 @@ from mage.scenes.style import load_style
 
 CITY_STREAM, PAINT_STREAM = 2**32, 2**32 + 1  # apart from the samples' streams, which are their indices
 AROUND = 150.0  # metres beside a part of a city that are read as well: pictures and shadows reach over its edge
+STYLE = "suburb"  # of a made-up city
 SPARSE = 0.12  # share of the ground built over below which a European town is a suburb
 
 # Where a style is at home: west, south, east, north in degrees; the first that holds the city is taken. Coarse on
@@ -42,17 +43,19 @@ def build_place(job: ShardJob) -> Place:
         CityError, RecipeError: the city's file, its terrain or its style cannot be used.
     """
     recipe = job.recipe
-    rng = job.rng(CITY_STREAM)
+    rng = job.place_rng(CITY_STREAM)
     if recipe.city.file is None:
-        style = load_style(recipe.city.style or "suburb")
+        style = load_style(recipe.city.style or STYLE)
         city = build_city(style, recipe.city.extent, rng)
     else:
         read = read_place(recipe.city)
         style = load_style(recipe.city.style or style_of(read))
         city = complete(_roomy(read, recipe), style, rng)
+    if recipe.city.name is not None:
+        city = replace(city, name=recipe.city.name)
     if recipe.city.drives is not None:
         city = replace(city, drives_left=recipe.city.drives == "left")
-    return prepare_place(city, style, job.rng(PAINT_STREAM))
+    return prepare_place(city, style, job.place_rng(PAINT_STREAM))
 
 
 def read_place(part: CityPart) -> City:

@@ -14,7 +14,7 @@ from mage.generator.place import Place
 from mage.generator.plan import ShardJob
 from mage.generator.rings import polygons_of
 from mage.generator.struck import Struck
-from mage.generator.tiles import Reach
+from mage.generator.tiles import Reach, part_of
 from mage.generator.trodden import track_plans
 from mage.scenes.dataset.schema import TentRecord
 from mage.scenes.grid import Grid
@@ -23,7 +23,7 @@ from mage.scenes.hazards.reached import reached
 from mage.scenes.impact import Impact
 from mage.scenes.parts import CampPart
 from mage.scenes.strike import Strike, untouched
-from mage.scenes.terrain import depth_at
+from mage.scenes.terrain import Terrain, depth_at
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -42,7 +42,17 @@ def draw_camp(job: ShardJob, index: int, place: Place, strikes: Sequence[Strike]
     spoilt = None
     if strikes or reach is not None:
         spoilt = reached(place.city, strikes, None if reach is None else reach.awaited)
+    if (part_of_city := part_of(job, place.city)) is not None:
+        outside = _outside(place.city.ground, part_of_city)
+        spoilt = outside if spoilt is None else spoilt | outside
     return sample_camp(job.rng(index, CAMP_STREAM), place.city, part, spoilt=spoilt)
+
+
+def _outside(terrain: Terrain, box: tuple[float, float, float, float]) -> Flags:
+    """Vertices (rows, columns) of a terrain outside a part of the city: a camp is where its tiles are."""
+    x, y = terrain.axes()
+    west, south, east, north = box
+    return np.asarray(~(((y >= south) & (y <= north))[:, None] & ((x >= west) & (x <= east))))
 
 
 def struck_by(camp: Camp, place: Place) -> Strike:

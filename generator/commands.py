@@ -1,4 +1,4 @@
-"""``mage generate`` and ``mage preview``."""
+"""``mage plan``, ``generate`` and ``preview`` and, from their own folders, ``export``, ``release``, ``reproduce``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
+from mage.generator.export.commands import export
+from mage.generator.release.commands import release, reproduce
 from mage.scenes.errors import MageError, MissingExtraError
 
 RecipeName = Annotated[
-    str, typer.Argument(help="A bundled recipe (flood, earthquake, wind, fire, camp) or a .yaml file.")
+    str,
+    typer.Argument(
+        help="A bundled recipe (flood, earthquake, wind, fire, camp, mage-bench), a .yaml file, or a plan.json."
+    ),
 ]
+Count = Annotated[int | None, typer.Option(min=1, help="Number of pairs.")]
+Size = Annotated[int | None, typer.Option(help="Pixels along a side.")]
+Gsd = Annotated[float | None, typer.Option(help="Metres per pixel.")]
+Seed = Annotated[int | None, typer.Option(help="Another seed gives other scenes.")]
 CityFile = Annotated[Path | None, typer.Option("--city", help="A CityGML, CityJSON or OpenStreetMap file.")]
 Bounds = Annotated[
     str | None, typer.Option(metavar="W,S,E,N", help="Part of the city: degrees; or metres on its map (not OSM).")
@@ -29,21 +38,52 @@ AllowPlugins = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the generator's commands."""
+    app.command()(plan)
     app.command()(generate)
     app.command()(preview)
+    app.command()(export)
+    app.command()(release)
+    app.command()(reproduce)
+
+
+def plan(
+    recipe: RecipeName,
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("plan.json"),
+    count: Count = None,
+    size: Size = None,
+    gsd: Gsd = None,
+    seed: Seed = None,
+    allow_plugins: AllowPlugins = False,
+    assignments: Assignments = None,
+) -> None:
+    """Write the frozen list of what a dataset will be made of.
+
+    Shows how its samples share out over splits, cities, hazards and styles; `mage generate plan.json` runs it.
+    """
+    from mage.generator.outline import outline
+    from mage.generator.plan import open_plan
+    from mage.generator.plan_file import write_plan
+
+    if out.suffix != ".json":
+        raise MageError("a plan is written as JSON", file=out, expected="a name that ends in .json")
+    options = {"count": count, "output.size": size, "output.gsd": gsd, "seed": seed}
+    made = open_plan(recipe, _overrides(options, assignments), allow_plugins=allow_plugins)
+    write_plan(made, out)
+    typer.echo("\n".join(outline(made)))
+    typer.echo(f"plan: {out}")
 
 
 def generate(
     recipe: RecipeName,
-    out: Annotated[Path, typer.Option(help="Folder for the dataset.")] = Path("out/dataset"),
+    out: Annotated[str, typer.Option(help="Folder for the dataset, or a URL: s3://bucket/prefix.")] = "out/dataset",
     city: CityFile = None,
     bounds: Bounds = None,
     terrain: Terrain = None,
     style: Style = None,
-    count: Annotated[int | None, typer.Option(min=1, help="Number of pairs.")] = None,
-    size: Annotated[int | None, typer.Option(help="Pixels along a side.")] = None,
-    gsd: Annotated[float | None, typer.Option(help="Metres per pixel.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Another seed gives other scenes.")] = None,
+    count: Count = None,
+    size: Size = None,
+    gsd: Gsd = None,
+    seed: Seed = None,
     quality: Annotated[str | None, typer.Option(help="draft, standard or high.")] = None,
     spp: Annotated[int | None, typer.Option(help="Samples per pixel, in place of the quality's.")] = None,
     workers: Annotated[
@@ -53,15 +93,24 @@ def generate(
     engine: Annotated[str | None, typer.Option(help="cycles, or eevee.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, optix, hip, metal or oneapi.")] = None,
     gpus: Annotated[str | None, typer.Option(metavar="N,N...", help="GPUs to use, by number, or all.")] = None,
+    runner: Annotated[
+        str, typer.Option(help="local (processes on this machine), or ray (tasks on a cluster).")
+    ] = "local",
+    part: Annotated[
+        str | None,
+        typer.Option(metavar="K/N", help="Only that part of the shards; auto asks SLURM, Kubernetes or AWS Batch."),
+    ] = None,
+    patience: Annotated[
+        float | None,
+        typer.Option(min=1, help="Seconds without a word until a worker is killed; none goes by the samples so far."),
+    ] = None,
     allow_plugins: AllowPlugins = False,
     assignments: Assignments = None,
 ) -> None:
-    """Render a labelled dataset from a recipe.
+    """Render a labelled dataset from a recipe, a mixture of many, or a plan.
 
     The same command goes on after an interruption.
     """
-    from mage.scenes.recipe import read_recipe
-
     options = {
         **_of_city(city, bounds, terrain, style),
         "count": count,
@@ -73,18 +122,18 @@ def generate(
         "render.engine": engine,
         "render.device": device,
     }
-    chosen = read_recipe(recipe, _overrides(options, assignments))
     run = _generator()
-    typer.echo(
-        f"{chosen.name}: {chosen.count} pairs of {chosen.output.size} px at {chosen.output.gsd} m -> {out}", err=True
-    )
+    how = _run(runner, part, workers, gpus, patience)
+    from mage.generator.outline import headline
+    from mage.generator.plan import open_plan
+
+    chosen = open_plan(recipe, _overrides(options, assignments), allow_plugins=allow_plugins)
+    typer.echo(f"{headline(chosen)} -> {out}", err=True)
     try:
         record = run(
             chosen,
             out,
-            workers=workers,
-            gpus=_numbers(gpus),
-            allow_plugins=allow_plugins,
+            run=how,
             say=lambda line: typer.echo(line, err=True),
             progress=True,
         )
@@ -93,9 +142,12 @@ def generate(
             f"interrupted: the shards that are done stay in {out}; the same command goes on from there", err=True
         )
         raise typer.Exit(130) from None
+    if record is None:
+        typer.echo(f"part {part} is done; other parts are not, and whoever finishes last writes the index", err=True)
+        return
     counts = record.counts
     typer.echo(f"{counts['samples']} pairs, {counts['buildings']} buildings in {len(record.shards)} shard(s)", err=True)
-    typer.echo(f"report: {out / 'report.html'}")
+    typer.echo(f"report: {out.rstrip('/')}/report.html")
 
 
 def preview(
@@ -117,6 +169,7 @@ def preview(
     Of a recipe or dataset: its first sample with all layers. Of a city file: the city from above.
     """
     from mage.generator.preview import preview_city, preview_dataset, preview_recipe
+    from mage.scenes.mixture import bundled_mixtures
     from mage.scenes.recipe import bundled_recipes, read_recipe
 
     if out.suffix.lower() != ".png":
@@ -124,12 +177,14 @@ def preview(
     options = {**_of_city(city, bounds, terrain, style), "output.size": size}
     options |= {"render.quality": quality, "render.spp": spp, "seed": seed}
     path = Path(target)
-    if path.is_dir():
-        preview_dataset(path, out)
-    elif target in bundled_recipes() or path.suffix in (".yaml", ".yml"):
+    if path.is_dir() or "://" in target:
+        preview_dataset(target, out)
+    elif target in (*bundled_recipes(), *bundled_mixtures()) or path.suffix in (".yaml", ".yml"):
         _generator()
-        chosen = read_recipe(target, {**_overrides(options, assignments), "count": 1})
-        preview_recipe(chosen, out, allow_plugins=allow_plugins)
+        from mage.generator.plan import open_plan
+
+        chosen = open_plan(target, {**_overrides(options, assignments), "count": 1}, allow_plugins=allow_plugins)
+        preview_recipe(chosen, out)
     elif path.exists():
         if city is not None:
             raise MageError("two cities", file=target, expected="one city file", found=f"--city {city}")
@@ -138,7 +193,9 @@ def preview(
         preview_city(read_recipe("flood", {**_overrides(options, assignments), "count": 1}), out)
     else:
         raise MageError(
-            "no such file, folder or recipe", file=target, expected=f"one of {', '.join(bundled_recipes())}, or a path"
+            "no such file, folder or recipe",
+            file=target,
+            expected=f"one of {', '.join([*bundled_recipes(), *bundled_mixtures()])}, or a path",
         )
     typer.echo(str(out))
 
@@ -152,6 +209,20 @@ def _of_city(city: Path | None, bounds: str | None, terrain: list[Path] | None, 
         "city.terrain": [str(path) for path in terrain] if terrain else None,
         "city.style": style,
     }
+
+
+def _run(runner: str, part: str | None, workers: int | None, gpus: str | None, patience: float | None) -> Any:
+    """How to render, out of the options."""
+    import os
+
+    from mage.generator.generate import RUNNERS, Run
+    from mage.generator.runners.parts import parse_part
+
+    if runner not in RUNNERS:
+        raise MageError("no such runner", expected=" or ".join(RUNNERS), found=runner)
+    if runner == "ray" and gpus is not None:
+        raise MageError("Ray shares out the GPUs itself", expected="no --gpus with --runner ray", found=gpus)
+    return Run(runner, parse_part(part, os.environ) if part else None, workers, _numbers(gpus), patience)
 
 
 def _numbers(gpus: str | None) -> tuple[int, ...] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from functools import wraps
 from typing import Any
@@ -146,6 +146,11 @@ def cover_of(place: Place, grid: Grid | Spots, roads: NDArray[np.int32], *, deck
     above = [place.trackbeds[i] for i in rails if place.city.railways[i].bridge]
     _cover_with(cover, above, Cover.BALLAST, grid)
     return cover
+
+
+def covered(cover: NDArray[np.uint8], kinds: Sequence[Cover]) -> NDArray[np.bool_]:
+    """Where a cover is one of some kinds."""
+    return np.asarray(np.logical_or.reduce([cover == kind for kind in kinds]))
 
 
 def _cover_with(cover: NDArray[np.uint8], shapes: list[shapely.Geometry], kind: Cover, grid: Grid | Spots) -> None:

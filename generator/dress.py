@@ -15,14 +15,16 @@ from mage.scenes.style import Style, Swatch
 
 Floats = NDArray[np.float64]
 
+PICTURE = 20.4  # metres after which the picture of windows repeats
+SHED_HEIGHT, SHED_AREA = 2.7, 30.0  # metres and square metres below which walls are taken for a shed's
 LEVEL, MIXED = 0.985, 0.1  # cosine of 10 degrees; share of a roof that is level and share that is not
 GLASS = np.array([0.035, 0.045, 0.055])
 # 8-bit sRGB as seen in imagery; several are drawn from at random
 THING_COLOURS: dict[Thing, list[tuple[int, int, int]]] = {
     Thing.SKYLIGHT: [(58, 66, 74), (92, 100, 108), (120, 126, 128)],
     Thing.DOME: [(196, 202, 206), (168, 176, 182)],
-    Thing.PLANT: [(172, 174, 172), (140, 142, 140), (198, 198, 192)],
-    Thing.PANEL: [(34, 42, 66), (28, 34, 52), (40, 50, 78)],
+    Thing.PLANT: [(190, 192, 190), (158, 160, 158), (212, 212, 206)],
+    Thing.PANEL: [(42, 47, 60), (36, 40, 50), (46, 53, 70)],
     Thing.TANK: [(226, 226, 222), (222, 224, 224), (52, 92, 150), (40, 40, 42)],
     Thing.BARREL: [(232, 232, 228), (206, 208, 206)],
     Thing.DISH: [(228, 228, 224), (204, 204, 200)],
@@ -70,9 +72,21 @@ def dress(building: Building, style: Style, rng: np.random.Generator) -> Dressed
     albedo[clutter] = 0.6 * roof + 0.4 * rng.uniform(0.08, 0.5)
     _paint_things(mesh, albedo, rng)
     albedo[mesh.surface == Surface.OPENING] = GLASS * rng.lognormal(0, 0.15)
-    shift = rng.uniform(0, 64, 2).astype(np.float32)  # so that no two roofs wear the same stains
-    worn = Mesh(mesh.vertices, mesh.triangles, mesh.surface, mesh.uv + shift, {})
-    return Dressed(worn, albedo, _pattern(style, rng, on_roof & ~level, level))
+    shift = rng.uniform(0, 64, 2)  # so that no two roofs wear the same stains
+    pattern = _pattern(style, rng, on_roof & ~level, level, float(albedo[on_roof].mean()) if on_roof.any() else 0.0)
+    walls = mesh.surface == Surface.WALL
+    # up a wall, v is the height: storeys are counted from the ground
+    shift[1] = PICTURE * round(float(shift[1])) - building.ground
+    pattern[walls] = _windows(building) * (0.75 + 0.25 * shift[0] / 64)
+    worn = Mesh(mesh.vertices, mesh.triangles, mesh.surface, mesh.uv + shift.astype(np.float32), {})
+    return Dressed(worn, albedo, pattern)
+
+
+def _windows(building: Building) -> float:
+    """How plainly walls show windows: halls have few, sheds and garages none."""
+    if building.height < SHED_HEIGHT or building.footprint.area < SHED_AREA:
+        return 0.0
+    return 0.25 if building.occupancy == "industrial" else 1.0
 
 
 def _level(mesh: Mesh, on_roof: NDArray[np.bool_], building: Building) -> NDArray[np.bool_]:
@@ -98,10 +112,14 @@ def _paint_things(mesh: Mesh, albedo: Floats, rng: np.random.Generator) -> None:
             albedo[chosen] = reflectance(colours[int(rng.integers(len(colours)))]) * rng.lognormal(0, 0.06)
 
 
-def _pattern(style: Style, rng: np.random.Generator, pitched: NDArray[np.bool_], level: NDArray[np.bool_]) -> Floats:
+def _pattern(
+    style: Style, rng: np.random.Generator, pitched: NDArray[np.bool_], level: NDArray[np.bool_], tone: float
+) -> Floats:
     """Strengths of tile rows, sheets and stains per face: a pitched roof is tiled or of sheet metal that rusts; a level
-    one is of sheets or slabs whose seams show, and stained where water stands on it.
+    one is of sheets or slabs whose seams show, and stained where water stands on it. Of a pale coating (``tone`` is the
+    roof's reflectance) rain washes most of that off.
     """
     metal, stained = rng.random() < style.details.metal, rng.random() ** 2
-    strengths = (0.0, 1.0, stained) if metal else (1.0, 0.0, 0.35 * stained)
-    return np.where(pitched[:, None], strengths, np.where(level[:, None], (0.0, 0.55, 0.9 * stained), 0.0))
+    strengths = (0.0, 1.0, 0.4 + 0.6 * stained) if metal else (1.0, 0.0, 0.45 + 0.4 * stained)
+    worn = (0.4 + 0.7 * stained) * float(np.clip(1.15 - 1.5 * tone, 0.2, 1.0))
+    return np.where(pitched[:, None], strengths, np.where(level[:, None], (0.0, 0.55, worn), 0.0))

@@ -3,107 +3,128 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from mage.generator.plan import Plan, make_plan
+from mage.generator.journal import Journal, known_sources
+from mage.generator.plan import Plan, ShardJob, make_plan
 from mage.generator.report import write_report
-from mage.generator.runners.local import Event, run_local
+from mage.generator.runners.desk import Desk, Outcome
+from mage.generator.runners.local import run_local
+from mage.generator.runners.parts import Part, share_of
 from mage.generator.sensors.table import chosen_sensors
-from mage.scenes.dataset.index import finish_dataset
+from mage.scenes.dataset.folder import PARTIAL
+from mage.scenes.dataset.index import MANIFEST, finish_dataset
 from mage.scenes.dataset.schema import DatasetRecord, ShardRecord
-from mage.scenes.dataset.store import SHARDS, LocalStore, publish_text, shard_is_done
-from mage.scenes.errors import DatasetError
+from mage.scenes.dataset.store import (
+    SHARDS,
+    Store,
+    done_shards,
+    open_store,
+    publish_text,
+    read_text,
+    shard_is_done,
+    side_name,
+)
+from mage.scenes.errors import DatasetError, MageError, RenderError
 from mage.scenes.recipe import Recipe
 
-LOG, PLAN = "log.jsonl", "plan.json"
+PLAN = "plan.json"
+RUNNERS = ("local", "ray")
+TOLD = 3  # failures that an error spells out
 
 
-@dataclass(slots=True)
-class Journal:
-    """What the workers told: kept as JSON lines beside the dataset, and summed up for the report."""
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a dataset is rendered; what comes out is the same.
 
-    path: Path
-    say: Callable[[str], None]
-    seconds: dict[str, float] = field(default_factory=dict)
-    samples: int = 0
-    device: str = ""
-    workers: int = 0
-    sources: list[dict[str, Any]] = field(default_factory=list)
+    Attributes:
+        runner: ``local``, processes on this machine, or ``ray``, tasks on a Ray cluster.
+        part: k of n, to render only that part of the jobs; None for all of them.
+        workers: jobs at a time; None takes what keeps the machine busy.
+        gpus: numbers of those to use, None for all there are; local workers share them out.
+        patience: seconds without a word after which a worker is killed; None goes by what samples took so far.
+    """
 
-    def hear(self, event: Event) -> None:
-        """Take in one event."""
-        with self.path.open("a", encoding="utf-8") as log:
-            log.write(json.dumps({"time": round(time.time(), 3), **event}) + "\n")
-        for stage, spent in event.get("seconds", {}).items():
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
-        if event["event"] == "sample":
-            self.samples += 1
-        self.workers = max(self.workers, event.get("rank", -1) + 1)
-        if event["event"] == "ready" and not self.device:
-            self.device, self.sources = event["device"], event["sources"]
-            inferred = ", ".join(event["city"]["inferred"])
-            made_up = f"; inferred, since no source holds them: {inferred}" if inferred else ""
-            self.say(f"{event['city']['buildings']} buildings, rendering on {self.device}{made_up}")
-        elif event["event"] == "ready" and event["device"] not in self.device:
-            self.device += f", {event['device']}"
-        if event["event"] == "fallback":
-            self.say(event["message"])
+    runner: str = "local"
+    part: Part | None = None
+    workers: int | None = None
+    gpus: tuple[int, ...] | None = None
+    patience: float | None = None
+
+
+DEFAULT = Run()
 
 
 def generate(
-    recipe: Recipe,
-    root: Path,
+    recipe: Recipe | Plan,
+    root: Store | str | Path,
     *,
-    workers: int | None = None,
-    gpus: tuple[int, ...] | None = None,
+    run: Run = DEFAULT,
     allow_plugins: bool = False,
     say: Callable[[str], None] = lambda _: None,
     progress: bool = False,
-) -> DatasetRecord:
+) -> DatasetRecord | None:
     """Render a recipe's dataset into ``root``, going on from whatever of the same recipe is there already.
 
+    Several runs may work on one dataset at the same time, on one machine or on many: all of it, or parts. Whoever
+    finishes last writes the index.
+
     Args:
-        recipe: what to render.
-        root: an empty or new folder, or one with an unfinished dataset of the same recipe and seed.
-        workers: processes, each with the whole city in memory; None takes what keeps the machine busy.
-        gpus: numbers of those to use, None for all there are; the workers share them out.
-        allow_plugins: let the recipe's own hazards run, which are code that it names.
+        recipe: what to render: a recipe, or a plan of several.
+        root: an empty or new folder or store, or one with an unfinished dataset of the same recipe and seed.
+        run: how.
+        allow_plugins: let a recipe's own hazards run, which are code that it names; a plan knows whether it may.
         say: told of what happens, a line at a time.
         progress: draw a progress bar on standard error.
 
+    Returns:
+        The whole dataset's manifest, or None while shards of other parts are missing.
+
     Raises:
         MageError: the city or recipe cannot be used, the folder holds something else, the disk is full, Blender failed.
+            What could be rendered then stays, and another run goes on from there.
     """
     started = time.perf_counter()
-    plan = make_plan(recipe, allow_plugins=allow_plugins)
-    store = LocalStore(root)
-    done = _claim(root, plan, store)
-    journal = Journal(root / LOG, say)
-    jobs = [job for job in plan.jobs if job.name not in done]
-    if len(jobs) < len(plan.jobs):
-        say(f"{len(plan.jobs) - len(jobs)} of {len(plan.jobs)} shards are there already")
-    with tqdm(total=sum(j.count for j in jobs), unit="pair", disable=not progress, dynamic_ncols=True) as bar:
+    plan = recipe if isinstance(recipe, Plan) else make_plan(recipe, allow_plugins=allow_plugins)
+    store = open_store(root)
+    mine = list(plan.jobs if run.part is None else share_of(run.part, plan.jobs))
+    _claim(store, plan)
+    done = _done(store, mine)
+    jobs = [job for job in mine if job.name not in done]
+    if len(jobs) < len(mine):
+        say(f"{len(mine) - len(jobs)} of {len(mine)} shards are there already")
+    with _bar(sum(job.count for job in jobs), progress) as bar:
+        journal = Journal(store, plan.recipe_hash, say, bar)
+        try:
+            outcome = _render(plan, jobs, store, run, journal)
+        finally:
+            journal.publish()
+    if outcome.failed:
+        raise _failure(outcome, len(mine))
+    if run.part is not None and missing_jobs(store, plan):
+        return None
+    shards = _done(store, plan.jobs)
+    if lost := [job.name for job in plan.jobs if job.name not in shards]:
+        raise DatasetError(
+            "shards are gone again, or are not what their side files say; the same command renders them again",
+            file=store.place,
+            found=", ".join(lost[:TOLD]),
+        )
+    return _finish(store, plan, list(shards.values()), journal, started)
 
-        def hear(event: Event) -> None:
-            journal.hear(event)
-            bar.update(event["event"] == "sample")
 
-        fresh = run_local(plan, jobs, root, workers, hear, gpus) if jobs else []
-    shards = sorted([*done.values(), *fresh], key=lambda s: s.name)
-    sensors = [sensor.record for sensor in chosen_sensors(recipe)]
-    record = finish_dataset(root, recipe, shards, versions(), journal.sources or _known_sources(root), sensors)
-    timings: dict[str, Any] = {"device": journal.device, "samples": journal.samples, "workers": journal.workers}
-    timings["seconds"] = {k: round(v, 2) for k, v in journal.seconds.items()}
-    timings["wall"] = round(time.perf_counter() - started, 2)
-    write_report(root, timings)
-    return record
+def missing_jobs(store: Store, plan: Plan) -> list[ShardJob]:
+    """The jobs of a plan whose shard or side file nobody has published."""
+    names = store.sizes(SHARDS)
+    return [job for job in plan.jobs if not {job.name, Path(side_name(job.name)).name} <= names.keys()]
 
 
 def versions() -> dict[str, str]:
@@ -112,60 +133,126 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in names}
 
 
-def _claim(root: Path, plan: Plan, store: LocalStore) -> dict[str, ShardRecord]:
-    """Make the folder ours and return the shards that are done; refuse one that holds something else."""
+def _render(plan: Plan, jobs: Sequence[ShardJob], store: Store, run: Run, journal: Journal) -> Outcome:
+    """Have a runner do the jobs."""
+
+    def found(job: ShardJob) -> ShardRecord | None:
+        record = shard_is_done(store, job.name, job.recipe_hash)
+        return record if record and _fits(record, job) else None
+
+    desk = Desk(list(jobs), plan.recipe.render.device, journal.hear, found, run.patience)
+    if not jobs:
+        return desk.outcome
+    if run.runner == "ray":
+        from mage.generator.runners.cluster import run_ray
+
+        return run_ray(desk, store.place, run.workers)
+    return run_local(desk, store.place, run.workers, run.gpus)
+
+
+def _finish(store: Store, plan: Plan, shards: list[ShardRecord], journal: Journal, started: float) -> DatasetRecord:
+    """Index all shards and write the report."""
+    sensors = [sensor.record for sensor in chosen_sensors(plan.recipe)]
+    sources = known_sources(store, plan.recipe_hash)
+    record = finish_dataset(store, plan.campaign, shards, versions(), sources, sensors)
+    timings: dict[str, Any] = {
+        "device": ", ".join(journal.devices),
+        "samples": journal.samples,
+        "workers": journal.workers,
+        "seconds": {stage: round(spent, 2) for stage, spent in journal.seconds.items()},
+        "wall": round(time.perf_counter() - started, 2),
+    }
+    write_report(store, timings)
+    return record
+
+
+def _failure(outcome: Outcome, jobs: int) -> MageError:
+    """One error about all jobs that failed; where nothing else happened, the very one that each met."""
+    told = {str(error): error for error in outcome.failed.values()}
+    if len(told) == 1 and not outcome.records:
+        return next(iter(told.values()))
+    first = "; ".join(f"{name}: {error}" for name, error in list(outcome.failed.items())[:TOLD])
+    more = f"; and {len(outcome.failed) - TOLD} more" if len(outcome.failed) > TOLD else ""
+    return RenderError(
+        f"{len(outcome.failed)} of {jobs} shards could not be rendered, the others are done; "
+        f"the same command tries these again: {first}{more}"
+    )
+
+
+def _bar(samples: int, progress: bool) -> tqdm[Any]:
+    """Progress over all workers; in a file a line now and then."""
+    often = 0.1 if sys.stderr.isatty() else 10.0
+    return tqdm(total=samples, unit="pair", disable=not progress, dynamic_ncols=True, smoothing=0.05, mininterval=often)
+
+
+def _claim(store: Store, plan: Plan) -> None:
+    """Make the store ours; refuse one that holds something else."""
+    if store.place.startswith("memory://"):
+        raise DatasetError("this memory is of one process, and workers are others", file=store.place)
     content = {
         "recipe_hash": plan.recipe_hash,
-        "seed": plan.recipe.seed,
+        "seed": plan.campaign.seed,
         "shard_size": plan.recipe.output.shard_size,
         "versions": versions(),  # one dataset is not made half by one Blender and half by another
     }
-    _check_folder(root, content, {job.name for job in plan.jobs})
+    _check_store(store, content, {job.name for job in plan.jobs})
     store.clean_partial()
-    store.remove("dataset.json")  # whole again only when all shards are
-    if _planned(root) != content:
-        store.remove(LOG)  # of another recipe's attempt that rendered nothing
-    publish_text(store, PLAN, json.dumps(content) + "\n")
-    done = {}
-    for job in plan.jobs:
-        record = shard_is_done(store, job.name, plan.recipe_hash)
-        if record is not None and record.samples == job.count:
-            done[job.name] = record
-    return done
+    if missing_jobs(store, plan):
+        store.remove(MANIFEST)  # whole again only when all shards are
+    _write_plan(store, content)
 
 
-def _check_folder(root: Path, content: dict[str, Any], planned: set[str]) -> None:
-    if not root.exists():
-        return
-    if not root.is_dir() or (any(root.iterdir()) and not (root / PLAN).exists()):
-        raise DatasetError("is not empty and holds no dataset of this recipe; choose another --out", file=root)
-    shards = sorted(path.name for path in (root / SHARDS).glob("*.tar"))
-    if shards and _planned(root) != content:
+def _write_plan(store: Store, content: dict[str, Any]) -> None:
+    """Say what the store is for; of two runs that begin at the same moment, the first may."""
+    planned = _planned(store)
+    if planned != content:
+        store.remove(PLAN)  # of another recipe's attempt that rendered nothing
+    publish_text(store, PLAN, json.dumps(content) + "\n", once=True)
+    if _planned(store) != content:
+        raise DatasetError("another run of another recipe began here at this moment", file=store.place)
+
+
+def _check_store(store: Store, content: dict[str, Any], planned: set[str]) -> None:
+    there = store.sizes()
+    if set(there) - {PARTIAL} and PLAN not in there:
+        raise DatasetError("is not empty and holds no dataset of this recipe; choose another --out", file=store.place)
+    shards = sorted(name for name in store.sizes(SHARDS) if name.endswith(".tar"))
+    if shards and _planned(store) != content:
         raise DatasetError(
-            "holds a dataset of another recipe, seed, shard size or software version; choose another --out", file=root
+            "holds a dataset of another recipe, seed, shard size or software version; choose another --out",
+            file=store.place,
         )
     surplus = [name for name in shards if name not in planned]
     if surplus:
         raise DatasetError(
             "holds more shards than this count needs; ask for more pairs or choose another --out",
-            file=root,
+            file=store.place,
             expected=f"{len(planned)} shard(s)",
             found=", ".join(surplus[:3]),
         )
 
 
-def _planned(root: Path) -> Any:
-    """What the folder was begun for, None if that cannot be told."""
+def _planned(store: Store) -> Any:
+    """What the store was begun for, None if that cannot be told."""
     try:
-        return json.loads((root / PLAN).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return json.loads(read_text(store, PLAN))
+    except (DatasetError, ValueError):
         return None
 
 
-def _known_sources(root: Path) -> list[dict[str, Any]]:
-    """The sources that an earlier run of this dataset wrote down, when this one had nothing left to render."""
-    for line in (root / LOG).read_text(encoding="utf-8").splitlines() if (root / LOG).exists() else ():
-        event = json.loads(line)
-        if event["event"] == "ready":
-            return list(event["sources"])
-    return []
+def _done(store: Store, jobs: Sequence[ShardJob]) -> dict[str, ShardRecord]:
+    """Records by name of the jobs whose shards are there and whole. Shards of fewer samples, as the last of a dataset
+    that is to grow, are taken away.
+    """
+    wanted = {job.name: job for job in jobs}
+    there = done_shards(store, {job.name: job.recipe_hash for job in jobs})
+    for name in [name for name, record in there.items() if not _fits(record, wanted[name])]:
+        del there[name]
+        store.remove(side_name(name))
+        store.remove(f"{SHARDS}/{name}")
+    return there
+
+
+def _fits(record: ShardRecord, job: ShardJob) -> bool:
+    """Whether a shard of the job's recipe holds the job's samples."""
+    return record.samples == job.count and job.event in (None, record.event)

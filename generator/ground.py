@@ -13,14 +13,14 @@ import cv2
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
 from mage.generator.colour import reflectance
-from mage.generator.covers import Cover, burn, cover_of, road_ids
+from mage.generator.covers import Cover, burn, cover_of, covered, road_ids
 from mage.generator.marks import Mark
 from mage.generator.noise import fractal, value_noise
 from mage.generator.place import Place
 from mage.generator.plots import Plots, plots_of
+from mage.generator.turbid import RIVERS, Turbidity, seen_through
 from mage.scenes.grid import Grid
 from mage.scenes.style import Style
 from mage.scenes.ways import UNPAVED, WALKED
@@ -38,11 +38,10 @@ WHITE, STEEL, TIE = 0.55, 0.4, 0.09  # reflectance of road paint, of worn rails 
 JUNCTION = 11.0  # metres over which one street's surface passes into the next
 HARD_COURT = 900.0  # square metres; smaller sports fields are hard courts
 
-# Reflectances (R, G, B) of deep water: river and flood as in xBD's Harvey pairs, canal and lake as in Dutch and Swiss
+# Reflectances (R, G, B) of deep water: river as in xBD's Harvey pairs, canal and lake as in Dutch and Swiss
 # orthophotos (8-bit sRGB about 56, 75, 81 and 33, 70, 72); the sea, of which there is no picture, a little bluer.
-FLOOD = (0.25, 0.215, 0.115)
 DEEP = {
-    "river": (0.135, 0.125, 0.07),
+    "river": (0.19, 0.16, 0.078),
     "canal": (0.075, 0.085, 0.06),
     "lake": (0.028, 0.058, 0.062),
     "sea": (0.022, 0.05, 0.07),
@@ -71,16 +70,25 @@ def paint_ground(place: Place, grid: Grid, *, decks: bool = True) -> Raster:
     return _ground_colours(place, grid, cover, np.where(cover == Cover.ROAD, roads, 0))
 
 
-def with_water(ground: Raster, grid: Grid, depth: NDArray[np.float64], deep: NDArray[np.float32]) -> Painting:
+def with_water(
+    ground: Raster,
+    grid: Grid,
+    depth: NDArray[np.float64],
+    deep: NDArray[np.float32],
+    turbidity: Turbidity = RIVERS,
+) -> Painting:
     """A tile's ground under ``depth`` (rows, columns) metres of water that reflects ``deep`` where it is too deep to
-    see the ground: (3,), or (rows, columns, 3).
+    see the ground: (3,), or (rows, columns, 3); it hides the ground as its turbidity says.
     """
     wet = ground * _wetness(grid, depth)[..., None]
-    return Painting(grid, wet, _water_colours(grid, wet, depth, deep))
+    return Painting(grid, wet, _water_colours(grid, wet, depth, deep, turbidity))
 
 
-def deep_water(place: Place, grid: Grid, flooded: NDArray[np.bool_] | None = None) -> Raster:
-    """Reflectance of deep water by what carries it, float32 (rows, columns, 3); ``flooded`` says where a flood is.
+def deep_water(
+    place: Place, grid: Grid, flooded: NDArray[np.bool_] | None = None, turbidity: Turbidity = RIVERS
+) -> Raster:
+    """Reflectance of deep water by what carries it, float32 (rows, columns, 3); ``flooded`` says where a flood
+    of some turbidity is.
 
     A flood's silt browns rivers and canals as it does the land; in a lake or the sea most of it is thinned out.
     """
@@ -92,16 +100,18 @@ def deep_water(place: Place, grid: Grid, flooded: NDArray[np.bool_] | None = Non
         table[kinds.index("river")] = reflectance(place.style.look.river.srgb)
     colours = table[index]
     # waters mix where they meet
-    mixed = cv2.GaussianBlur(colours, (0, 0), max(2.0 / grid.gsd, 0.3))
+    mixed = colours if (index == index.flat[0]).all() else cv2.GaussianBlur(colours, (0, 0), max(2.0 / grid.gsd, 0.3))
     if flooded is None:
         return mixed
     wide = burn(
         [b.outline for b in bodies if b.kind in STILL], [1] * sum(b.kind in STILL for b in bodies), grid, "uint8"
     )
-    # silt thins out from the shore on
-    clear = cv2.GaussianBlur(wide.astype(np.float32), (0, 0), max(12.0 / grid.gsd, 0.3)) * wide
-    silt = np.where(flooded, 1 - CLEARED * np.clip(2 * clear - 1, 0, 1), 0)[..., None].astype(np.float32)
-    return np.asarray(mixed + silt * (np.array(FLOOD, np.float32) - mixed), np.float32)
+    silt = flooded.astype(np.float32)[..., None]
+    if wide.any():
+        # it thins out from the shore on
+        clear = cv2.GaussianBlur(wide.astype(np.float32), (0, 0), max(12.0 / grid.gsd, 0.3)) * wide
+        silt *= 1 - np.float32(CLEARED) * np.clip(2 * clear - 1, 0, 1)[..., None]
+    return np.asarray(mixed + silt * (turbidity.colour.astype(np.float32) - mixed), np.float32)
 
 
 def _base(style: Style, name: str) -> NDArray[np.float64]:
@@ -187,7 +197,7 @@ def _soft(
     edges, and soil is overgrown, more on some plots than on others.
     """
     soil = cv2.GaussianBlur((cover == Cover.BARE).astype(np.float32), (0, 0), 1.6 / grid.gsd)
-    hard = ~np.isin(cover, (Cover.GRASS, Cover.BARE, Cover.FOREST, Cover.AGRICULTURE, Cover.SCRUB))
+    hard = ~covered(cover, (Cover.GRASS, Cover.BARE, Cover.FOREST, Cover.AGRICULTURE, Cover.SCRUB))
     verge = cv2.GaussianBlur(hard.astype(np.float32), (0, 0), 1.1 / grid.gsd)
     ragged = 0.5 * fine + value_noise(grid, 9.0, 107)
     thin = plots.wear - 0.6 + 0.3 * ragged + 0.6 * verge + 1.9 * bank * (1 + 0.5 * ragged)
@@ -291,15 +301,17 @@ def _wetness(grid: Grid, depth: NDArray[np.float64]) -> Raster:
     """Factor on the ground's reflectance: soaked within a few metres of water, as dark as 0.62 of dry."""
     if not (depth > 0).any():
         return np.ones(grid.shape, np.float32)
-    away = distance_transform_edt(depth <= 0, sampling=grid.gsd)
-    reach = 1.5 + 1.0 * value_noise(grid, 7.0, 71)
-    return (1 - 0.38 * np.exp(-((away / np.maximum(reach, 0.4)) ** 2))).astype(np.float32)
+    away = _inside(depth <= 0, grid)
+    reach = np.float32(1.5) + value_noise(grid, 7.0, 71)
+    return np.asarray(1 - np.float32(0.38) * np.exp(-((away / np.maximum(reach, 0.4)) ** 2)), np.float32)
 
 
-def _water_colours(grid: Grid, ground: Raster, depth: NDArray[np.float64], deep: NDArray[np.float32]) -> Raster:
-    """Turbid water hides the ground within decimetres: Beer's law with 4 per metre, and silt in slow plumes."""
+def _water_colours(
+    grid: Grid, ground: Raster, depth: NDArray[np.float64], deep: NDArray[np.float32], turbidity: Turbidity
+) -> Raster:
+    """The ground through water, with silt in slow plumes."""
     plume = fractal(grid, (90.0, 37.0, 12.0), seed=73)[..., None] * 0.05
     streak = fractal(grid, (6.0, 2.0), seed=79)[..., None] * 0.02
     water = deep * np.exp(plume + streak)
-    seen = np.exp(-4.0 * np.clip(depth, 0, 10))[..., None].astype(np.float32)
+    seen = seen_through(depth, turbidity.extinction)[..., None].astype(np.float32)
     return np.asarray(ground * 0.6 * seen + water * (1 - seen), np.float32)

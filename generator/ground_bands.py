@@ -15,6 +15,7 @@ from mage.generator.scars import scarred
 from mage.generator.silt import silted
 from mage.generator.spectra import Kind, beyond_visible
 from mage.generator.trodden import trodden
+from mage.generator.turbid import RIVERS, Turbidity, seen_through
 from mage.scenes.grid import Grid
 from mage.scenes.hazards.camp import Camp
 from mage.scenes.impact import Impact
@@ -37,9 +38,9 @@ _MADE_OF: dict[Cover, tuple[Kind, Kind]] = {
 }
 _GREEN = {Kind.GRASS, Kind.LEAVES}
 EARTHY = 1.5  # red over blue of tracks of soil; asphalt is greyer
-# Reflectance is hidden by water of depth d as exp(-k d); k per metre in red edge, NIR, SWIR 1 and SWIR 2 is the 4 of
-# turbidity in the visible and twice the absorption of pure water (Kou et al. 1993, Applied Optics 32), rounded.
-EXTINCTION = np.array([5.4, 10.6, 1300.0, 4000.0], np.float32)
+# Water hides the ground by its turbidity as in the visible and by twice the absorption of pure water, per metre in red
+# edge, NIR, SWIR 1 and SWIR 2 (Kou et al. 1993, Applied Optics 32), rounded.
+ABSORPTION = np.array([1.4, 6.6, 1300.0, 4000.0], np.float32)
 # Moisture darkens longer waves more (Lobell & Asner 2002, Soil Science Society of America Journal 66): powers of the
 # factor that it darkens the visible by; judgement.
 WETTING = np.array([1.0, 1.2, 1.8, 2.2], np.float32)
@@ -79,7 +80,13 @@ def ground_beyond(
     return _under(result, worn, lambda layer: np.full(layer.shape[:-1], int(Kind.SOIL)))
 
 
-def water_beyond(painting: Painting, dry: Raster, beyond: Raster, depth: NDArray[np.float64]) -> tuple[Raster, Raster]:
+def water_beyond(
+    painting: Painting,
+    dry: Raster,
+    beyond: Raster,
+    depth: NDArray[np.float64],
+    turbidity: Turbidity = RIVERS,
+) -> tuple[Raster, Raster]:
     """Ground beside and water above it, both float32 (rows, columns, 4), as :func:`mage.generator.ground.with_water`
     has them in the visible.
 
@@ -88,10 +95,11 @@ def water_beyond(painting: Painting, dry: Raster, beyond: Raster, depth: NDArray
         dry: the ground before, in the visible (rows, columns, 3).
         beyond: and beyond it (rows, columns, 4).
         depth: of the water (rows, columns), metres.
+        turbidity: of the water.
     """
     factor = painting.ground.mean(axis=-1, keepdims=True) / np.maximum(dry.mean(axis=-1, keepdims=True), 1e-4)
     wet = beyond * np.clip(factor, 0.01, 1.0) ** WETTING
-    seen = np.exp(-EXTINCTION * np.clip(depth, 0, 10)[..., None].astype(np.float32))
+    seen = seen_through(depth[..., None].astype(np.float32), turbidity.extinction + ABSORPTION)
     return wet, wet * 0.6 * seen + beyond_visible(painting.water, Kind.WATER) * (1 - seen)
 
 

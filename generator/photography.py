@@ -27,6 +27,7 @@ from mage.generator.sky import Light
 from mage.generator.smoke import smoky
 from mage.generator.struck import Struck
 from mage.generator.trodden import trodden
+from mage.generator.turbid import RIVERS, Turbidity
 from mage.scenes.grid import Grid
 from mage.scenes.hazards.flood import FloodBasis
 from mage.scenes.terrain import depth_at
@@ -64,10 +65,13 @@ class Land:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Water:
-    """Levels of permanent water and of a flood on the terrain's vertices, metres, NaN where dry."""
+    """Levels of permanent water and of a flood on the terrain's vertices, metres, NaN where dry, and how
+    turbid the flood is.
+    """
 
     normal: NDArray[np.float64]
     flood: NDArray[np.float64] | None = None
+    turbidity: Turbidity = RIVERS
 
     @property
     def levels(self) -> NDArray[np.float64]:
@@ -98,7 +102,7 @@ def lands(draft: Draft, studio: Studio) -> tuple[Land, Land]:
 
 def photograph_date(draft: Draft, date: int, studio: Studio, land: Land, seconds: Seconds) -> NDArray[np.float32]:
     """One date's reflectance factor as smoke and sky let it through, float32 (rows, columns, 3 or 7)."""
-    water = Water(studio.place.water_levels, draft.impact.levels if date == 1 else None)
+    water = Water(studio.place.water_levels, draft.impact.levels if date == 1 else None, draft.turbidity)
     struck = draft.struck if date == 1 else None
     standing = studio.place.trees if struck is None else struck.trees
     trees, added = trees_in(draft.between.seasons[date], studio.place, standing), draft.between.added[date]
@@ -130,17 +134,18 @@ def photograph(
     """
     terrain, fine = studio.place.city.ground, land.grid
     with timed(seconds, "ground"):
-        points = fine.points().reshape(*fine.shape, 2)
-        depth = depth_at(terrain, water.levels, points)
+        depth = depth_at(terrain, water.levels, fine)
+        turbidity = RIVERS if water.flood is None else water.turbidity
         painting = Painting(fine, land.ground, land.ground)  # no water is in the picture
         if depth.any():
-            flooded = None if water.flood is None else depth_at(terrain, water.flood, points) > 0
-            painting = with_water(land.ground, fine, depth, deep_water(studio.place, fine, flooded))
+            flooded = None if water.flood is None else depth_at(terrain, water.flood, fine) > 0
+            deep = deep_water(studio.place, fine, flooded, turbidity)
+            painting = with_water(land.ground, fine, depth, deep, turbidity)
         painting = replace(painting, decks=land.decks)
         beyond = None
         if land.beyond is not None:
             decks = None if land.decks is None else ground_beyond(studio.place, fine, land.decks)
-            beyond = (*water_beyond(painting, land.ground, land.beyond, depth), decks)
+            beyond = (*water_beyond(painting, land.ground, land.beyond, depth, turbidity), decks)
     rest = vehicles, water.levels, struck, trees, added
     with timed(seconds, "render"):
         if beyond is not None:

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mage.generator.generate import generate
-from mage.generator.plan import make_plan
+from mage.generator.plan import Plan, make_plan
 from mage.generator.runners.local import run_portrait
 from mage.scenes.dataset.codec import decode_sample
 from mage.scenes.dataset.fields import CLASS_COLOURS, DAMAGE_COLOURS, LandClass
 from mage.scenes.dataset.index import open_dataset
 from mage.scenes.dataset.png import encode_png
 from mage.scenes.dataset.schema import Sample
-from mage.scenes.dataset.store import LocalStore
+from mage.scenes.dataset.store import SHARDS, LocalStore, Store, open_store
 from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.errors import DatasetError
 from mage.scenes.recipe import Recipe
@@ -28,10 +28,10 @@ Picture = NDArray[np.uint8]
 COLUMNS = 5
 
 
-def preview_recipe(recipe: Recipe, out: Path, *, allow_plugins: bool = False) -> None:
-    """Render the first sample of a recipe and draw all its layers into one PNG."""
+def preview_recipe(recipe: Recipe | Plan, out: Path) -> None:
+    """Render the first sample of a recipe or a plan and draw all its layers into one PNG."""
     with tempfile.TemporaryDirectory(prefix="mage-") as folder:
-        generate(recipe, Path(folder) / "dataset", allow_plugins=allow_plugins, progress=True)
+        generate(recipe, Path(folder) / "dataset", progress=True)
         preview_dataset(Path(folder) / "dataset", out)
 
 
@@ -48,17 +48,18 @@ def preview_city(recipe: Recipe, out: Path) -> None:
         run_portrait(make_plan(recipe), out, hear)
 
 
-def preview_dataset(root: Path, out: Path) -> None:
+def preview_dataset(root: Store | str | Path, out: Path) -> None:
     """Draw all layers of a dataset's first sample into one PNG."""
     _publish(out, contact_sheet(first_sample(root)))
 
 
-def first_sample(root: Path) -> Sample:
+def first_sample(root: Store | str | Path) -> Sample:
     """The first sample of a dataset."""
-    record = open_dataset(root)
+    store = open_store(root)
+    record = open_dataset(store)
     if not record.shards:
-        raise DatasetError("holds no shard", file=root)
-    with TarIndex(root / "shards" / record.shards[0].name) as tar:
+        raise DatasetError("holds no shard", file=store.place)
+    with store.fetch(f"{SHARDS}/{record.shards[0].name}") as path, TarIndex(path) as tar:
         key = tar.keys[0]
         return decode_sample(lambda field: tar.read(key, field))
 
@@ -91,7 +92,7 @@ def _false_colours(sample: Sample) -> list[tuple[str, Picture]]:
         display = planes[0].dtype == np.uint8
         chosen = planes[:3] if display else [planes[-1], planes[len(planes) // 2], planes[0]]
         tops = [255.0 if display else max(float(np.percentile(plane, 99)), 1.0) for plane in chosen]
-        shown = [np.clip(255 * plane / top, 0, 255) for plane, top in zip(chosen, tops, strict=True)]
+        shown = [np.clip(plane * (255.0 / top), 0, 255) for plane, top in zip(chosen, tops, strict=True)]
         enlarged = [cv2.resize(plane, shape[::-1], interpolation=cv2.INTER_NEAREST) for plane in shown]
         pictures.append((name, np.stack(enlarged, axis=-1).astype(np.uint8)))
     return pictures

@@ -31,7 +31,7 @@ BARE = (FALLEN[-1], FALLEN[-1] + LEAFLESS)
 
 # Car paints and how often they are seen: silver, white and black are about two thirds of all cars.
 CAR_COLOURS = reflectance(
-    [(228, 229, 228), (168, 170, 170), (48, 49, 52), (96, 98, 100), (40, 58, 98), (128, 34, 34), (150, 140, 120)]
+    [(228, 229, 228), (168, 170, 170), (48, 49, 52), (96, 98, 100), (50, 62, 88), (116, 46, 46), (150, 140, 120)]
 )
 
 BOAT_COLOURS = reflectance(
@@ -81,14 +81,14 @@ def tree_prototypes() -> tuple[Mesh, ...]:
 
 def _crown(rng: np.random.Generator, *, conifer: bool) -> Mesh:
     directions, triangles = _sphere(1100)
-    count, width = (90, 0.15) if conifer else (75, 0.17)
+    count, width = (100, 0.145) if conifer else (110, 0.15)
     lobes = rng.normal(size=(count, 3))
     lobes /= np.linalg.norm(lobes, axis=1, keepdims=True)
     size = rng.uniform(0.35, 1.0, count)
     bump = (size * np.exp(-(np.arccos(np.clip(directions @ lobes.T, -1, 1)) ** 2) / (2 * width**2))).max(axis=1)
     outline = 1 + 0.12 * np.sin(np.arctan2(directions[:, 1], directions[:, 0]) * rng.integers(2, 5) + rng.uniform(0, 6))
     grain = rng.normal(0, 0.025, len(directions))
-    radius = (0.66 + 0.34 * bump) * outline + grain
+    radius = (0.72 + 0.28 * bump) * outline + grain
     body = directions * radius[:, None]
     body[:, :2] /= np.abs(body[:, :2]).max()
     z = np.interp(body[:, 2], (body[:, 2].min(), body[:, 2].max()), (-1, 1))
@@ -97,7 +97,7 @@ def _crown(rng: np.random.Generator, *, conifer: bool) -> Mesh:
         body[:, 2] = 0.55 + 0.45 * z
     else:
         body[:, 2] = 0.62 + 0.38 * z
-    shade = np.clip(0.35 + 0.8 * bump + 0.08 * z + rng.normal(0, 0.28, len(z)), 0.2, 1.6)
+    shade = np.clip(0.6 + 0.46 * bump + 0.06 * z + rng.normal(0, 0.18, len(z)), 0.35, 1.4)
     trunk, trunk_faces = _prism(6, 0.05, 0.0, 0.55)
     vertices = np.concatenate([body, trunk])
     faces = np.concatenate([triangles, trunk_faces + len(body)]).astype(np.int32)

@@ -32,12 +32,13 @@ from mage.generator.panels import (
     shrunk,
     trace_panel,
 )
+from mage.scenes.campaign import whole
 from mage.scenes.dataset.codec import decode_sample
 from mage.scenes.dataset.fields import CLASS_COLOURS, DAMAGE_COLOURS, LandClass
 from mage.scenes.dataset.index import open_dataset
 from mage.scenes.dataset.png import encode_png
 from mage.scenes.dataset.schema import DatasetRecord, Sample
-from mage.scenes.dataset.store import SHARDS, LocalStore, publish_text
+from mage.scenes.dataset.store import SHARDS, Store, open_store, publish_text
 from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.grades import JDS_NAMES
 
@@ -55,50 +56,64 @@ _HEADS = {
 Colour = Sequence[int]
 
 
-def write_report(root: Path, timings: dict[str, Any] | None) -> None:
+def write_report(root: Store | str | Path, timings: dict[str, Any] | None) -> None:
     """Write ``report.html`` and ``preview/`` of a finished dataset.
 
     Args:
-        root: the dataset's folder.
+        root: the dataset's folder or store.
         timings: of the run that made it: ``seconds`` by stage, ``samples`` rendered, ``wall`` seconds, ``device`` and
             ``workers``; None when they are not known.
 
     Raises:
         DatasetError: the dataset cannot be read, or the report not written.
     """
-    manifest = open_dataset(root)
-    samples = list(_chosen(root, manifest))
-    wet = "flood" in _kinds(manifest)
+    store = open_store(root)
+    manifest = open_dataset(store)
+    samples = list(_chosen(store, manifest))
+    kinds = {"flood" in chain for chain in _chains(manifest)}
     deepest = scale_of([deepest_of(sample) for sample in samples])
-    panels = [_panels(sample, deepest if wet else None) for sample in samples]
-    store = LocalStore(root)
+    panels = [_panels(sample, deepest if _wet(sample) else None) for sample in samples]
     for number, pictures in enumerate(panels):
         data = encode_png(np.concatenate(pictures, axis=1))
         store.publish(f"{PREVIEW}/{number:03d}.png", partial(Path.write_bytes, data=data))
     page = Template(files("mage.generator").joinpath(REPORT).read_text(encoding="utf-8"))
     inferred = sorted({part for sample in samples for part in sample.record.inferred})
     parts = _facts(manifest, timings, inferred) | {
-        "legends": _legends(deepest if wet else None, tents=manifest.counts["tents"] > 0),
-        "heads": "".join(f"<span>{name}</span>" for name in _HEADS[wet]),
-        "samples": "\n".join(_sample(s, p, wet=wet) for s, p in zip(samples, panels, strict=True)),
+        "legends": _legends(deepest, kinds, tents=manifest.counts["tents"] > 0),
+        "heads": "".join(f"<span>{name}</span>" for name in _heads(kinds)),
+        "samples": "\n".join(_sample(s, p, wet=_wet(s)) for s, p in zip(samples, panels, strict=True)),
     }
     publish_text(store, REPORT, page.substitute(parts))
 
 
-def _chosen(root: Path, manifest: DatasetRecord) -> Iterator[Sample]:
+def _chosen(store: Store, manifest: DatasetRecord) -> Iterator[Sample]:
     """Up to twelve samples, spread evenly over the dataset."""
     names = [(shard.name, key) for shard in manifest.shards for key in shard.keys]
     picks = np.unique(np.linspace(0, len(names) - 1, min(SHOWN, len(names))).round().astype(int))
     for name, key in (names[i] for i in picks):
-        with TarIndex(root / SHARDS / name) as tar:
+        with store.fetch(f"{SHARDS}/{name}") as path, TarIndex(path) as tar:
             yield decode_sample(partial(tar.read, key), file=f"{name}: {key}")
 
 
-def _kinds(manifest: DatasetRecord) -> list[str]:
-    """The kinds of the recipe's hazards, in order."""
-    hazard = manifest.recipe.get("hazard", {})
-    parts = hazard if isinstance(hazard, list) else [hazard]
-    return [_name(part) for part in parts]
+def _chains(manifest: DatasetRecord) -> list[tuple[str, ...]]:
+    """Each chain of hazards that struck, by their kinds in order."""
+    chains = []
+    for event in manifest.events:
+        hazard = whole(manifest.recipe, event.recipe).get("hazard", {})
+        parts = hazard if isinstance(hazard, list) else [hazard]
+        chains.append(tuple(_name(part) for part in parts))
+    return list(dict.fromkeys(chains))
+
+
+def _wet(sample: Sample) -> bool:
+    return "flood" in sample.record.hazard.split("-")
+
+
+def _heads(kinds: set[bool]) -> tuple[str, ...]:
+    """Over the pictures of a dataset with and without floods among its events; of both, what either shows."""
+    if len(kinds) == 1:
+        return _HEADS[next(iter(kinds))]
+    return (*_HEADS[True][:3], f"{_HEADS[True][3]}; or {_HEADS[False][3]}")
 
 
 def _name(part: dict[str, Any]) -> str:
@@ -115,14 +130,13 @@ def _panels(sample: Sample, deepest: float | None) -> list[Picture]:
 
 
 def _facts(manifest: DatasetRecord, timings: dict[str, Any] | None, inferred: list[str]) -> dict[str, str]:
-    size, gsd = manifest.size, manifest.gsd
-    kinds = _kinds(manifest)
-    named = ["storm" if kind == "wind" else kind for kind in kinds]
-    hazard = " and then ".join(("an " if name[0] in "aeiou" else "a ") + name for name in named)
-    side = f"{size} px at {gsd:g} m ({size * gsd:,.0f} m a side)"
+    size, gsds = manifest.size, sorted({event.gsd for event in manifest.events})
+    said = [f"{gsd:g} m ({size * gsd:,.0f} m a side)" for gsd in dict.fromkeys((gsds[0], gsds[-1]))]
+    side = f"{size} px at {' to '.join(said)}"
+    hazard = _disasters(manifest)
     return {
         "title": escape(f"{manifest.name}: {_count(manifest.samples, 'pair')} of images"),
-        "subtitle": escape(f"{hazard.capitalize()}, seen before and after, every pixel labelled. {side}."),
+        "subtitle": escape(f"{hazard[0].upper()}{hazard[1:]}, seen before and after, every pixel labelled. {side}."),
         "figures": _figures(manifest),
         "classes": _class_table(manifest),
         "grades": _grade_table(manifest),
@@ -137,18 +151,42 @@ def _facts(manifest: DatasetRecord, timings: dict[str, Any] | None, inferred: li
             [[escape(_said(source.get(k))) for k in ("name", "format", "licence")] for source in manifest.sources],
         ),
         "versions": _pairs(manifest.versions),
-        "recipe": escape(yaml.safe_dump(manifest.recipe, sort_keys=False, default_flow_style=None).strip()),
+        "recipe": escape(
+            yaml.safe_dump(manifest.mixture or manifest.recipe, sort_keys=False, default_flow_style=None).strip()
+        ),
+        "splits": _split_table(manifest),
         "shards": _shard_table(manifest),
         "footer": "<code>mage verify</code> recomputes every checksum, count and label rule of this dataset.",
     }
 
 
+def _disasters(manifest: DatasetRecord) -> str:
+    """What happened: a flood; an earthquake and then a fire; or how many events there were of what."""
+    chains = [["storm" if kind == "wind" else kind for kind in chain] for chain in _chains(manifest)]
+    if len(manifest.events) == 1:
+        return " and then ".join(("an " if name[0] in "aeiou" else "a ") + name for name in chains[0])
+    kinds = ", ".join(" and then ".join(chain) for chain in chains)
+    cities = len({event.city for event in manifest.events})
+    return f"{_count(len(manifest.events), 'event')} in {cities:,} {'city' if cities == 1 else 'cities'} ({kinds})"
+
+
+def _split_table(manifest: DatasetRecord) -> str:
+    """Of each split: its pairs, cities and events."""
+    rows = []
+    for split in dict.fromkeys(event.split for event in manifest.events):
+        mine = [event for event in manifest.events if event.split == split]
+        pairs, cities = sum(event.samples for event in mine), len({event.city for event in mine})
+        hazards = ", ".join(dict.fromkeys(event.hazard for event in mine))
+        rows.append([escape(split), f"{pairs:,}", f"{cities:,}", f"{len(mine):,}", escape(hazards)])
+    return _table(("split", "pairs", "cities", "events", "hazards"), rows, numeric=(1, 2, 3))
+
+
 def _figures(manifest: DatasetRecord) -> str:
     counts = manifest.counts
     pixels = counts["pixels"]["post_class"]
-    trace = "flood" if "flood" in _kinds(manifest) else "rubble"
+    trace = "flood" if any("flood" in chain for chain in _chains(manifest)) else "rubble"
     damaged = counts["buildings"] - counts["jds"][JDS_NAMES[0]]
-    area = manifest.samples * (manifest.size * manifest.gsd) ** 2 / 1e6
+    area = sum(event.samples * (manifest.size * event.gsd) ** 2 for event in manifest.events) / 1e6
     cards = {
         "pairs of images": f"{manifest.samples:,}",
         "buildings": f"{counts['buildings']:,}",
@@ -161,23 +199,21 @@ def _figures(manifest: DatasetRecord) -> str:
     return "".join(f'<div class="figure"><b>{escape(v)}</b><span>{escape(k)}</span></div>' for k, v in cards.items())
 
 
-def _legends(deepest: float | None, *, tents: bool) -> str:
+def _legends(deepest: float, kinds: set[bool], *, tents: bool) -> str:
+    """Of what the pictures show; ``kinds`` tells whether there are events without and with a flood."""
     damage = list(zip((name.replace("-", " ") for name in JDS_NAMES), DAMAGE_COLOURS[1:], strict=True))
     damage += [("tent", CLASS_COLOURS[LandClass.TENT])] if tents else []
-    if deepest is None:
-        traces = [("debris", DEBRIS), ("burnt", SCORCHED), ("street closed to cars", CLOSED), ("building", HOUSES)]
-        return (
-            f'<div class="legend"><span class="name">Damage</span>{_keys(damage)}</div>'
-            f'<div class="legend"><span class="name">Traces</span>{_keys([*traces, ("permanent water", RIVER)])}</div>'
-        )
-    over = [*damage, ("flood water", FLOOD_TINT)]
+    damage += [("flood water", FLOOD_TINT)] if True in kinds else []
+    traces = [("debris", DEBRIS), ("burnt", SCORCHED), ("street closed to cars", CLOSED), ("building", HOUSES)]
     beside = [("dry ground", DRY), ("building", HOUSES), ("permanent water", RIVER)]
     ramp = np.repeat(depth_ramp()[None], 8, axis=0)
     bar = f'0 <img class="ramp" alt="colour scale of depth" src="{_data_uri(ramp, ".png")}"> {deepest:g} m'
-    return (
-        f'<div class="legend"><span class="name">Damage</span>{_keys(over)}</div>'
-        f'<div class="legend"><span class="name">Depth</span><span class="key">{bar}</span>{_keys(beside)}</div>'
-    )
+    of_kind = {
+        False: ("Traces", _keys([*traces, ("permanent water", RIVER)])),
+        True: ("Depth", f'<span class="key">{bar}</span>{_keys(beside)}'),
+    }
+    rows = [("Damage", _keys(damage)), *(of_kind[kind] for kind in sorted(kinds))]
+    return "".join(f'<div class="legend"><span class="name">{name}</span>{keys}</div>' for name, keys in rows)
 
 
 def _keys(entries: Iterable[tuple[str, Colour]]) -> str:

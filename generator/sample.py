@@ -14,6 +14,7 @@ from mage.generator.atmosphere import Sky, draw_skies
 from mage.generator.between import Between, draw_between
 from mage.generator.camps import cleared, draw_camp, struck_by, tent_records
 from mage.generator.change_records import change_records, shed_record
+from mage.generator.harm import FLOOD_STREAM, Harm, after_seed, asked, flooded
 from mage.generator.labels import Truth
 from mage.generator.place import Place
 from mage.generator.plan import ShardJob
@@ -36,6 +37,7 @@ from mage.generator.smoke import Smoke, smoke_over
 from mage.generator.struck import Struck, burnt_out, trees_after
 from mage.generator.tiles import choose_tile, reach_of
 from mage.generator.trodden import track_plans
+from mage.generator.turbid import RIVERS, SEDIMENT_STREAM, Turbidity, draw_sediment
 from mage.generator.views import VIEW_STREAM, View, draw_views, ground_grid
 from mage.scenes.city import City
 from mage.scenes.dataset.schema import BuildingRecord, DateRecord, SampleRecord
@@ -43,7 +45,7 @@ from mage.scenes.grid import Grid
 from mage.scenes.hazards.camp import Camp
 from mage.scenes.hazards.chain import chained, combined, sample_strike, told
 from mage.scenes.hazards.flood import FloodBasis, draw_waters
-from mage.scenes.hazards.wetting import Waters, sample_impact, torrent
+from mage.scenes.hazards.wetting import Waters, torrent
 from mage.scenes.impact import Impact
 from mage.scenes.modifiers import aftermath
 from mage.scenes.parts import CampPart, FirePart, FloodPart
@@ -52,7 +54,8 @@ from mage.scenes.strike import Strike
 from mage.scenes.traffic import park_vehicles
 
 # of a sample, beside those of its pictures' noise; strikes are counted on
-STRIKE_STREAM, AFTER_STREAM, FLOOD_STREAM, TORRENT_STREAM, SMOKE_STREAM = 8, 7, 6, 5, 51
+STRIKE_STREAM, SMOKE_STREAM = 8, 51
+REDRAWN = 6  # times at most that a disaster is drawn again, where it leaves no damage such as is asked
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,8 +74,21 @@ class Draft:
     skies: tuple[Sky, Sky]
     vehicles: tuple[Placements, Placements]
     smoke: Smoke | None
+    turbidity: Turbidity
     labels: dict[str, NDArray[Any]]
     record: SampleRecord
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Disaster:
+    """What strikes in a sample, and where it is looked at; ``harm`` where damage is asked."""
+
+    strikes: list[Strike]
+    flood: FloodPart | None
+    waters: Waters | None
+    camp: Camp | None
+    grid: Grid
+    harm: Harm | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,14 +134,15 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
     skies = draw_skies(job, index, grid, (lights[0].sun, lights[1].sun))
     labels |= {f"{date}_cloud": sky.label for date, sky in zip(("pre", "post"), skies, strict=True)}
     smoke = _smoke(job, index, place, found.sights[1].grid, impact, lights[1])
+    turbidity = _turbidity(job, index)
     record = SampleRecord(
-        key=f"{city.name}-{recipe.disaster}-{index:06d}",
+        key=f"{job.event or f'{city.name}-{recipe.disaster}'}-{index:06d}",
         index=index,
         city=city.name,
-        event=f"{city.name}-{recipe.disaster}-{recipe.seed}",
+        event=job.event or f"{city.name}-{recipe.disaster}-{recipe.seed}",
         hazard=recipe.disaster,
-        parameters={k: tidy(v) for k, v in impact.parameters.items()},
-        split="train",
+        parameters={k: tidy(v) for k, v in impact.parameters.items()} | _told(turbidity),
+        split=job.split,
         seed=recipe.seed,
         recipe_hash=job.recipe_hash,
         grid=grid_record(grid, place),
@@ -142,26 +159,52 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
     )
     return Draft(
         record.key, index, grid, found.sights, ground_grid(grid, found.views), impact, struck, between, lights, skies,
-        vehicles, smoke, labels, record,
+        vehicles, smoke, turbidity, labels, record,
     )  # fmt: skip
+
+
+def _disaster(job: ShardJob, index: int, place: Place, basis: FloodBasis | None, rng: np.random.Generator) -> _Disaster:
+    """What strikes in sample ``index``, and the tile; where damage is asked and none such is found, another draw."""
+    drawn = _drawn(job, index, place, basis, rng, 0)
+    best = drawn
+    for again in range(1, REDRAWN + 1):
+        if best.harm is None or best.harm.shown(best.grid) >= 1.0:
+            break
+        drawn = _drawn(job, index, place, basis, rng, again)
+        if drawn.harm is not None and drawn.harm.shown(drawn.grid) > best.harm.shown(best.grid):
+            best = drawn
+    return best
+
+
+def _drawn(
+    job: ShardJob, index: int, place: Place, basis: FloodBasis | None, rng: np.random.Generator, again: int
+) -> _Disaster:
+    recipe, city = job.recipe, place.city
+    strikes = draw_strikes(job, index, place, again)
+    waters = draw_event(job, index, city, basis, again)
+    flood = next((p for p in recipe.hazards if isinstance(p, FloodPart)), None)
+    reach = None if flood is None or basis is None else reach_of(flood, basis, waters, city)
+    camp = draw_camp(job, index, place, strikes, reach)
+    harm = None
+    if asked(recipe.tiles.damaged, index):
+        harm = Harm(job, index, place, list(strikes), flood, basis, waters)
+    grid = choose_tile(job, index, place, reach, rng, strikes, camp, harm)
+    return _Disaster(strikes, flood, waters, camp, grid, harm)
 
 
 def _happened(job: ShardJob, index: int, place: Place, basis: FloodBasis | None, rng: np.random.Generator) -> _Happened:
     recipe, city = job.recipe, place.city
-    strikes = draw_strikes(job, index, place)
-    waters = draw_event(job, index, city, basis)
-    flood = next((p for p in recipe.hazards if isinstance(p, FloodPart)), None)
-    reach = None if flood is None or basis is None else reach_of(flood, basis, waters, city)
-    camp = draw_camp(job, index, place, strikes, reach)
-    grid = choose_tile(job, index, place, reach, rng, strikes, camp)
+    found = _disaster(job, index, place, basis, rng)
+    strikes, flood, waters, camp, grid = found.strikes, found.flood, found.waters, found.camp, found.grid
     views = draw_views(recipe, job.rng(index, VIEW_STREAM))
     sights = views[0].sight(grid, city.ground), views[1].sight(grid, city.ground)
     truth = Truth(place, sights[0])
     later = truth if views[0] == views[1] else Truth(place, sights[1], truth)
     water = None
     if flood is not None and basis is not None:
-        waters = draw_waters(rng, city, flood, basis, grid) if waters is None else waters
-        water = sample_impact(job.rng(index, TORRENT_STREAM), city, waters, flood.region)
+        if waters is None and found.harm is None:
+            waters = draw_waters(rng, city, flood, basis, grid)
+        waters, water = flooded(job, index, city, (flood, basis), waters, grid)
         broken = torrent(city, waters, water)
         strikes += [] if broken is None else [broken]
     strikes += [] if camp is None else [struck_by(camp, place)]
@@ -197,18 +240,29 @@ def _building_records(place: Place, found: _Happened, between: Between, later: T
     ]
 
 
-def draw_event(job: ShardJob, index: int, city: City, basis: FloodBasis | None) -> Waters | None:
-    """The flood of sample ``index``, if the recipe's is one that does not go by its share of a tile; else None."""
+def draw_event(job: ShardJob, index: int, city: City, basis: FloodBasis | None, again: int = 0) -> Waters | None:
+    """The flood of sample ``index``, if the recipe's is one that does not go by its share of a tile; else None.
+    ``again`` counts further draws of the same sample.
+    """
     for part in job.recipe.hazards:
         if isinstance(part, FloodPart) and part.model != "fill" and basis is not None:
-            return draw_waters(job.rng(index, FLOOD_STREAM), city, part, basis)
+            return draw_waters(job.rng(index, FLOOD_STREAM, *_further(again)), city, part, basis)
     return None
 
 
-def draw_strikes(job: ShardJob, index: int, place: Place) -> list[Strike]:
-    """What shaking, wind, fire and the recipe's own hazards do to the whole city in sample ``index``, in order."""
+def _further(again: int) -> tuple[int, ...]:
+    """What tells the stream of another draw from that of the first."""
+    return (again,) if again else ()
+
+
+def draw_strikes(job: ShardJob, index: int, place: Place, again: int = 0) -> list[Strike]:
+    """What shaking, wind, fire and the recipe's own hazards do to the whole city in sample ``index``, in order.
+    ``again`` counts further draws of the same sample.
+    """
     return [
-        sample_strike(job.rng(index, STRIKE_STREAM + k), place.city, part, allow_plugins=job.allow_plugins)
+        sample_strike(
+            job.rng(index, STRIKE_STREAM + k, *_further(again)), place.city, part, allow_plugins=job.allow_plugins
+        )
         for k, part in enumerate(job.recipe.hazards)
         if not isinstance(part, FloodPart | CampPart)
     ]
@@ -222,13 +276,25 @@ def _struck(
         assert water is not None
         return told(water), None
     place, strike = truths[0].place, chained(strikes)
-    seed = int(job.rng(index, AFTER_STREAM).integers(2**62))
+    seed = after_seed(job, index)
     near = [buildings_around(place, _overlooked(t.sight, place), t.edges()) for t in dict.fromkeys(truths)]
     which = np.unique(np.concatenate(near))
     left = aftermath(place.city, strike, seed, which)
     impact = combined(place.city, strikes, strike, left, water)
     remains = dress_remains(place, left, seed)
     return impact, Struck(remains, trees_after(place.trees, strike), strike.severity)
+
+
+def _turbidity(job: ShardJob, index: int) -> Turbidity:
+    """Of the water that a flood brings; without a flood, of rivers."""
+    flood = next((p for p in job.recipe.hazards if isinstance(p, FloodPart)), None)
+    if flood is None:
+        return RIVERS
+    return Turbidity(draw_sediment(job.rng(index, SEDIMENT_STREAM), flood.sediment))
+
+
+def _told(turbidity: Turbidity) -> dict[str, float]:
+    return {} if turbidity is RIVERS else {"sediment": round(turbidity.sediment, 1)}
 
 
 def _smoke(job: ShardJob, index: int, place: Place, grid: Grid, impact: Impact, light: Light) -> Smoke | None:

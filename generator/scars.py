@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from mage.generator.colour import reflectance
-from mage.generator.covers import Cover, burn, cover_of, road_ids
+from mage.generator.covers import Cover, burn, cover_of, covered, road_ids
 from mage.generator.ground import Raster
 from mage.generator.litter import littered
 from mage.generator.noise import fractal
@@ -37,10 +37,9 @@ def scarred(place: Place, grid: Grid, ground: Raster, shock: Shock) -> Raster:
     strike = shock.strike
     if (strike.severity > 0).any() or (strike.burn != Burn.NONE).any():
         cover = cover_of(place, grid, road_ids(place, grid))
-        points = grid.points().reshape(*grid.shape, 2)
-        severity = np.clip(place.city.ground.sample(points, strike.severity), 0, 1)
+        severity = np.clip(place.city.ground.sample(grid, strike.severity), 0, 1)
         uneven = np.clip(severity * (1 + 0.35 * fractal(grid, (7.0, 2.5, 0.8), seed=107)), 0, 1)
-        dark = np.minimum(1.25 * uneven, 0.95) * np.where(np.isin(cover, SEALED), SOOTED, 1.0)
+        dark = np.minimum(1.25 * uneven, 0.95) * np.where(covered(cover, SEALED), SOOTED, 1.0)
         result = _covered(grid, result, SOOT, dark, 109)
         result = _covered(grid, result, FOULED, 0.9 * ((cover == Cover.POOL) & (severity > GONE_OUT)), 119)
         burnt = _around(place, grid, strike.burn == Burn.BURNT, LOT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -10,7 +11,7 @@ import shapely
 from numpy.typing import NDArray
 
 from mage.generator.colour import reflectance
-from mage.generator.covers import Cover, burn, cover_of, road_ids
+from mage.generator.covers import Cover, burn, cover_of, covered, road_ids
 from mage.generator.ground import POOL, Raster
 from mage.generator.noise import fractal
 from mage.generator.place import Place
@@ -100,7 +101,7 @@ def _ground_in(
     place: Place, grid: Grid, ground: Raster, cover: NDArray[np.uint8], season: Season, patches: tuple[Patch, ...]
 ) -> Raster:
     factor: Any = np.ones((*grid.shape, 3), np.float32)
-    uneven = 1 + 0.3 * fractal(grid, (43.0, 13.0, 4.0), seed=141)
+    uneven = 1 + np.float32(0.3) * fractal(grid, (43.0, 13.0, 4.0), seed=141)
     base = _mean(place, "grass")
     wild = _grass(season, base)
     bare = 1 - _in_leaf(season)
@@ -108,8 +109,8 @@ def _ground_in(
     herbs = 1 + _weeds(season) * (reflectance(LUSH) / _mean(place, "bare") - 1)
     green = (Cover.GRASS, Cover.AGRICULTURE, Cover.SCRUB)
     for kinds, tone in ((green, wild), ((Cover.FOREST,), litter), ((Cover.BARE,), herbs)):
-        where = np.isin(cover, kinds)
-        factor[where] = np.maximum(1 + uneven[..., None] * (tone - 1), 0.2)[where]
+        where = covered(cover, kinds)
+        factor[where] = np.maximum(1 + uneven[where][:, None] * (tone - 1).astype(np.float32), 0.2)
     _crops(place, grid, cover, season, factor)
     for patch in patches:
         _lay(place, grid, cover, patch, factor)
@@ -152,8 +153,8 @@ def _crops(place: Place, grid: Grid, cover: NDArray[np.uint8], season: Season, f
             continue
         crop, later = crop_of(int(i))
         stage = season.stage(crop, later)
-        inside = (cover == Cover.AGRICULTURE) & (burn([patch.outline], [1], grid, "uint8") > 0)
-        if crop == Crop.MEADOW or not inside.any():
+        near, part, inside = _inside(grid, patch.outline, cover, (Cover.AGRICULTURE,))
+        if crop == Crop.MEADOW or part is None:
             continue
         colours = {
             Stage.GREEN: base,
@@ -162,8 +163,22 @@ def _crops(place: Place, grid: Grid, cover: NDArray[np.uint8], season: Season, f
             Stage.STUBBLE: reflectance(STUBBLE),
             Stage.SOIL: 0.85 * soil,
         }
-        lines = _rows(grid, patch.outline, tramlines=stage not in (Stage.STUBBLE, Stage.SOIL))
-        factor[inside] = (colours[stage] / base * lines[..., None])[inside]
+        lines = _rows(part, patch.outline, tramlines=stage not in (Stage.STUBBLE, Stage.SOIL))
+        factor[near][inside] = (colours[stage] / base * lines[..., None])[inside]
+
+
+def _inside(
+    grid: Grid, outline: shapely.Geometry, cover: NDArray[np.uint8], kinds: Sequence[Cover]
+) -> tuple[tuple[slice, slice], Grid | None, NDArray[np.bool_]]:
+    """Where an outline holds ground of some kinds: the window of the grid around it, the grid of that, None if there is
+    no such ground, and where in the window it is.
+    """
+    near = grid.window(outline.bounds)
+    if not cover[near].size:
+        return near, None, np.zeros((0, 0), bool)
+    part = grid.part(near)
+    inside = (burn([outline], [1], part, "uint8") > 0) & covered(cover[near], kinds)
+    return near, part if inside.any() else None, inside
 
 
 def _rows(grid: Grid, outline: shapely.Geometry, *, tramlines: bool) -> Any:
@@ -181,15 +196,16 @@ def _rows(grid: Grid, outline: shapely.Geometry, *, tramlines: bool) -> Any:
 
 def _lay(place: Place, grid: Grid, cover: NDArray[np.uint8], patch: Patch, factor: Any) -> None:
     """A patch of changed ground."""
-    where = (burn([patch.outline], [1], grid, "uint8") > 0) & np.isin(cover, _ON[patch.kind])
-    if not where.any():
+    near, part, where = _inside(grid, patch.outline, cover, _ON[patch.kind])
+    if part is None:
         return
+    factor, cover = factor[near], cover[near]
     if patch.kind in _GROWTH:
-        stripes = _rows(grid, patch.outline, tramlines=False)[..., None] if patch.kind == "mown" else 1.0
+        stripes = _rows(part, patch.outline, tramlines=False)[..., None] if patch.kind == "mown" else 1.0
         factor[where] *= np.broadcast_to(np.array(_GROWTH[patch.kind]) * stripes, factor.shape)[where]
         return
     base = {Cover.GRASS: "grass", Cover.BARE: "bare", Cover.AGRICULTURE: "grass"}
-    fine = np.exp(0.16 * fractal(grid, (5.0, 1.7, 0.8), seed=151))[..., None]
+    fine = np.exp(0.16 * fractal(part, (5.0, 1.7, 0.8), seed=151))[..., None]
     soil = _mean(place, "bare")
     if patch.kind == "covered":
         which = int(patch.outline.area * 1000) % len(COVERS)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mage.generator.blender.engine import start_engine
+from mage.generator.blender.engine import set_samples, start_engine
 from mage.generator.blender.stage import Stage
 from mage.generator.build import build_place
 from mage.generator.photography import Seconds, Studio, lands, photograph_date, timed
+from mage.generator.place import Place
 from mage.generator.plan import ShardJob
 from mage.generator.runners.share import WHOLE, Share
 from mage.generator.sample import Draft, draw_sample
 from mage.generator.sensors import Sensor, Taken, chosen_sensors, expose, sample_radiometry, take
 from mage.generator.spectra import VISIBLE
 from mage.scenes.dataset.schema import ImageRecord, Sample, ShardRecord
-from mage.scenes.dataset.store import LocalStore, write_shard
-from mage.scenes.hazards.flood import prepare_flood
+from mage.scenes.dataset.store import Store, write_shard
+from mage.scenes.hazards.flood import FloodBasis, prepare_flood
 from mage.scenes.hazards.plugin import load_plugin
 from mage.scenes.parts import FloodPart
 
@@ -28,23 +30,25 @@ SENSOR_STREAM = 42
 def open_studio(job: ShardJob, threads: int, share: Share = WHOLE) -> Studio:
     """Build the job's city in memory and in Blender, on this worker's ``share`` of the GPUs."""
     seconds: Seconds = {}
-    for path in job.recipe.plugins:  # before a city is built for what cannot be used
-        load_plugin(path, allowed=job.allow_plugins)
+    _load_plugins(job)  # before a city is built for what cannot be used
     with timed(seconds, "city"):
         place = build_place(job)
-        floods = [part for part in job.recipe.hazards if isinstance(part, FloodPart)]
-        basis = prepare_flood(place.city, floods[0]) if floods else None
+        basis = _flood_basis(job, place)
     sensors = chosen_sensors(job.recipe)
     with timed(seconds, "scene"):
-        render = job.recipe.render.model_copy(update={"spp": job.recipe.samples})
+        render = job.recipe.render.model_copy(update={"spp": job.recipe.samples(0.0)})
         device = start_engine(render, threads, share)
         stage = Stage(place, spectral=any(sensor.beyond_visible for sensor in sensors))
     return Studio(place, stage, basis, device, sensors, seconds)
 
 
-def render_shard(
-    job: ShardJob, store: LocalStore, studio: Studio, report: Callable[[str, Seconds], None]
-) -> ShardRecord:
+def change_event(studio: Studio, job: ShardJob) -> Studio:
+    """The studio for another event in the same place: what stands there stays."""
+    _load_plugins(job)
+    return replace(studio, basis=_flood_basis(job, studio.place))
+
+
+def render_shard(job: ShardJob, store: Store, studio: Studio, report: Callable[[str, Seconds], None]) -> ShardRecord:
     """Render all samples of a job and publish them as one shard; ``report`` hears of each sample's key and timings."""
 
     def samples() -> Iterator[Sample]:
@@ -66,6 +70,7 @@ def render_sample(job: ShardJob, index: int, studio: Studio) -> tuple[Sample, Se
     images: dict[str, NDArray[np.uint8]] = {}
     further: dict[str, Taken] = {}
     for k, date in enumerate(("pre", "post")):
+        set_samples(job.recipe.samples(draft.lights[k].sun.elevation))
         reflected = photograph_date(draft, k, studio, both[k], seconds)
         with timed(seconds, "sensor"):
             images[date], taken = _taken(job, draft, k, studio.sensors, reflected)
@@ -94,3 +99,14 @@ def _image_record(member: str, taken: Taken) -> ImageRecord:
     return ImageRecord.model_validate(
         {"member": member, "rows": rows, "columns": columns, "gsd": taken.gsd, "bits": bits}
     )
+
+
+def _load_plugins(job: ShardJob) -> None:
+    for path in job.recipe.plugins:
+        load_plugin(path, allowed=job.allow_plugins)
+
+
+def _flood_basis(job: ShardJob, place: Place) -> FloodBasis | None:
+    """What all floods of an event have in common, None where there are none."""
+    floods = [part for part in job.recipe.hazards if isinstance(part, FloodPart)]
+    return prepare_flood(place.city, floods[0]) if floods else None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from mage.generator.colour import reflectance
-from mage.generator.covers import Cover, cover_of, road_ids
+from mage.generator.covers import Cover, cover_of, covered, road_ids
 from mage.generator.ground import Raster
 from mage.generator.noise import fractal, value_noise
 from mage.generator.place import Place
@@ -40,18 +40,19 @@ STRAND = 0.55  # metres that a line of drift is wide
 
 def silted(place: Place, grid: Grid, ground: Raster, impact: Impact) -> Raster:
     """A tile's ground after a flood has fallen, float32 (rows, columns, 3); as it was, where none has."""
+    if np.array_equal(impact.highest, impact.levels, equal_nan=True):
+        return ground
     terrain, margin = place.city.ground, int(np.ceil(2 * HOLLOW / grid.gsd))
     wide = grid.padded(margin)
-    points = wide.points().reshape(*wide.shape, 2)
-    peak, now = depth_at(terrain, impact.highest, points), depth_at(terrain, impact.levels, points)
-    land = (peak > 0) & (depth_at(terrain, place.water_levels, points) <= 0)
+    peak, now = depth_at(terrain, impact.highest, wide), depth_at(terrain, impact.levels, wide)
+    land = (peak > 0) & (depth_at(terrain, place.water_levels, wide) <= 0)
     left = land & (now <= 0)
     if not left.any():
         return ground
     fall = fallen(place, impact)
-    speed = 0.0 if impact.speed is None else terrain.sample(points, impact.speed)
+    speed = 0.0 if impact.speed is None else terrain.sample(wide, impact.speed)
     # the bed of what water is left is silted too
-    film = np.where(land, _film(wide, peak, terrain.sample(points), speed), 0.0)
+    film = np.where(land, _film(wide, peak, terrain.sample(wide), speed), 0.0)
     drift = np.where(left, _drift(wide, peak, fall), 0.0)
     cut = np.s_[margin : margin + grid.rows, margin : margin + grid.columns]
     dry = np.clip(1.3 - 1.6 * peak / fall, 0, 1)
@@ -88,7 +89,7 @@ def _drift(grid: Grid, peak: Floats, fall: float) -> Floats:
 
 def _laid(place: Place, grid: Grid, ground: Raster, film: Floats, dry: Floats, drift: Floats) -> Raster:
     cover = cover_of(place, grid, road_ids(place, grid))
-    hides = 0.96 * (1 - np.exp(-OPAQUE * film * np.where(np.isin(cover, HARD), WASHED, 1.0)))
+    hides = 0.96 * (1 - np.exp(-OPAQUE * film * np.where(covered(cover, HARD), WASHED, 1.0)))
     wander = np.clip(dry + 0.25 * fractal(grid, (11.0, 3.0, 1.0), seed=241), 0, 1)[..., None]
     silt = _tones(grid, DAMP, 251) * (1 - wander) + _tones(grid, DRY, 257) * wander
     result: Any = ground * (1 - hides[..., None]) + silt * hides[..., None]

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
         surprise,
     )
     from mage.learning.methods import Batch, Method, Supervised
-    from mage.learning.metrics import BuildingMetrics, DamageMetrics
     from mage.learning.pictures import PictureFolder
     from mage.learning.predict import classify, predict_tile
     from mage.learning.runs import Run, load_model, open_run
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
     from mage.learning.translate.preservation import damage_preservation
     from mage.learning.translate.translator import Translated, Translator
     from mage.learning.translate.write import write_translated
+    from mage.scenes.metrics import BuildingMetrics, DamageMetrics
 
 __all__ = [
     "ADVENT",
@@ -139,8 +139,8 @@ _HOMES = {
         "surprise",
     ),
     "methods": ("Batch", "Method", "Supervised"),
-    "metrics": ("BuildingMetrics", "DamageMetrics"),
     "pictures": ("PictureFolder",),
+    "mage.scenes.metrics": ("BuildingMetrics", "DamageMetrics"),
     "predict": ("classify", "predict_tile"),
     "runs": ("Run", "load_model", "open_run"),
     "sampling": ("EpochSampler",),
@@ -168,9 +168,14 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    value = getattr(import_module(_path_of(_HOME_OF[name])), name)
     globals()[name] = value
     return value
+
+
+def _path_of(home: str) -> str:
+    """A module of this package, or one that both ends share."""
+    return home if home.startswith("mage.") else f"{__name__}.{home}"
 
 
 def __dir__() -> list[str]:

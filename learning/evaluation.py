@@ -1,4 +1,4 @@
-"""A run against a dataset: whole tiles, the figures of :mod:`mage.learning.metrics`, and what to beware of."""
+"""A run against a dataset: whole tiles, the figures of :mod:`mage.scenes.metrics`, and what to beware of."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from tqdm import tqdm
 
 from mage.learning.devices import explained, pick_device
-from mage.learning.metrics import BuildingMetrics, DamageMetrics
 from mage.learning.predict import classify, predict_tile
 from mage.learning.runs import Origins, Run, open_run
 from mage.learning.shards import GRADES, ShardDataset
 from mage.scenes.errors import ModelError
+from mage.scenes.metrics import BuildingMetrics, DamageMetrics
 
 BUILDING = "post_building"
 

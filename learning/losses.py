@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own habit
 
-from mage.learning.metrics import IGNORE
 from mage.learning.segment import Prediction
+from mage.scenes.metrics import IGNORE
 
 
 def damage_losses(prediction: Prediction, mask: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mage.learning.metrics import IGNORE
 from mage.learning.sampling import Draw
 from mage.scenes.dataset.fields import IMAGE_FIELDS, label_members
 from mage.scenes.dataset.index import open_dataset, read_index
@@ -23,6 +22,7 @@ from mage.scenes.dataset.schema import DatasetRecord, SensorRecord, ShardRecord
 from mage.scenes.dataset.store import SHARDS
 from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.errors import DatasetError
+from mage.scenes.metrics import IGNORE
 
 MASK = "post_damage"
 GRADES = 4
@@ -79,6 +79,8 @@ class ShardDataset(Dataset[SampleDict]):
             raise DatasetError("no such label", expected=f"some of {', '.join(known)}", found=unknown[0])
         chosen = _choose(self.root, self.record, split)
         self.shards, self._keys = [shard for shard, _ in chosen], [keys for _, keys in chosen]
+        gsd_of = {event.name: event.gsd for event in self.record.events}
+        self._gsds = [gsd_of[shard.event] for shard in self.shards]
         self._ends = list(accumulate(map(len, self._keys)))
         self._tars: dict[int, TarIndex] = {}
 
@@ -107,7 +109,7 @@ class ShardDataset(Dataset[SampleDict]):
         for name in self.labels:
             sample[name] = torch.from_numpy(_cut(rasters[name], window, "constant").astype(np.int32))
         for name in self.images:
-            sample[name] = _sensed(tar, path, key, self._sensors[name], (shape, self.record.gsd), window)
+            sample[name] = _sensed(tar, path, key, self._sensors[name], (shape, self._gsds[shard]), window)
         return sample if self.transform is None else self.transform(sample)
 
     def __getstate__(self) -> dict[str, Any]:

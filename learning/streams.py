@@ -13,11 +13,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from mage.learning.interruption import deaf
 from mage.learning.methods import STREAMS, Samples
-from mage.learning.metrics import IGNORE
 from mage.learning.runs import TrainedOn
 from mage.learning.sampling import EpochSampler
 from mage.learning.shards import ShardDataset
 from mage.scenes.errors import DatasetError
+from mage.scenes.metrics import IGNORE
 
 LARGEST = 64  # a float image beyond is of 0-255 or of digital numbers, and would train without a complaint
 Datasets = Mapping[str, Dataset[dict[str, Any]]]

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own habit
 
 from mage.learning.augmentation import jitter
-from mage.learning.metrics import IGNORE
 from mage.scenes.errors import ModelError
+from mage.scenes.metrics import IGNORE
 
 RADIUS = 5  # of the blur's kernel in pixels: 2.5 times the widest sigma, whatever the size of the image
 BOX_SHARE, BOX_ASPECT = (0.02, 0.4), 1 / 0.3  # of a CutMix box: area over the image's, longest side over the other

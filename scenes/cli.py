@@ -20,7 +20,20 @@ from mage.scenes import doctor
 from mage.scenes.errors import MageError
 
 GROUP = "mage.commands"
-ORDER = ("generate", "preview", "info", "verify", "train", "evaluate", "doctor")  # as a newcomer meets them
+ORDER = (
+    "plan",
+    "generate",
+    "preview",
+    "info",
+    "verify",
+    "browse",
+    "export",
+    "release",
+    "reproduce",
+    "train",
+    "evaluate",
+    "doctor",
+)  # as a newcomer meets them
 FAILED, FAULT, INTERRUPTED, PIPE_CLOSED = 2, 1, 130, 141  # exit codes; the last two are 128 + the signal, as in shells
 
 

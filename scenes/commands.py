@@ -1,10 +1,13 @@
-"""``mage info`` and ``mage verify``."""
+"""``mage info``, ``mage verify`` and ``mage browse``."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Annotated, Any
 
 import typer
@@ -18,10 +21,11 @@ def register(app: typer.Typer) -> None:
     """Add the commands about cities and datasets."""
     app.command()(info)
     app.command()(verify)
+    app.command()(browse)
 
 
 def info(
-    target: Annotated[Path, typer.Argument(help="The folder of a dataset, or a city file.")],
+    target: Annotated[str, typer.Argument(help="The folder or URL of a dataset, or a city file.")],
     bounds: Annotated[
         str | None,
         typer.Option(
@@ -34,11 +38,12 @@ def info(
 
     Cities are read from CityGML, CityJSON and OpenStreetMap, archives of them included.
     """
-    if not target.exists():
+    path = Path(target)
+    if "://" not in target and not path.exists():
         raise MageError("no such file or folder", file=target, expected="a dataset's folder or a city file")
-    if target.is_dir() and not any((target / name).exists() for name in ("dataset.json", "plan.json", "shards")):
+    if path.is_dir() and not any((path / name).exists() for name in ("dataset.json", "plan.json", "shards")):
         raise MageError("no dataset.json in this folder", file=target, expected="a dataset, or the path of a city file")
-    facts = _describe_folder(target) if target.is_dir() else _describe_city(target, parse_bounds(bounds))
+    facts = _describe_city(path, parse_bounds(bounds)) if path.is_file() else _describe_dataset(target)
     if as_json:
         typer.echo(json.dumps(facts, indent=1, ensure_ascii=False))
     else:
@@ -46,16 +51,27 @@ def info(
 
 
 def verify(
-    dataset: Annotated[Path, typer.Argument(help="The folder of a dataset.")],
+    dataset: Annotated[str, typer.Argument(help="The folder or URL of a dataset or release.")],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Open no shard: sizes, side files, index and manifest agree.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; none takes all processors if there is enough to do.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a dataset from checksums to labels.
+    """Check a dataset or release from checksums to labels.
 
-    Every checksum, count and label invariant is recomputed; the exit code is 1 if anything is wrong.
+    Every checksum, count and label invariant is recomputed, of a release those of its documents too; the exit code is
+    1 if anything is wrong.
     """
+    from mage.scenes.dataset.released import is_release
     from mage.scenes.dataset.verify import verify_dataset
+    from mage.scenes.dataset.verify_release import verify_release
 
-    found = verify_dataset(dataset, progress=True)
+    found = verify_dataset(dataset, quick=quick, workers=workers, progress=True)
+    if is_release(dataset):
+        found = replace(found, problems=(*verify_release(dataset, quick=quick, progress=True), *found.problems))
     facts = {"ok": found.ok, "samples": found.samples, "buildings": found.buildings, "shards": found.shards}
     if as_json:
         typer.echo(json.dumps({**facts, "problems": found.problems}, indent=1, ensure_ascii=False))
@@ -67,6 +83,36 @@ def verify(
     if not found.ok:
         typer.echo(f"{dataset}: {_plural(len(found.problems), 'problems')}", err=True)
         raise typer.Exit(1)
+
+
+def browse(
+    dataset: Annotated[Path, typer.Argument(help="The folder of a dataset or a release.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")] = 0,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not open a browser, only print the address.")] = False,
+) -> None:
+    """Look at a dataset in the browser: filter samples, compare before and after, see every layer.
+
+    The page is served to this machine alone, reads only, and needs no network. Ctrl-C ends it.
+    """
+    from mage.scenes.dataset.browse.server import BrowseServer
+
+    with BrowseServer(dataset, port) as server:
+        typer.echo(server.url)
+        typer.echo(f"{server.site.catalogue.manifest.name}: Ctrl-C ends the page", err=True)
+        if not no_open:
+            Thread(target=_open_page, args=(server.url,), daemon=True).start()  # a browser may take seconds to start
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
+def _open_page(url: str) -> None:
+    """Open a browser that has a window of its own; one in the terminal would take it over."""
+    import webbrowser
+
+    with suppress(webbrowser.Error):
+        browser = webbrowser.get()
+        if type(browser) is not webbrowser.GenericBrowser:
+            browser.open(url)
 
 
 def table(facts: dict[str, Any], indent: str = "") -> Iterator[str]:
@@ -112,7 +158,7 @@ def _plural(count: int, name: str) -> str:
     return f"{count} {name.removesuffix('s') if count == 1 else name}"
 
 
-def _describe_folder(target: Path) -> dict[str, Any]:
+def _describe_dataset(target: str) -> dict[str, Any]:
     from mage.scenes.dataset.describe import describe_dataset
 
     return describe_dataset(target)

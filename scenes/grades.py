@@ -90,6 +90,24 @@ def bright_of_roof(jds: Grades) -> Grades:
     return np.asarray([1, 2, 2, 3], np.uint8)[jds]
 
 
+def jds_as_recorded(jds: Grades, visible: Grades, burn: Grades, flooded: bool) -> Grades:
+    """Joint Damage Scale by roofs alone, uint8 (n,), as far as the records of a sample tell it.
+
+    Args:
+        jds: (n,) of the record.
+        visible: (n,) nadir-visible EMS-98 grade of the record.
+        burn: (n,) 0 not burning, 1 burning, 2 burnt.
+        flooded: whether water is among the hazards; without it ``jds`` is by roofs already.
+
+    Where water is, a burning roof counts as minor damage even if part of it has failed, which no record says; the
+    scales that are derived from this (:func:`bright_of_roof`, :func:`cems_of_roof`) do not tell minor from major.
+    """
+    if not flooded:
+        return jds
+    roof = jds_of_roof(burn, np.zeros(len(burn)), jds_of_structure(visible))
+    return np.where(jds == Jds.DESTROYED, jds, roof).astype(np.uint8)
+
+
 def bright(visible: Grades) -> Grades:
     """BRIGHT's classes: 1 intact, 2 damaged, 3 destroyed."""
     return np.asarray([1, 1, 1, 2, 2, 3], np.uint8)[visible]
@@ -105,3 +123,30 @@ def cems(visible: Grades) -> list[str]:
     """Copernicus EMS ``damage_gra``; uncertainty ("Possibly damaged") is the mapper's to add, not a grade's."""
     names = ("No visible damage",) * 3 + ("Damaged", "Damaged", "Destroyed")
     return [names[g] for g in visible]
+
+
+def cems_of_roof(jds: Grades, wet_share: NDArray[np.float64], hidden: NDArray[np.bool_]) -> list[str]:
+    """Copernicus EMS ``damage_gra`` of buildings as an analyst of one image after would give it.
+
+    Args:
+        jds: (n,) Joint Damage Scale by roofs alone.
+        wet_share: (n,) share of each outline with water at it.
+        hidden: (n,) whether cloud hides it.
+
+    What the roof shows is as :func:`cems` has it. A whole roof in water is "Possibly damaged", since water at the walls
+    is a sign of damage that is not seen itself.
+    """
+    names = ("No visible damage", "Damaged", "Damaged", "Destroyed")
+    wet = (jds == Jds.NO_DAMAGE) & (wet_share >= TOUCHING)
+    found = ["Possibly damaged" if w else names[g] for g, w in zip(jds, wet, strict=True)]
+    return ["Not Analysed" if h else name for name, h in zip(found, hidden, strict=True)]
+
+
+def cems_of_road(reason: str) -> str:
+    """Copernicus EMS ``damage_gra`` of a road by what closes it: ``debris``, ``water``, both, or nothing.
+
+    Debris on it is damage; under water its state is not seen.
+    """
+    if "debris" in reason:
+        return "Damaged"
+    return "Possibly damaged" if reason else "No visible damage"

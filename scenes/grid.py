@@ -93,6 +93,22 @@ class Grid:
             self.crs,
         )
 
+    def window(self, bounds: tuple[float, float, float, float]) -> tuple[slice, slice]:
+        """Rows and columns of the pixels that (west, south, east, north) touches; either may be empty."""
+        (left, top), (right, bottom) = self.to_pixel(np.array([(bounds[0], bounds[3]), (bounds[2], bounds[1])]))
+
+        def within(low: float, high: float, count: int) -> slice:
+            first = min(max(int(np.floor(low)), 0), count)
+            return slice(first, max(min(int(np.floor(high)) + 1, count), first))
+
+        return within(float(top), float(bottom), self.rows), within(float(left), float(right), self.columns)
+
+    def part(self, window: tuple[slice, slice]) -> Grid:
+        """The grid of a :meth:`window` that is not empty."""
+        rows, columns = window
+        west, north = self.west + columns.start * self.gsd, self.north - rows.start * self.gsd
+        return Grid(rows.stop - rows.start, columns.stop - columns.start, west, north, self.gsd, self.crs)
+
     def resampled(self, factor: int) -> Grid:
         """The same ground with ``factor`` times as many pixels along each side."""
         return Grid(self.rows * factor, self.columns * factor, self.west, self.north, self.gsd / factor, self.crs)

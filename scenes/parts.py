@@ -7,9 +7,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 Mode = Literal["physical", "random", "decorrelated"]
 Mechanism = Literal["unspecified", "strike-slip", "normal", "reverse"]
@@ -31,11 +31,19 @@ def ascending(pair: tuple[float, float]) -> tuple[float, float]:
     return pair
 
 
-_Shares = Annotated[tuple[_Share, _Share], AfterValidator(ascending)]
+def spread(value: Any) -> Any:
+    """A number as the range that holds nothing else; a validator of pydantic."""
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return (value, value) if plain else value
+
+
+_Shares = Annotated[tuple[_Share, _Share], BeforeValidator(spread), AfterValidator(ascending)]
 _Stage = Annotated[float, Field(ge=0, le=30)]
-_Stages = Annotated[tuple[_Stage, _Stage], AfterValidator(ascending)]
+_Stages = Annotated[tuple[_Stage, _Stage], BeforeValidator(spread), AfterValidator(ascending)]
 
 
+_Load = Annotated[float, Field(ge=1, le=5000)]
+_Loads = Annotated[tuple[_Load, _Load], AfterValidator(ascending)]
 _Rain = Annotated[float, Field(gt=0, le=500)]
 _Discharge = Annotated[float, Field(gt=0, le=20_000)]
 _Head = Annotated[float, Field(gt=0, le=10)]
@@ -65,13 +73,13 @@ class FloodPart(BaseModel):
         None, description="metres above the water's normal level, drawn instead of `share` and `rise`"
     )
     highest: float = Field(4.0, gt=0, le=30, description="no stage exceeds this, metres")
-    rain: Annotated[tuple[_Rain, _Rain], AfterValidator(ascending)] | None = Field(
+    rain: Annotated[tuple[_Rain, _Rain], BeforeValidator(spread), AfterValidator(ascending)] | None = Field(
         None, description="mm/h for the model `shallow`"
     )
-    inflow: Annotated[tuple[_Discharge, _Discharge], AfterValidator(ascending)] | None = Field(
+    inflow: Annotated[tuple[_Discharge, _Discharge], BeforeValidator(spread), AfterValidator(ascending)] | None = Field(
         None, description="m3/s that come down the river, for the model `shallow`"
     )
-    breach: Annotated[tuple[_Head, _Head], AfterValidator(ascending)] | None = Field(
+    breach: Annotated[tuple[_Head, _Head], BeforeValidator(spread), AfterValidator(ascending)] | None = Field(
         None, description="metres above the ground that water stands behind a broken bank, for the model `shallow`"
     )
     at: tuple[_Metres, _Metres] | None = Field(
@@ -79,13 +87,17 @@ class FloodPart(BaseModel):
         description="where inflow or breach is, metres on the city's map; none is where the largest permanent water "
         "comes in, and any shore",
     )
-    minutes: Annotated[tuple[_Lasting, _Lasting], AfterValidator(ascending)] = Field(
+    minutes: Annotated[tuple[_Lasting, _Lasting], BeforeValidator(spread), AfterValidator(ascending)] = Field(
         (60, 120), description="from the first water to the image, for the model `shallow`"
     )
     file: str | None = Field(None, description="a GeoTIFF of depths or levels, for the model `raster`")
     holds: Literal["depth", "level"] = Field("depth", description="what that file's values are, metres")
     recession: _Shares = Field(
         (0.0, 0.0), description="share of its stage that the water has fallen by at the image; mud is left where it was"
+    )
+    sediment: _Loads = Field(
+        (80.0, 1500.0),
+        description="g/m3 of silt in the water, drawn over the logarithm: the more, the browner and the more opaque",
     )
     region: Literal["europe", "asia", "africa", "north_america", "south_america", "oceania"] = Field(
         "europe", description="depth-damage table for the economic loss"
@@ -139,16 +151,16 @@ class EarthquakePart(GradedPart):
     """An earthquake of a recipe: ranges are drawn from, evenly."""
 
     kind: Literal["earthquake"] = "earthquake"
-    magnitude: Annotated[tuple[_Magnitude, _Magnitude], AfterValidator(ascending)] = Field(
+    magnitude: Annotated[tuple[_Magnitude, _Magnitude], BeforeValidator(spread), AfterValidator(ascending)] = Field(
         (6.3, 7.6), description="moment magnitude"
     )
-    distance: Annotated[tuple[_Epicentral, _Epicentral], AfterValidator(ascending)] = Field(
+    distance: Annotated[tuple[_Epicentral, _Epicentral], BeforeValidator(spread), AfterValidator(ascending)] = Field(
         (5.0, 30.0), description="from the city's middle to the epicentre, km"
     )
-    depth: Annotated[tuple[_Depth, _Depth], AfterValidator(ascending)] = Field(
+    depth: Annotated[tuple[_Depth, _Depth], BeforeValidator(spread), AfterValidator(ascending)] = Field(
         (6.0, 18.0), description="of the hypocentre, km"
     )
-    vs30: Annotated[tuple[_Soil, _Soil], AfterValidator(ascending)] = Field(
+    vs30: Annotated[tuple[_Soil, _Soil], BeforeValidator(spread), AfterValidator(ascending)] = Field(
         (250.0, 500.0), description="velocity of shear waves in the uppermost 30 m of the city's ground, m/s"
     )
     mechanism: Mechanism = Field("unspecified", description="of the rupture")
@@ -169,18 +181,21 @@ class WindPart(GradedPart):
 
     kind: Literal["wind"] = "wind"
     storm: Literal["hurricane", "tornado"] = "hurricane"
-    speed: Annotated[tuple[_Gust, _Gust], AfterValidator(ascending)] | None = Field(
+    speed: Annotated[tuple[_Gust, _Gust], BeforeValidator(spread), AfterValidator(ascending)] | None = Field(
         None,
         description="m/s: of a hurricane the highest mean wind of a minute over land (18 to 28), of a tornado the "
         "highest gust (60 to 95)",
     )
-    radius: Annotated[tuple[_Radius, _Radius], AfterValidator(ascending)] | None = Field(
+    radius: Annotated[tuple[_Radius, _Radius], BeforeValidator(spread), AfterValidator(ascending)] | None = Field(
         None, description="of the highest winds, km: 20 to 45 of a hurricane, 0.05 to 0.2 of a tornado"
     )
-    distance: Annotated[tuple[_Kilometres, _Kilometres], AfterValidator(ascending)] | None = Field(
-        None, description="from the city's middle to the storm's, km: 15 to 50 of a hurricane, 0 to 0.2 of a tornado"
+    distance: Annotated[tuple[_Kilometres, _Kilometres], BeforeValidator(spread), AfterValidator(ascending)] | None = (
+        Field(
+            None,
+            description="from the city's middle to the storm's, km: 15 to 50 of a hurricane, 0 to 0.2 of a tornado",
+        )
     )
-    forward: Annotated[tuple[_Forward, _Forward], AfterValidator(ascending)] = Field(
+    forward: Annotated[tuple[_Forward, _Forward], BeforeValidator(spread), AfterValidator(ascending)] = Field(
         (8.0, 14.0), description="speed of a tornado along its track, m/s"
     )
     days_after: int = Field(5, ge=0, le=365, description="days from the storm to the image: tarpaulins come in time")
@@ -188,8 +203,8 @@ class WindPart(GradedPart):
 
 _Speed = Annotated[float, Field(ge=0, le=STRONGEST)]
 _Minutes = Annotated[float, Field(ge=0, le=10_000)]
-_Speeds = Annotated[tuple[_Speed, _Speed], AfterValidator(ascending)]
-_Spans = Annotated[tuple[_Minutes, _Minutes], AfterValidator(ascending)]
+_Speeds = Annotated[tuple[_Speed, _Speed], BeforeValidator(spread), AfterValidator(ascending)]
+_Spans = Annotated[tuple[_Minutes, _Minutes], BeforeValidator(spread), AfterValidator(ascending)]
 
 
 class FirePart(BaseModel):
@@ -226,7 +241,7 @@ class CampPart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["camp"] = "camp"
-    tents: Annotated[tuple[_Count, _Count], AfterValidator(ascending)] = Field(
+    tents: Annotated[tuple[_Count, _Count], BeforeValidator(spread), AfterValidator(ascending)] = Field(
         (40, 250), description="how many, drawn per event; fewer where there is no room"
     )
     rows: float = Field(0.7, ge=0, le=1, description="share of camps in rows; the others stand in clusters")

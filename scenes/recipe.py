@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from datetime import date, datetime
 from importlib.resources import files
@@ -24,7 +25,7 @@ from pydantic import (
 )
 
 from mage.scenes.errors import RecipeError
-from mage.scenes.parts import CampPart, EarthquakePart, FirePart, FloodPart, PluginPart, WindPart, ascending
+from mage.scenes.parts import CampPart, EarthquakePart, FirePart, FloodPart, PluginPart, WindPart, ascending, spread
 from mage.scenes.yamlio import parse_yaml, read_yaml, reason_of
 
 
@@ -53,8 +54,8 @@ _Height = Annotated[float, Field(ge=100, le=15_000)]
 _Hour = Annotated[float, Field(ge=0, le=24)]
 _OffNadir = Annotated[float, Field(ge=0, le=45)]
 _Pixels = Annotated[float, Field(ge=0, le=20)]
-Shares = Annotated[tuple[_Share, _Share], AfterValidator(ascending)]
-Hours = Annotated[tuple[_Hour, _Hour], AfterValidator(ascending)]
+Shares = Annotated[tuple[_Share, _Share], BeforeValidator(spread), AfterValidator(ascending)]
+Hours = Annotated[tuple[_Hour, _Hour], BeforeValidator(spread), AfterValidator(ascending)]
 Bounds = Annotated[tuple[float, float, float, float], AfterValidator(_has_inside)]
 Date = Annotated[str, BeforeValidator(_as_text), AfterValidator(_is_date)]
 
@@ -65,10 +66,12 @@ LONGEST_CHAIN = 8
 
 Quality = Literal["draft", "standard", "high"]
 # PSNR in dB of 8-bit sRGB after the nominal stretch against a reference of 1,024 samples that the scenes of
-# benchmarks/samples.py reach with the samples below, which are more where buildings break: a denoiser takes the fine
-# grain of rubble for noise
+# benchmarks/samples.py reach with the samples below, which are more where the sun is low, since shade is noisier than
+# sunlight, and where buildings break: a denoiser takes the fine grain of rubble for noise
 QUALITY: dict[Quality, float] = {"draft": 32.0, "standard": 36.0, "high": 40.0}
-SAMPLES: dict[Quality, int] = {"draft": 2, "standard": 8, "high": 48}
+SAMPLES: dict[Quality, int] = {"draft": 2, "standard": 5, "high": 24}
+SAMPLES_UNDER_LOW_SUN: dict[Quality, int] = {"draft": 2, "standard": 8, "high": 48}
+LOW_SUN = math.radians(25.0)  # elevation below which it counts as low
 SAMPLES_OF_RUBBLE: dict[Quality, int] = {"draft": 6, "standard": 16, "high": 48}
 NOT_DENOISED: dict[Quality, int] = {"draft": 32, "standard": 64, "high": 192}
 EEVEE_SAMPLES = 32  # of anti-aliasing and soft shadows; it is not held to a reference
@@ -88,6 +91,15 @@ class CityPart(_Part):
     terrain: tuple[str, ...] = Field((), description="elevation models (GeoTIFF, .hgt) that the city stands on")
     surface: str | None = Field(None, description="surface model (GeoTIFF) that roofs are lifted to")
     drives: Literal["left", "right"] | None = Field(None, description="side of the road; none goes by the country")
+    name: str | None = Field(
+        None, pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60, description="none is the file's, or the style's"
+    )
+    seed: int | None = Field(
+        None,
+        ge=0,
+        le=2**63 - 1,
+        description="of all that is made up of the city; none gives each recipe a city of its own",
+    )
 
     @model_validator(mode="after")
     def _of_a_file(self) -> CityPart:
@@ -174,10 +186,10 @@ class BetweenPart(_Part):
 class ViewPart(_Part):
     """From where the images are taken, and how well the two lie on each other."""
 
-    off_nadir: Annotated[tuple[_OffNadir, _OffNadir], AfterValidator(ascending)] = Field(
+    off_nadir: Annotated[tuple[_OffNadir, _OffNadir], BeforeValidator(spread), AfterValidator(ascending)] = Field(
         (0.0, 0.0), description="degrees between the line of sight and the vertical, drawn per date as its azimuth is"
     )
-    shift: Annotated[tuple[_Pixels, _Pixels], AfterValidator(ascending)] = Field(
+    shift: Annotated[tuple[_Pixels, _Pixels], BeforeValidator(spread), AfterValidator(ascending)] = Field(
         (0.0, 0.0),
         description="pixels by which the image after is displaced, its labels with it, drawn in any direction",
     )
@@ -197,9 +209,31 @@ class AtmospherePart(_Part):
     cloud: Shares = Field((0.0, 0.0), description="share of the tile under cloud that is half opaque or more")
     thin: Shares = Field((0.0, 0.0), description="mean opacity of a thin veil of cloud without a shadow")
     haze: Shares = Field((0.0, 0.0), description="share of light at 0.55 µm that haze scatters into view")
-    height: Annotated[tuple[_Height, _Height], AfterValidator(ascending)] = Field(
+    height: Annotated[tuple[_Height, _Height], BeforeValidator(spread), AfterValidator(ascending)] = Field(
         (600.0, 2000.0), description="of the clouds' base above the ground, m: how far from them their shadows lie"
     )
+
+
+class DamagedPart(_Part):
+    """A least share of samples with damage, for which tiles are chosen."""
+
+    share: _Share = Field(description="of the samples")
+    grade: int = Field(1, ge=1, le=3, description="of the Joint Damage Scale, from which on a building is damaged")
+    buildings: int = Field(1, ge=1, le=1000, description="so many of a tile's buildings are damaged at least")
+    part: _Share = Field(0.0, description="and this share of them")
+
+
+class TilesPart(_Part):
+    """Which tiles are taken of a city."""
+
+    within: Annotated[tuple[_Share, _Share, _Share, _Share], AfterValidator(_has_inside)] = Field(
+        (0.0, 0.0, 1.0, 1.0),
+        description="west, south, east, north of the part that tiles lie in, as shares of the city",
+    )
+    margin: float = Field(
+        0.0, ge=0, le=10_000, description="metres that tiles keep from the edges of that part inside the city"
+    )
+    damaged: DamagedPart | None = Field(None, description="least share of samples with damage")
 
 
 class RenderPart(_Part):
@@ -211,13 +245,13 @@ class RenderPart(_Part):
     denoise: bool = Field(True, description="OpenImageDenoise, fast prefilter")
     device: Literal["auto", "cpu", "cuda", "optix", "hip", "metal", "oneapi"] = "auto"
 
-    def samples(self, *, rubble: bool = False) -> int:
-        """Samples per pixel; ``rubble`` where buildings break."""
+    def samples(self, elevation: float, *, rubble: bool = False) -> int:
+        """Samples per pixel under a sun at ``elevation``, radians; ``rubble`` where buildings break."""
         if self.spp is not None:
             return self.spp
         if self.engine == "eevee":
             return EEVEE_SAMPLES
-        denoised = SAMPLES_OF_RUBBLE if rubble else SAMPLES
+        denoised = SAMPLES_OF_RUBBLE if rubble else SAMPLES_UNDER_LOW_SUN if elevation < LOW_SUN else SAMPLES
         return (denoised if self.denoise else NOT_DENOISED)[self.quality]
 
 
@@ -241,6 +275,7 @@ class Recipe(_Part):
     label_policy: Literal["xbd", "roof", "bright"] = Field(
         "xbd", description="how annotators grade: by what is seen and the water around it, by roofs alone, in classes"
     )
+    tiles: TilesPart = TilesPart()
     output: OutputPart = OutputPart()
     render: RenderPart = RenderPart()
 
@@ -249,10 +284,9 @@ class Recipe(_Part):
         """The parts of all hazards, in the order in which they strike."""
         return self.hazard if isinstance(self.hazard, tuple) else (self.hazard,)
 
-    @property
-    def samples(self) -> int:
-        """Samples per pixel that the recipe's pictures are rendered with."""
-        return self.render.samples(rubble=any(part.kind != "flood" for part in self.hazards))
+    def samples(self, elevation: float) -> int:
+        """Samples per pixel of a picture that is taken under a sun at that elevation, radians."""
+        return self.render.samples(elevation, rubble=any(part.kind != "flood" for part in self.hazards))
 
     @property
     def disaster(self) -> str:
@@ -286,6 +320,12 @@ class Recipe(_Part):
             del content[key]
         del content["render"]["device"], content["output"]["shard_size"]
         city = content["city"]
+        # younger than recipes whose hash must not change
+        for key in ("name", "seed"):
+            if city[key] is None:
+                del city[key]
+        if self.tiles == TilesPart():
+            del content["tiles"]
         for key in ("file", "style", "surface"):
             city[key] = digests.get(city[key], city[key])
         city["terrain"] = [digests[path] for path in city["terrain"]]
@@ -332,14 +372,23 @@ def read_recipe(name_or_path: str, overrides: dict[str, Any] | None = None) -> R
     if name_or_path in bundled_recipes() and overrides.get("city.file") is not None:
         content.get("city", {}).pop("style", None)
     for path, value in overrides.items():
-        _set(content, path, value)
+        assign(content, path, value)
+    return as_recipe(content, name_or_path)
+
+
+def as_recipe(content: Any, file: str) -> Recipe:
+    """A recipe out of the content of its YAML.
+
+    Raises:
+        RecipeError: any invalid key or value; every mistake is listed with its path.
+    """
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
         mistakes = "; ".join(
             f"{_path_of(e['loc']) or 'recipe'}: {reason_of(e)}" for e in error.errors(include_url=False)
         )
-        raise RecipeError(f"{error.error_count()} mistake(s): {mistakes}", file=name_or_path) from None
+        raise RecipeError(f"{error.error_count()} mistake(s): {mistakes}", file=file) from None
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
@@ -350,7 +399,12 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     return key, parse_yaml(value, f"--set {key}")
 
 
-def _set(content: dict[str, Any], path: str, value: Any) -> None:
+def assign(content: dict[str, Any], path: str, value: Any) -> None:
+    """Put a value into nested mappings at a dotted path.
+
+    Raises:
+        RecipeError: the path leads through a plain value.
+    """
     *parents, last = path.split(".")
     for part in parents:
         child = content.setdefault(part, {})

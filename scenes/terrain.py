@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from mage.scenes.grid import Grid
 from mage.scenes.mesh import Mesh, Surface, planar_uv
 
 Floats = NDArray[np.float64]
@@ -53,15 +54,17 @@ class Terrain:
         x, y = self.axes()
         return np.stack([np.tile(x, len(y)), np.repeat(y, len(x))], axis=1)
 
-    def sample(self, xy: Floats, values: Floats | None = None) -> Floats:
-        """Heights, or any field ``values`` (rows, columns) on the vertices, at points ``xy`` (..., 2).
+    def sample(self, where: Floats | Grid, values: Floats | None = None) -> Floats:
+        """Heights, or any field ``values`` (rows, columns) on the vertices, at points (..., 2) or all pixel centres of
+        a grid, in its shape.
 
         Points outside are clamped to the border. NaN in ``values`` makes NaN wherever its vertex takes part.
         """
         values = self.heights if values is None else values
         rows, columns = self.heights.shape
-        c = np.clip((xy[..., 0] - self.west) / self.step, 0, columns - 1)
-        r = np.clip((self.north - xy[..., 1]) / self.step, 0, rows - 1)
+        x, y = _axes(where)
+        c = np.clip((x - self.west) / self.step, 0, columns - 1)
+        r = np.clip((self.north - y) / self.step, 0, rows - 1)
         c0 = np.minimum(c.astype(np.int32), columns - 2)
         r0 = np.minimum(r.astype(np.int32), rows - 2)
         fc, fr = c - c0, r - r0
@@ -143,25 +146,34 @@ def extended_levels(terrain: Terrain, levels: Floats) -> Floats:
     return np.where(shore, highest, levels)
 
 
-def depth_at(terrain: Terrain, levels: Floats, xy: Floats) -> Floats:
-    """Depth of water in metres at points (..., 2): level minus ground where that is above zero, else 0.
+def _axes(where: Floats | Grid) -> tuple[Floats, Floats]:
+    """X and y of points (..., 2), or of a grid's pixel centres: (1, columns) and (rows, 1)."""
+    if not isinstance(where, Grid):
+        return where[..., 0], where[..., 1]
+    x, y = where.centres()
+    return x[None, :], y[:, None]
+
+
+def depth_at(terrain: Terrain, levels: Floats, where: Floats | Grid) -> Floats:
+    """Depth of water in metres at points (..., 2) or a grid's pixel centres: level minus ground where that is above
+    zero, else 0.
 
     ``levels`` are those of :func:`extended_levels`. This is the same linear interpolation that
     :meth:`Terrain.water_mesh` renders.
     """
     above = levels - terrain.heights
-    if not _any_near(terrain, above > 0, xy):
-        return np.zeros(xy.shape[:-1])
-    depth = terrain.sample(xy, above)
+    x, y = _axes(where)
+    if not _any_near(terrain, above > 0, x, y):
+        return np.zeros(np.broadcast_shapes(x.shape, y.shape))
+    depth = terrain.sample(where, above)
     return np.where(np.isfinite(depth) & (depth > 0), depth, 0.0)
 
 
-def _any_near(terrain: Terrain, where: NDArray[np.bool_], xy: Floats) -> bool:
-    """Whether a vertex that any of the points (..., 2) takes part of is one of those: most tiles hold no water."""
-    if xy.size == 0:
+def _any_near(terrain: Terrain, where: NDArray[np.bool_], x: Floats, y: Floats) -> bool:
+    """Whether a vertex that any of the points takes part of is one of those: most tiles hold no water."""
+    if x.size == 0:
         return False
     rows, columns = where.shape
-    x, y = xy[..., 0], xy[..., 1]
     west, east = (np.clip((float(v) - terrain.west) / terrain.step, 0, columns - 1) for v in (x.min(), x.max()))
     north, south = (np.clip((terrain.north - float(v)) / terrain.step, 0, rows - 1) for v in (y.max(), y.min()))
     return bool(where[max(int(north) - 1, 0) : int(south) + 2, max(int(west) - 1, 0) : int(east) + 2].any())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from mage.scenes.campaign import Campaign, Event
 from mage.scenes.dataset.fields import LandClass
 from mage.scenes.dataset.index import finish_dataset
 from mage.scenes.dataset.schema import (
@@ -22,7 +23,7 @@ from mage.scenes.dataset.schema import (
     SensorRecord,
     TentRecord,
 )
-from mage.scenes.dataset.store import LocalStore, write_shard
+from mage.scenes.dataset.store import open_store, write_shard
 from mage.scenes.grades import jds_of_flood
 from mage.scenes.recipe import Recipe
 
@@ -71,17 +72,17 @@ def with_sensor(sample, sensor=SENSOR):
 def write_sensed_dataset(root, count=2, size=64):
     """A dataset whose samples hold images of a further sensor."""
     samples = [with_sensor(fake_sample(i, size)) for i in range(count)]
-    shard = write_shard(LocalStore(root), "train-000000.tar", samples, HASH)
+    shard = write_shard(open_store(root), "train-000000.tar", samples, HASH)
     return finish_dataset(root, fake_recipe(count, size), [shard], VERSIONS, SOURCES, [SENSOR])
 
 
 def write_fake_dataset(root, count=4, size=64, shard_size=2, seed=0, split="train", city="testville"):
-    """Write a whole dataset into ``root`` and return its record."""
-    store = LocalStore(root)
+    """Write a whole dataset into ``root``, a folder or store, and return its record."""
+    store = open_store(root)
     shards = []
     for k, first in enumerate(range(0, count, shard_size)):
         samples = (fake_sample(i, size, seed, split, city) for i in range(first, min(first + shard_size, count)))
-        shards.append(write_shard(store, f"train-{k:06d}.tar", samples, HASH))
+        shards.append(write_shard(store, f"{split}-{k:06d}.tar", samples, HASH))
     return finish_dataset(root, fake_recipe(count, size, seed, shard_size), shards, VERSIONS, SOURCES)
 
 
@@ -303,3 +304,31 @@ def count_pixels(raster):
     """Pixels per value, the value as text."""
     values, counts = np.unique(raster, return_counts=True)
     return {str(int(value)): int(count) for value, count in zip(values, counts, strict=True)}
+
+
+def write_fake_campaign(root, size=64):
+    """A dataset of three events of two splits, of which the last has another GSD: what a mixture gives."""
+    kinds = (("train", "testville", 0, GSD), ("train", "testville", 1, GSD), ("test-city", "othertown", 0, 2 * GSD))
+    events, shards, store = [], [], open_store(root)
+    numbers = {"train": 0, "test-city": 0}
+    for split, city, seed, gsd in kinds:
+        name = f"{city}-flood-{seed}"
+        content = fake_recipe(2, size, seed).model_dump(mode="json")
+        content["city"]["name"], content["output"]["gsd"] = city, gsd
+        events.append(Event(Recipe.model_validate(content), HASH, split, name))
+        samples = [with_event(fake_sample(i, size, seed, split, city), name, gsd) for i in range(2)]
+        shards.append(write_shard(store, f"{split}-{numbers[split]:06d}.tar", samples, HASH))
+        numbers[split] += 1
+    campaign = Campaign("fake", 7, tuple(events), {"name": "fake", "count": 6, "seed": 7})
+    return finish_dataset(root, campaign, shards, VERSIONS, SOURCES)
+
+
+def with_event(sample, event, gsd=GSD):
+    """The sample as of an event of a mixture."""
+    record = sample.record
+    grid = record.grid.model_copy(update={"gsd": gsd})
+    return Sample(
+        record.model_copy(update={"key": f"{event}-{record.index:06d}", "event": event, "grid": grid}),
+        sample.images,
+        sample.labels,
+    )

@@ -16,7 +16,7 @@ def set_up_eevee(part: RenderPart) -> None:
     scene = bpy.context.scene
     scene.render.engine = "BLENDER_EEVEE_NEXT"
     eevee = scene.eevee
-    eevee.taa_render_samples = part.samples()
+    eevee.taa_render_samples = part.samples(0.0)
     eevee.use_shadows = True
     eevee.use_raytracing = True
     eevee.ray_tracing_method = "SCREEN"

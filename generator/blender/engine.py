@@ -47,7 +47,7 @@ def _set_up_cycles(part: RenderPart, share: Share) -> Device:
     device = choose_device(part.device, share)
     cycles = scene.cycles
     cycles.device = "CPU" if device.kind == "CPU" else "GPU"
-    cycles.samples = part.samples()
+    cycles.samples = part.samples(0.0)  # until a picture asks for fewer
     cycles.use_adaptive_sampling = False  # bit-identical for any number of threads only without it
     cycles.seed = 0
     cycles.use_denoising = part.denoise
@@ -59,10 +59,17 @@ def _set_up_cycles(part: RenderPart, share: Share) -> Device:
     cycles.max_bounces = 2
     cycles.diffuse_bounces = 2
     cycles.glossy_bounces = 1
-    cycles.transmission_bounces = cycles.transparent_max_bounces = cycles.volume_bounces = 0
+    cycles.transmission_bounces = cycles.volume_bounces = 0
+    cycles.transparent_max_bounces = 4  # crowns that one light ray passes; more let none through
     cycles.caustics_reflective = cycles.caustics_refractive = False
     cycles.use_auto_tile = False
     return device
+
+
+def set_samples(samples: int) -> None:
+    """Have the pictures that follow take that many samples per pixel; EEVEE's number is fixed."""
+    if bpy.context.scene.render.engine == "CYCLES":
+        bpy.context.scene.cycles.samples = samples
 
 
 def _render_nothing() -> None:

@@ -20,7 +20,8 @@ def add_mesh(
     """A Blender mesh from arrays: triangles, the UV layer ``uv``, a face attribute ``tint`` (m, 3) where a colour is
     given, and others (m, 3) by their names.
 
-    A ``shade`` attribute of the mesh is carried over as a face attribute of that name.
+    A ``shade`` attribute of the mesh is carried over as a face attribute of that name. Faces are flat: Blender
+    would blend normals over the edges of a roof by itself, see :func:`smoothed`.
     """
     data = bpy.data.meshes.new(name)
     n, m = len(mesh.vertices), len(mesh)
@@ -30,6 +31,7 @@ def add_mesh(
     data.vertices.foreach_set("co", mesh.vertices.astype(np.float32).ravel())
     data.loops.foreach_set("vertex_index", mesh.triangles.ravel())
     data.polygons.foreach_set("loop_start", np.arange(0, 3 * m, 3, dtype=np.int32))
+    data.polygons.foreach_set("use_smooth", np.zeros(m, bool))
     layer = data.uv_layers.new(name="uv")
     layer.data.foreach_set("uv", mesh.uv.ravel())
     for key, values in (({} if colour is None else {"tint": colour}) | vectors).items():
@@ -41,6 +43,18 @@ def add_mesh(
     data.materials.append(material)
     data.update(calc_edges=True)
     return data
+
+
+def smoothed(data: bpy.types.Mesh) -> bpy.types.Mesh:
+    """The same mesh with normals blended over its edges: of ground, water and crowns."""
+    data.shade_smooth()
+    return data
+
+
+def wear(data: bpy.types.Mesh, material: bpy.types.Material, faces: NDArray[np.bool_]) -> None:
+    """Some of a mesh's faces (m,) wear another material."""
+    data.materials.append(material)
+    data.polygons.foreach_set("material_index", faces.astype(np.int32) * (len(data.materials) - 1))
 
 
 def add_object(name: str, data: bpy.types.Mesh) -> bpy.types.Object:

@@ -14,7 +14,11 @@ from mage.generator.noise import fractal
 from mage.scenes.grid import Grid
 
 STAIN_SIDE, STAIN_PIXELS = 64.0, 512  # metres and pixels of the weathering texture, which repeats
+# What of the sun comes through one side of a crown, by gaps and through leaves: a third of it through a whole crown, as
+# beneath broadleaved trees of gardens and streets; judgement. Alike in all bands, by which light is told from light.
+THROUGH_LEAVES = 0.56
 COVERING_SIDE, COVERING_PIXELS = 20.4, 512  # of the texture of tiles and sheets: 60 rows of tiles, 8.5 laps
+STOREYS, BAYS = 7, 6  # rows and columns of windows on a texture of that size
 
 
 class _Nodes:
@@ -73,7 +77,7 @@ def float_image(name: str, pixels: NDArray[np.float32]) -> bpy.types.Image:
 
 
 def fabric_material() -> bpy.types.Material:
-    """Walls and roofs: each face's own reflectance times stains that run along eave and slope."""
+    """Roofs and all else but walls: each face's own reflectance times stains that run along eave and slope."""
     nodes = _Nodes("fabric")
     uv = nodes.new("ShaderNodeUVMap", uv_map="uv")
     scale = nodes.new("ShaderNodeVectorMath", operation="SCALE")
@@ -85,6 +89,46 @@ def fabric_material() -> bpy.types.Material:
     return nodes.diffuse(nodes.product((tint, "Vector"), (stains, "Color"), _covering(nodes, uv), _crushed(nodes, uv)))
 
 
+def facade_material() -> bpy.types.Material:
+    """Walls: each face's own reflectance times weather, and windows as strongly as the face's ``pattern`` says."""
+    nodes = _Nodes("facade")
+    uv = nodes.new("ShaderNodeUVMap", uv_map="uv")
+    scale = nodes.new("ShaderNodeVectorMath", operation="SCALE")
+    scale.inputs["Scale"].default_value = 1 / COVERING_SIDE
+    nodes.join(uv, "UV", scale, 0)
+    windows = nodes.new("ShaderNodeTexImage", image=float_image("windows", _windows()))
+    nodes.join(scale, "Vector", windows, "Vector")
+    strength = nodes.new("ShaderNodeAttribute", attribute_name="pattern")
+    factor = nodes.new("ShaderNodeVectorMath", operation="MULTIPLY_ADD")
+    nodes.join(windows, "Color", factor, 0)
+    nodes.join(strength, "Vector", factor, 1)
+    factor.inputs[2].default_value = (1.0, 1.0, 1.0)
+    tint = nodes.new("ShaderNodeAttribute", attribute_name="tint")
+    return nodes.diffuse(nodes.product((tint, "Vector"), (factor, "Vector"), _crushed(nodes, uv)))
+
+
+def _windows() -> NDArray[np.float32]:
+    """What windows add to 1 in each band: :data:`STOREYS` rows of :data:`BAYS` panes in their frames, some behind
+    curtains or shutters, and dirt that runs down below the sills.
+    """
+    rng = np.random.default_rng(96)
+    gsd = COVERING_SIDE / COVERING_PIXELS
+    grid = Grid(COVERING_PIXELS, COVERING_PIXELS, 0.0, COVERING_SIDE, gsd)
+    x, y = grid.centres()
+    storey, bay = COVERING_SIDE / STOREYS, COVERING_SIDE / BAYS
+    up, along = (y % storey)[:, None], np.abs(x % bay - bay / 2)[None, :]
+    level, column = (y // storey).astype(int)[:, None], (x // bay).astype(int)[None, :]
+    half = rng.choice([0.45, 0.6, 0.8], BAYS)[column]  # metres; a column of windows has one width
+    pane = (along < half) & (up > 0.95) & (up < 2.3)
+    frame = (along < half + 0.12) & (up > 0.85) & (up < 2.4) & ~pane
+    value = np.exp(0.06 * fractal(grid, (3.0, 1.1, 0.5), seed=97)) - 0.12 * (up > storey - 0.2)
+    value -= 0.12 * (along < half) * np.exp(-(0.95 - up) / 0.4) * (up <= 0.95)
+    value = np.where(frame, 1.08, value)[..., None] * np.ones(3)
+    light = rng.choice([0.16, 0.22, 0.34, 0.75], (STOREYS, BAYS), p=[0.4, 0.3, 0.2, 0.1])[level, column]
+    value = np.where(pane[..., None], light[..., None] * (0.92, 1.0, 1.12), value)
+    return (value - 1).astype(np.float32)
+
+
 def plain_material(name: str) -> bpy.types.Material:
     """Each face's own reflectance and nothing else."""
     nodes = _Nodes(name)
@@ -92,7 +136,7 @@ def plain_material(name: str) -> bpy.types.Material:
 
 
 def _covering(nodes: _Nodes, uv: Any) -> tuple[Any, str]:
-    """A factor near 1: one plus the faces' strengths of tile rows, corrugation and rust times their patterns."""
+    """A factor near 1: one plus the faces' strengths of tile rows, corrugation and stains times their patterns."""
     scale = nodes.new("ShaderNodeVectorMath", operation="SCALE")
     scale.inputs["Scale"].default_value = 1 / COVERING_SIDE
     nodes.join(uv, "UV", scale, 0)
@@ -151,7 +195,7 @@ def _fragments() -> NDArray[np.float32]:
 
 def _coverings() -> NDArray[np.float32]:
     """What three kinds of roofing add to 1: rows of tiles 0.34 m deep (red), sheets 0.9 m wide with ribs along the
-    slope and laps every 2.4 m (green), stains of rust (blue). Zero on average, so that colours stay what they are.
+    slope and laps every 2.4 m (green), stains (blue). Zero on average, so that colours stay what they are.
     """
     gsd = COVERING_SIDE / COVERING_PIXELS
     grid = Grid(COVERING_PIXELS, COVERING_PIXELS, 0.0, COVERING_SIDE, gsd)
@@ -161,26 +205,28 @@ def _coverings() -> NDArray[np.float32]:
     sheet = fractal(Grid(32, 32, 0.0, 32.0, 1.0), (0.9,), seed=92)  # every sheet a little apart from the next
     cells = sheet[(y / 2.4).astype(int) % 32][:, (x / 0.9).astype(int) % 32]
     metal = ribs - 0.14 * (y[:, None] % 2.4 < 0.12) + 0.07 * cells
-    rust = -0.5 * np.clip(fractal(grid, (8.0, 2.5, 0.8), seed=93) - 0.6, 0, 1)
-    layers = [layer - layer.mean() for layer in (rows, metal, rust)]
+    stains = np.exp(0.24 * fractal(grid, (9.0, 3.4, 1.2, 0.5), seed=93, falloff=0.8))
+    stains -= 0.35 * np.clip(fractal(grid, (6.0, 2.0, 0.7), seed=95) - 0.9, 0, 1)
+    layers = [layer - layer.mean() for layer in (rows, metal, stains)]
     return np.stack(layers, axis=-1).astype(np.float32)
 
 
 def _stains() -> NDArray[np.float32]:
-    """Factors around 1: patches of metres, streaks down the slope, seams every few metres."""
+    """Factors around 1 on all that is built: uneven within metres, streaks down the slope."""
     gsd = STAIN_SIDE / STAIN_PIXELS
     grid = Grid(STAIN_PIXELS, STAIN_PIXELS, 0.0, STAIN_SIDE, gsd)
-    patches = fractal(grid, (11.0, 4.0, 1.5, 0.6), seed=5, falloff=0.8)
+    patches = fractal(grid, (3.0, 1.2, 0.5), seed=5, falloff=0.9)
     stretched = Grid(STAIN_PIXELS, STAIN_PIXELS, 0.0, STAIN_SIDE / 6, gsd / 6)
     streaks = fractal(stretched, (1.0, 0.3), seed=6).repeat(6, axis=1)[:, :STAIN_PIXELS]
-    value = np.exp(0.2 * patches + 0.13 * streaks)
+    value = np.exp(0.09 * patches + 0.08 * streaks)
     return np.repeat(value[..., None], 3, axis=2).astype(np.float32)
 
 
 def tree_material() -> bpy.types.Material:
     """Crowns: the object's colour, darker in the crevices.
 
-    Leaves let light through, so a crown's flank is not as dark as a wall's: normals are bent half-way up.
+    Leaves let light through, so a crown's flank is not as dark as a wall's: normals are bent up, and shadows are not
+    black.
     """
     nodes = _Nodes("crown")
     info = nodes.new("ShaderNodeObjectInfo")
@@ -188,10 +234,18 @@ def tree_material() -> bpy.types.Material:
     facing = nodes.new("ShaderNodeNewGeometry")
     bent = nodes.new("ShaderNodeVectorMath", operation="ADD")
     nodes.join(facing, "Normal", bent, 0)
-    bent.inputs[1].default_value = (0.0, 0.0, 0.8)
+    bent.inputs[1].default_value = (0.0, 0.0, 1.4)
     unit = nodes.new("ShaderNodeVectorMath", operation="NORMALIZE")
     nodes.join(bent, "Vector", unit, 0)
-    return nodes.diffuse(nodes.product((info, "Color"), (shade, "Vector")), (unit, "Vector"))
+    material = nodes.diffuse(nodes.product((info, "Color"), (shade, "Vector")), (unit, "Vector"))
+    path, through = nodes.new("ShaderNodeLightPath"), nodes.new("ShaderNodeBsdfTransparent")
+    through.inputs["Color"].default_value = (*[THROUGH_LEAVES] * 3, 1.0)
+    either = nodes.new("ShaderNodeMixShader")
+    nodes.join(path, "Is Shadow Ray", either, 0)
+    nodes.tree.links.new(nodes.output.inputs["Surface"].links[0].from_socket, either.inputs[1])
+    nodes.join(through, "BSDF", either, 2)
+    nodes.join(either, "Shader", nodes.output, "Surface")
+    return material
 
 
 def vehicle_material() -> bpy.types.Material:

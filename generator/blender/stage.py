@@ -14,10 +14,11 @@ from mage.generator.additions import Additions
 from mage.generator.bands import recombined
 from mage.generator.blender.camera import aim
 from mage.generator.blender.engine import purge, render_array
-from mage.generator.blender.geometry import add_mesh, add_object, add_placements
+from mage.generator.blender.geometry import add_mesh, add_object, add_placements, smoothed, wear
 from mage.generator.blender.light import set_light
 from mage.generator.blender.materials import (
     fabric_material,
+    facade_material,
     plain_material,
     set_tile_picture,
     tile_material,
@@ -33,7 +34,7 @@ from mage.generator.sky import Light
 from mage.generator.spectra import Kind, beyond_visible, fabric_kinds, standing_kinds, tree_kinds
 from mage.generator.struck import Struck
 from mage.scenes.grid import Grid
-from mage.scenes.mesh import Mesh, concatenate
+from mage.scenes.mesh import Mesh, Surface, concatenate
 
 Vectors = dict[str, NDArray[np.float32]]
 
@@ -50,21 +51,22 @@ class Stage:
         self.place, self.spectral = place, spectral
         self._ground = tile_material("ground")
         self._water = tile_material("water", waves=True)
-        add_object("ground", add_mesh("ground", place.city.ground.mesh(), self._ground))
+        add_object("ground", smoothed(add_mesh("ground", place.city.ground.mesh(), self._ground)))
         self._on_decks = tile_material("decks")
         self._fabric: bpy.types.Object | None = None
         self._decks: bpy.types.Object | None = None
-        self._facing = fabric_material()
+        self._facing, self._facade = fabric_material(), facade_material()
         self._plain = plain_material("plain")
         crown, paint = tree_material(), vehicle_material()
         if spectral:
             use_passes()
-            for material in (self._ground, self._on_decks, self._water, self._facing, self._plain, crown, paint):
+            fabric = self._facing, self._facade, self._plain
+            for material in (self._ground, self._on_decks, self._water, *fabric, crown, paint):
                 tell_beyond(material)
         if len(place.fabric):
             self._fabric = self._add_fabric("fabric", place.fabric, place.albedo, place.pattern)
         self._add_works()
-        self._trees = [_kept(add_mesh(f"tree{i}", m, crown)) for i, m in enumerate(tree_prototypes())]
+        self._trees = [_kept(smoothed(add_mesh(f"tree{i}", m, crown))) for i, m in enumerate(tree_prototypes())]
         self._planted: list[bpy.types.Object] = []
         self._as_planted: list[NDArray[Any]] = []
         self._cars = [_kept(add_mesh(f"car{i}", m, paint)) for i, m in enumerate(vehicle_prototypes())]
@@ -96,7 +98,9 @@ class Stage:
         **grain: NDArray[np.float32],
     ) -> bpy.types.Object:
         vectors = self._beyond(albedo, fabric_kinds(mesh.surface, albedo, pattern)) | grain
-        return add_object(name, add_mesh(name, mesh, self._facing, albedo, pattern=pattern, **vectors))
+        data = add_mesh(name, mesh, self._facing, albedo, pattern=pattern, **vectors)
+        wear(data, self._facade, mesh.surface == Surface.WALL)
+        return add_object(name, data)
 
     def _beyond(
         self, rgb: NDArray[np.floating[Any]], kinds: NDArray[np.int64] | Kind, withered: Kind | None = None
@@ -184,7 +188,7 @@ class Stage:
         if np.isfinite(levels).any():
             set_tile_picture(self._water, painting.grid, painting.water)
             surface = self.place.city.ground.water_mesh(levels)
-            passing.append(add_object("water", add_mesh("water", surface, self._water)))
+            passing.append(add_object("water", smoothed(add_mesh("water", surface, self._water))))
         try:
             set_light(light)
             aim(sight, self._top)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -43,43 +44,26 @@ def _serve(events: TextIO) -> None:
     orders = _orders()
     setup = json.loads(next(orders))
     try:
-        from mage.generator.plan import ShardJob
         from mage.generator.portrait import portray
+        from mage.generator.runners.desk import job_of
         from mage.generator.runners.share import Share
-        from mage.generator.shards import open_studio, render_shard
+        from mage.generator.runners.task import Task, on_device
         from mage.scenes.dataset.png import encode_png
-        from mage.scenes.dataset.store import LocalStore
-        from mage.scenes.recipe import Recipe
+        from mage.scenes.dataset.store import open_store
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "bpy", "generator") from None
-    setup["recipe"]["render"]["device"] = setup["device"]
-    recipe = Recipe.model_validate(setup["recipe"])
     share = Share(setup["rank"], setup["workers"], tuple(setup["gpus"]) if setup["gpus"] else None)
-    store = LocalStore(Path(setup["root"]))
-    studio = None
+    store = open_store(setup["root"], Path(setup["aside"]))
+    task = Task(store, setup["threads"], share, partial(_tell, events))
     for line in orders:
         order = json.loads(line)
-        job = ShardJob(
-            order["name"], order["first"], order["count"], recipe, setup["recipe_hash"], setup["allow_plugins"]
-        )
-        if studio is None:
-            studio = open_studio(job, setup["threads"], share)
-            sources = [_source(s) for s in studio.place.city.sources]
-            facts = {"buildings": len(studio.place.city.buildings), "inferred": list(studio.place.city.inferred)}
-            device = {"device": str(studio.device), "kind": studio.device.kind, "gpus": studio.device.available}
-            _tell(events, event="ready", rank=share.rank, **device, seconds=studio.seconds, sources=sources, city=facts)
-
+        job = on_device(job_of(order["job"]), setup["device"])
         if order["task"] == "portrait":
-            picture = encode_png(portray(job, studio))
+            picture = encode_png(portray(job, task.studio(job)))
             store.publish(job.name, partial(_fill, picture))
             _tell(events, event="portrait")
-            continue
-
-        def heard(key: str, seconds: dict[str, float]) -> None:
-            _tell(events, event="sample", key=key, seconds={k: round(v, 3) for k, v in seconds.items()})
-
-        record = render_shard(job, store, studio, heard)
-        _tell(events, event="shard", record=record.model_dump(mode="json"))
+        else:
+            task.render(job)
 
 
 def _fill(picture: bytes, path: Path) -> None:
@@ -87,23 +71,24 @@ def _fill(picture: bytes, path: Path) -> None:
 
 
 def _orders() -> Iterator[str]:
-    """Lines of standard input. When it ends the driver is gone, killed perhaps, and the worker goes at once: what it
-    would still write could only be in the way of the next run.
+    """Lines of standard input. When it ends the driver is gone, killed perhaps, and the worker goes at once, with its
+    files on their way: what it would still write could only be in the way of the next run.
     """
     mail: queue.SimpleQueue[str] = queue.SimpleQueue()
+    folders: list[str] = [os.environ["TMPDIR"]]
 
     def listen() -> None:
         for line in sys.stdin:
+            if not folders[1:]:
+                folders.append(json.loads(line)["aside"])
             mail.put(line)
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
         os._exit(0)
 
     threading.Thread(target=listen, daemon=True).start()
     while True:
         yield mail.get()
-
-
-def _source(source: Any) -> dict[str, Any]:
-    return {"name": source.name, "format": source.format, "licence": source.licence, "sha256": source.sha256}
 
 
 def _tell(events: TextIO, **what: Any) -> None:

@@ -13,7 +13,7 @@ from mage.learning.augmentation import augment
 from mage.learning.ema import Teacher
 from mage.learning.losses import supervised_losses
 from mage.learning.methods import Augment, featured
-from mage.learning.metrics import IGNORE
+from mage.scenes.metrics import IGNORE
 
 
 class DAFormer(DACS):

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from mage.learning.metrics import IGNORE
 from mage.learning.sampling import Draw
 from mage.scenes.errors import DatasetError
+from mage.scenes.metrics import IGNORE
 
 TRIES = 10  # crops of an image that are looked at for enough of the class
 

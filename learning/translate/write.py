@@ -83,7 +83,7 @@ def write_translated(
 def _prepare(out: Path, note: str) -> LocalStore:
     """The folder of the new dataset, new or begun by the same translation."""
     store = LocalStore(out)
-    if (out / NOTE).exists() and read_text(out / NOTE) == note:
+    if (out / NOTE).exists() and read_text(store, NOTE) == note:
         return store
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DatasetError("is not empty", file=out, expected="a new folder, or the same translation begun")

@@ -41,7 +41,7 @@ def decode_sample(read: Callable[[str], bytes], *, file: str = "") -> Sample:
 
 def decode_rasters(read: Callable[[str], bytes], record: SampleRecord, *, file: str = "") -> Sample:
     """The sample of a record that is decoded already; else as :func:`decode_sample`."""
-    largest = min(max(record.grid.rows, record.grid.columns), LARGEST)
+    largest = _largest(record)
 
     def rasters(names: Sequence[str]) -> dict[str, NDArray[Any]]:
         return {n: decode_png(read(f"{n}.png"), largest=largest, file=f"{file}.{n}.png") for n in names}
@@ -76,27 +76,51 @@ def first_mistake(error: ValidationError) -> str:
     return f"{'.'.join(map(str, first['loc'])) or 'document'}: {first['msg']}{more}"
 
 
+def raster_kinds(record: SampleRecord) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Shape and dtype of each raster that a sample with this record has, by member: images, labels, further sensors."""
+    shape = record.grid.rows, record.grid.columns
+    kinds: dict[str, tuple[tuple[int, ...], str]] = dict.fromkeys(IMAGE_FIELDS, ((*shape, 3), "uint8"))
+    kinds |= {name: (shape, field.dtype) for name, field in label_members(record.label_style).items()}
+    return kinds | {i.member: ((i.rows, i.columns), f"uint{i.bits}") for i in record.images}
+
+
+def decode_raster(read: Callable[[str], bytes], record: SampleRecord, name: str, *, file: str = "") -> NDArray[Any]:
+    """One raster of a sample, by its member (``post``, ``pre_class`` ...); the others are not looked at.
+
+    Raises:
+        DatasetError: no such raster in a sample with this record, damaged, or of another shape or dtype.
+    """
+    kinds = raster_kinds(record)
+    if name not in kinds:
+        raise DatasetError("the sample has no such raster", file=file or record.key, found=repr(name))
+    raster = decode_png(read(f"{name}.png"), largest=_largest(record), file=f"{file}.{name}.png")
+    _check_kind(raster, kinds[name], name, file or record.key)
+    return raster
+
+
+def _largest(record: SampleRecord) -> int:
+    return min(max(record.grid.rows, record.grid.columns), LARGEST)
+
+
 def _check(sample: Sample, file: str) -> None:
     """Names, shapes and dtypes are those of the schema."""
-    shape = sample.record.grid.rows, sample.record.grid.columns
-    fields = label_members(sample.record.label_style)
-    further = {i.member: ((i.rows, i.columns), f"uint{i.bits}") for i in sample.record.images}
-    parts = (sample.images, set(IMAGE_FIELDS)), (sample.labels, set(fields)), (sample.bands, set(further))
-    for found, wanted in parts:
+    kinds = raster_kinds(sample.record)
+    labels = set(label_members(sample.record.label_style))
+    parts = (sample.images, set(IMAGE_FIELDS)), (sample.labels, labels)
+    for found, wanted in (*parts, (sample.bands, set(kinds) - labels - set(IMAGE_FIELDS))):
         if set(found) != wanted:
             odd = ", ".join(sorted(set(found) ^ wanted))
             raise DatasetError("the rasters are not those of the schema", file=file, found=f"missing or odd: {odd}")
-    kinds = dict.fromkeys(IMAGE_FIELDS, ((*shape, 3), "uint8")) | {n: (shape, f.dtype) for n, f in fields.items()}
-    kinds |= further
     for name, raster in _rasters(sample).items():
-        expected, dtype = kinds[name]
-        if raster.shape != expected or raster.dtype != np.dtype(dtype):
-            raise DatasetError(
-                f"{name} does not fit",
-                file=file,
-                expected=f"{dtype} {expected}",
-                found=f"{raster.dtype} {raster.shape}",
-            )
+        _check_kind(raster, kinds[name], name, file)
+
+
+def _check_kind(raster: NDArray[Any], kind: tuple[tuple[int, ...], str], name: str, file: str) -> None:
+    shape, dtype = kind
+    if raster.shape != shape or raster.dtype != np.dtype(dtype):
+        raise DatasetError(
+            f"{name} does not fit", file=file, expected=f"{dtype} {shape}", found=f"{raster.dtype} {raster.shape}"
+        )
 
 
 def _rasters(sample: Sample) -> dict[str, NDArray[Any]]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from mage.scenes.dataset.index import open_dataset
+from mage.scenes.dataset.schema import DatasetRecord
+from mage.scenes.dataset.store import Store
 
 
-def describe_dataset(root: Path) -> dict[str, Any]:
+def describe_dataset(root: Store | str | Path) -> dict[str, Any]:
     """What a dataset's manifest says, JSON types only.
 
     Raises:
@@ -19,8 +22,12 @@ def describe_dataset(root: Path) -> dict[str, Any]:
         "kind": "dataset",
         "name": manifest.name,
         "counts": manifest.counts,
+        "events": len(manifest.events),
+        "cities": len({event.city for event in manifest.events}),
+        "splits": _samples_by(manifest, "split"),
+        "hazards": _samples_by(manifest, "hazard"),
         "size": manifest.size,
-        "gsd": manifest.gsd,
+        "gsd": manifest.gsd or sorted({event.gsd for event in manifest.events}),
         "bands": manifest.bands,
         "sensors": [sensor.name for sensor in manifest.sensors],
         "classes": manifest.classes,
@@ -31,3 +38,11 @@ def describe_dataset(root: Path) -> dict[str, Any]:
         "versions": manifest.versions,
         "sources": manifest.sources,
     }
+
+
+def _samples_by(manifest: DatasetRecord, name: str) -> dict[str, int]:
+    """Samples of each split, or of each hazard."""
+    counts: Counter[str] = Counter()
+    for event in manifest.events:
+        counts[getattr(event, name)] += event.samples
+    return dict(counts)

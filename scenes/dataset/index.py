@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,12 +11,15 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 from pydantic import ValidationError
 
+from mage.scenes.campaign import Campaign, alone, apart
 from mage.scenes.dataset.codec import decode_record, first_mistake
 from mage.scenes.dataset.fields import CLASS_COLOURS, LandClass, label_members
-from mage.scenes.dataset.schema import FORMAT, DatasetRecord, SampleRecord, SensorRecord, ShardRecord
-from mage.scenes.dataset.store import SHARDS, LocalStore, file_sha256, publish_text, read_text
+from mage.scenes.dataset.processes import in_processes
+from mage.scenes.dataset.schema import FORMAT, DatasetRecord, EventRecord, SampleRecord, SensorRecord, ShardRecord
+from mage.scenes.dataset.store import SHARDS, Store, file_sha256, open_store, publish_text, read_text
 from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.errors import DatasetError
 from mage.scenes.grades import JDS_NAMES
@@ -47,11 +51,12 @@ COLUMNS: dict[str, pa.DataType] = {
 }
 
 Row = dict[str, Any]
+PAYS = 64 << 20  # bytes of shards from which a further process is worth its start
 
 
 def finish_dataset(
-    root: Path,
-    recipe: Recipe,
+    root: Store | str | Path,
+    recipe: Recipe | Campaign,
     shards: list[ShardRecord],
     versions: dict[str, str],
     sources: list[dict[str, Any]],
@@ -60,43 +65,56 @@ def finish_dataset(
     """Index finished shards and publish what makes the folder a dataset.
 
     Args:
-        root: the folder that holds ``shards/``.
-        recipe: what was rendered.
+        root: the folder or store that holds ``shards/``.
+        recipe: what was rendered: a recipe, or the campaign of several.
         shards: their records; taken in the order of their names.
         versions: of all that decides what is rendered, by name.
         sources: provenance and licence of each city file.
         sensors: those whose images the samples hold beside the RGB ones.
 
     Raises:
-        DatasetError: no shards, one that cannot be read, or one in the folder that is not among them; a full disk.
+        DatasetError: no shards, one that cannot be read, or one in the folder that is not among them; samples
+            of an event that differ in city, hazard, split, GSD, seed or recipe; a full disk.
     """
-    shards = sorted(shards, key=lambda shard: shard.name)
+    store, shards = open_store(root), sorted(shards, key=lambda shard: shard.name)
     if not shards:
-        raise DatasetError("a dataset needs a shard", file=root)
-    strays = sorted({p.name for p in (root / SHARDS).glob("*.tar")} - {s.name for s in shards})
+        raise DatasetError("a dataset needs a shard", file=store.place)
+    strays = sorted({name for name in store.sizes(SHARDS) if name.endswith(".tar")} - {s.name for s in shards})
     if strays:
-        raise DatasetError("holds shards that are not this dataset's", file=root / SHARDS, found=", ".join(strays))
-    tally = Tally()
-    rows = [tally.add(record, shard.name) for shard in shards for record in shard_records(root, shard)]
-    store = LocalStore(root)
+        raise DatasetError(
+            "holds shards that are not this dataset's", file=store.where(SHARDS), found=", ".join(strays)
+        )
+    table, tally = _rows_of_all(store, shards)
+    digests: list[str] = []
+
+    def write(path: Path) -> None:
+        pq.write_table(table, path, compression="zstd")
+        digests.append(file_sha256(path))
+
     store.remove(MANIFEST)
-    store.publish(TABLE, lambda path: pq.write_table(table_of(rows), path, compression="zstd"))
-    publish_text(store, RECIPE, recipe.to_yaml())
+    store.publish(TABLE, write)
+    campaign = recipe if isinstance(recipe, Campaign) else alone(recipe, shards[0].recipe_hash)
+    shared, events = campaign.shared(), event_records(store, campaign, tally)
+    publish_text(store, RECIPE, recipe_text(campaign.mixture or shared))
+    common = campaign.recipe
+    gsds = {event.gsd for event in events}
     manifest = DatasetRecord(
-        name=recipe.name,
-        samples=len(rows),
-        size=recipe.output.size,
-        gsd=recipe.output.gsd,
+        name=campaign.name,
+        samples=table.num_rows,
+        size=common.output.size,
+        gsd=gsds.pop() if len(gsds) == 1 else None,
         bands=list(BANDS),
         classes=class_values(),
         colours={c.name.lower(): CLASS_COLOURS[c] for c in LandClass},
-        fields=field_descriptions(recipe.label_style, sensors),
+        fields=field_descriptions(common.label_style, sensors),
         counts=tally.counts(),
         shards=shards,
-        index_sha256=file_sha256(root / TABLE),
-        recipe=recipe.model_dump(mode="json"),
-        recipe_hash=shards[0].recipe_hash,
-        seed=recipe.seed,
+        index_sha256=digests[0],
+        recipe=shared,
+        recipe_hash=campaign.hash,
+        seed=campaign.seed,
+        mixture=campaign.mixture,
+        events=events,
         versions=dict(sorted(versions.items())),
         sources=sources,
         sensors=list(sensors),
@@ -105,22 +123,47 @@ def finish_dataset(
     return manifest
 
 
-def open_dataset(root: Path) -> DatasetRecord:
-    """The manifest of the dataset in a folder.
+def recipe_text(content: dict[str, Any]) -> str:
+    """The text of ``recipe.yaml``: of a recipe, or of the mixture that a dataset's events were drawn from."""
+    return yaml.safe_dump(content, sort_keys=False)
+
+
+def event_records(store: Store, campaign: Campaign, tally: Tally) -> list[EventRecord]:
+    """What the manifest says of each event whose samples were counted, in the order of the campaign.
+
+    Raises:
+        DatasetError: samples of one event differ in what its record says, or are of an event of no campaign.
+    """
+    if tally.odd:
+        raise DatasetError(
+            "says something else of its event than other samples do", file=store.place, found=tally.odd[0]
+        )
+    shared = campaign.shared()
+    recipes = {event.name: event.recipe for event in campaign.events}
+    own = {name: recipes.get(name) or recipes.get(None) for name in tally.events}
+    if strays := [name for name, recipe in own.items() if recipe is None]:
+        raise DatasetError("holds samples of an event that is not its own", file=store.place, found=strays[0])
+    order = {event.name: k for k, event in enumerate(campaign.events)}
+    return [
+        EventRecord.model_validate(tally.events[name] | {"recipe": apart(recipe, shared)})
+        for name, recipe in sorted(own.items(), key=lambda item: order.get(item[0], 0))
+        if recipe is not None
+    ]
+
+
+def open_dataset(root: Store | str | Path) -> DatasetRecord:
+    """The manifest of the dataset in a folder or store.
 
     Raises:
         DatasetError: no such folder, generation did not finish, the manifest is damaged or of a newer format.
     """
-    root = Path(root)
-    if not root.exists():
-        raise DatasetError("no such folder", file=root, expected="the folder of a dataset")
-    if not root.is_dir():
-        raise DatasetError("not a folder", file=root, expected="the folder of a dataset")
-    path = root / MANIFEST
-    if not path.exists():
-        raise DatasetError(f"not a dataset: no {MANIFEST} (generation did not finish?)", file=root)
+    store = open_store(root)
+    path = store.where(MANIFEST)
+    if MANIFEST not in store.sizes():
+        store.check()
+        raise DatasetError(f"not a dataset: no {MANIFEST} (generation did not finish?)", file=store.place)
     try:
-        content = json.loads(read_text(path))
+        content = json.loads(read_text(store, MANIFEST))
     except (ValueError, RecursionError):
         raise DatasetError("damaged: not JSON", file=path) from None
     stated = content.get("format") if isinstance(content, dict) else None
@@ -134,31 +177,75 @@ def open_dataset(root: Path) -> DatasetRecord:
         raise DatasetError(f"damaged: {first_mistake(error)}", file=path) from None
 
 
-def shard_records(root: Path, shard: ShardRecord) -> Iterator[SampleRecord]:
+def _rows_of_all(store: Store, shards: Sequence[ShardRecord]) -> tuple[pa.Table, Tally]:
+    """The index of all samples and their counts."""
+    tables, tally = [table_of([])], Tally()
+    workers = worth(shards)
+    parts: Iterator[tuple[pa.Table, Tally]] = (_rows_of(store, shard) for shard in shards)
+    if workers > 1:
+        parts = in_processes(_rows_of_one, shards, workers, _begin, (store.place,))
+    for rows, counted in parts:
+        tables.append(rows)
+        tally.merge(counted)
+    return pa.concat_tables(tables).combine_chunks(), tally
+
+
+def _rows_of(store: Store, shard: ShardRecord) -> tuple[pa.Table, Tally]:
+    tally = Tally()
+    return table_of(tally.add(record, shard.name) for record in shard_records(store, shard)), tally
+
+
+_stores: list[Store] = []  # of a process that reads shards
+
+
+def _begin(place: str) -> None:
+    _stores[:] = [open_store(place)]
+
+
+def _rows_of_one(shard: ShardRecord) -> tuple[pa.Table, Tally]:
+    return _rows_of(_stores[0], shard)
+
+
+def worth(shards: Sequence[ShardRecord]) -> int:
+    """How many processes it pays to read these shards with."""
+    return min(os.cpu_count() or 1, len(shards), sum(shard.bytes for shard in shards) // PAYS)
+
+
+def shard_records(root: Store | str | Path, shard: ShardRecord) -> Iterator[SampleRecord]:
     """The records of a shard's samples, in order; DatasetError if they are not those that the shard's record names."""
-    path = root / SHARDS / shard.name
-    with TarIndex(path) as tar:
+    store, name = open_store(root), f"{SHARDS}/{shard.name}"
+    with store.fetch(name) as path, TarIndex(path) as tar:
         if tar.keys != shard.keys:
-            raise DatasetError("holds other samples than its side file says", file=path)
+            raise DatasetError("holds other samples than its side file says", file=store.where(name))
         for key in tar.keys:
-            record = decode_record(tar.read(key, "json"), file=f"{path}: {key}.json")
+            record = decode_record(tar.read(key, "json"), file=f"{store.where(name)}: {key}.json")
             if record.key != key or record.recipe_hash != shard.recipe_hash:
-                raise DatasetError("a sample's record is of another sample or recipe", file=path, found=record.key)
+                raise DatasetError(
+                    "a sample's record is of another sample or recipe", file=store.where(name), found=record.key
+                )
             yield record
 
 
 class Tally:
-    """Counts over the samples of a dataset, and their rows in the index."""
+    """Counts over the samples of a dataset, and their rows in the index.
+
+    Attributes:
+        events: by name, what an event's record says but for its recipe.
+        odd: keys of samples that say something else of their event than its first sample does.
+    """
 
     def __init__(self) -> None:
         self._totals = {"samples": 0, "buildings": 0, "roads": 0, "tents": 0}
         self._jds = dict.fromkeys(JDS_NAMES, 0)
         self._pixels: dict[str, dict[str, int]] = {name: {} for name in COUNTED}
+        self.events: dict[str, dict[str, Any]] = {}
+        self.odd: list[str] = []
 
     def add(self, record: SampleRecord, shard: str) -> Row:
         """Count a sample and return its row."""
         row = sample_row(record, shard)
         self._totals["samples"] += 1
+        self._count_event(record)
         for name in ("buildings", "roads", "tents"):
             self._totals[name] += row[name]
         for grade, name in enumerate(JDS_NAMES):
@@ -169,6 +256,30 @@ class Tally:
                 name = names.get(value, value)
                 totals[name] = totals.get(name, 0) + count
         return row
+
+    def merge(self, other: Tally) -> None:
+        """Take in what another has counted."""
+        for name in self._totals:
+            self._totals[name] += other._totals[name]
+        for name in self._jds:
+            self._jds[name] += other._jds[name]
+        for member, totals in self._pixels.items():
+            for name, count in other._pixels[member].items():
+                totals[name] = totals.get(name, 0) + count
+        for name, event in other.events.items():
+            mine = self.events.setdefault(name, event | {"samples": 0})
+            mine["samples"] += event["samples"]
+            if any(mine[fact] != value for fact, value in event.items() if fact != "samples"):
+                self.odd.append(name)
+        self.odd += other.odd
+
+    def _count_event(self, record: SampleRecord) -> None:
+        facts = {name: getattr(record, name) for name in ("city", "hazard", "split", "seed", "recipe_hash")}
+        facts |= {"name": record.event, "gsd": record.grid.gsd}
+        event = self.events.setdefault(record.event, facts | {"samples": 0})
+        event["samples"] += 1
+        if any(event[name] != value for name, value in facts.items()):
+            self.odd.append(record.key)
 
     def counts(self) -> dict[str, Any]:
         """Samples, buildings, roads, tents, buildings per damage grade, and pixels per value of class and damage."""
@@ -217,24 +328,24 @@ def table_of(rows: Iterable[Row]) -> pa.Table:
     return pa.table({name: pa.array([row[name] for row in rows], kind) for name, kind in COLUMNS.items()})
 
 
-def read_index(root: Path, sha256: str | None = None) -> pa.Table:
+def read_index(root: Store | str | Path, sha256: str | None = None) -> pa.Table:
     """``samples.parquet`` of a dataset; ``sha256`` is what the manifest states for it, looked up when it is None.
 
     Raises:
         DatasetError: no such file, another checksum (then it is not parsed), unreadable, or with other columns.
     """
-    path = root / TABLE
-    if not path.is_file():
-        raise DatasetError("no such file", file=path)
-    stated, found = sha256 or open_dataset(root).index_sha256, file_sha256(path)
-    if found != stated:
-        raise DatasetError("sha256 is wrong", file=path, expected=stated, found=found)
-    try:
-        table = pq.read_table(path, memory_map=False)
-    except (OSError, pa.ArrowException) as error:
-        raise DatasetError(f"cannot be read: {error}", file=path) from None
+    store = open_store(root)
+    where = store.where(TABLE)
+    stated = sha256 or open_dataset(store).index_sha256
+    with store.fetch(TABLE) as path:
+        if (found := file_sha256(path)) != stated:
+            raise DatasetError("sha256 is wrong", file=where, expected=stated, found=found)
+        try:
+            table = pq.read_table(path, memory_map=False)
+        except (OSError, pa.ArrowException) as error:
+            raise DatasetError(f"cannot be read: {error}", file=where) from None
     if table.column_names != list(COLUMNS):
-        raise DatasetError("has other columns than an index", file=path, found=", ".join(table.column_names))
+        raise DatasetError("has other columns than an index", file=where, found=", ".join(table.column_names))
     return table
 
 

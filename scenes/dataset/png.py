@@ -58,6 +58,25 @@ def decode_png(data: bytes, *, largest: int = LARGEST, file: str = "") -> NDArra
         DatasetError: not a PNG, cut or damaged, too large, or of a kind that datasets do not hold.
     """
     where = file or None
+    shape, dtype = check_png(data, largest=largest, file=file)
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise DatasetError("the picture's data is damaged", file=where)
+    if pixels.shape != shape or pixels.dtype != dtype:
+        raise DatasetError(
+            "decoded to something else than its header says",
+            file=where,
+            expected=f"{dtype} {shape}",
+            found=f"{pixels.dtype} {pixels.shape}",
+        )
+    return np.ascontiguousarray(pixels[..., ::-1]) if len(shape) == 3 else pixels
+
+
+def check_png(data: bytes, *, largest: int = LARGEST, file: str = "") -> tuple[tuple[int, ...], str]:
+    """Shape and dtype of the array in a PNG, from its header and checksums, no pixel decoded; raises as
+    :func:`decode_png`.
+    """
+    where = file or None
     columns, rows, kind = _header(data, where)
     if not (0 < rows <= largest and 0 < columns <= largest):
         raise DatasetError(
@@ -74,18 +93,7 @@ def decode_png(data: bytes, *, largest: int = LARGEST, file: str = "") -> NDArra
             found=f"{kind[0]} bit, colour type {kind[1]}",
         )
     _check_chunks(data, where)
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        raise DatasetError("the picture's data is damaged", file=where)
-    shape = (rows, columns, 3) if kind[1] == RGB else (rows, columns)
-    if pixels.shape != shape or pixels.dtype != KINDS[kind]:
-        raise DatasetError(
-            "decoded to something else than its header says",
-            file=where,
-            expected=f"{KINDS[kind]} {shape}",
-            found=f"{pixels.dtype} {pixels.shape}",
-        )
-    return np.ascontiguousarray(pixels[..., ::-1]) if kind[1] == RGB else pixels
+    return ((rows, columns, 3) if kind[1] == RGB else (rows, columns)), KINDS[kind]
 
 
 def _header(data: bytes, file: str | None) -> tuple[int, int, tuple[int, int]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from mage.scenes.campaign import SPLIT
 from mage.scenes.dataset.fields import IMAGE_FIELDS, SENSOR_MEMBER, SENSOR_NAME
 
 FORMAT = "mage-dataset/1"
@@ -277,7 +278,8 @@ class Sample:
 class ShardRecord(Record):
     """The side file of a shard: written after the tar, it makes the shard done."""
 
-    name: str = Field(pattern=r"^[a-z]+-\d{6}\.tar$")
+    name: str = Field(pattern=rf"^{SPLIT}-\d{{6}}\.tar$")
+    event: str = Field(description="of all its samples")
     bytes: int = Field(ge=0)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     labels_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="over all label members in order, images apart")
@@ -286,24 +288,62 @@ class ShardRecord(Record):
     recipe_hash: str
 
 
+DEEPEST = 32  # levels that free content, as of a recipe, may be nested
+
+
+def _shallow(content: Any, levels: int = DEEPEST) -> Any:
+    """The content, if it is not nested so deep that what walks through it would not come back."""
+    if levels == 0:
+        raise ValueError(f"nested more than {DEEPEST} deep")
+    parts = content.values() if isinstance(content, dict) else content if isinstance(content, list) else ()
+    for part in parts:
+        _shallow(part, levels - 1)
+    return content
+
+
+Content = Annotated[dict[str, Any], AfterValidator(lambda content: _shallow(content))]
+
+
+class EventRecord(Record):
+    """A disaster in one place, see :class:`mage.scenes.campaign.Event`; all its samples are of one split."""
+
+    name: str
+    city: str
+    hazard: str
+    split: str = Field(pattern=rf"^{SPLIT}$")
+    samples: int = Field(ge=1)
+    gsd: float = Field(gt=0)
+    seed: int
+    recipe_hash: str
+    recipe: Content = Field(
+        default_factory=dict, description="what its recipe holds beside the dataset's, see mage.scenes.campaign.whole"
+    )
+
+
 class DatasetRecord(Record):
-    """``dataset.json``: self-describing, written last, so that a folder without it is not yet a dataset."""
+    """``dataset.json``: self-describing, written last, so that a folder without it is not yet a dataset.
+
+    ``recipe`` is what the recipes of all events have in common, the whole of it where there is one event; each of
+    ``events`` holds the rest of its own. ``recipe_hash`` is that of a recipe on its own, or of all events.
+    """
 
     format: str = FORMAT
     name: str
     samples: int = Field(ge=0)
     size: int
-    gsd: float
+    gsd: float | None = Field(gt=0, description="None where events differ: each states its own")
     bands: list[str]
     classes: dict[str, int]
     colours: dict[str, tuple[int, int, int]]
-    fields: dict[str, dict[str, Any]]
-    counts: dict[str, Any]
+    fields: dict[str, Content]
+    counts: Content
     shards: list[ShardRecord]
     index_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of samples.parquet")
-    recipe: dict[str, Any]
+    recipe: Content
     recipe_hash: str
     seed: int
+    mixture: Content | None = Field(None, description="what the events were drawn from; None for a recipe alone")
+    events: list[EventRecord] = Field(min_length=1)
     versions: dict[str, str]
-    sources: list[dict[str, Any]]
+    sources: list[Content]
     sensors: list[SensorRecord] = Field(default_factory=list, description="beside the RGB image of each date")

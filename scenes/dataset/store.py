@@ -1,102 +1,148 @@
-"""Files that are there whole or not at all, and shards that are done when their side file says so."""
+"""Where datasets lie: files that are there whole or not at all, and shards that are done when their side file says so.
+
+A store is a folder (:class:`LocalStore`) or a prefix of an object store (:mod:`mage.scenes.dataset.remote`). Several
+processes and machines may write the same dataset at the same time: a shard is a pure function of its job, so whoever is
+first wins, and the others find what they would have written.
+"""
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
-import stat
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import ValidationError
 
 from mage.scenes.dataset.codec import encode_sample
 from mage.scenes.dataset.fields import label_members
+from mage.scenes.dataset.folder import LARGEST_TEXT
+from mage.scenes.dataset.folder import LocalStore as LocalStore  # one import for all that is about stores
 from mage.scenes.dataset.schema import Sample, ShardRecord
 from mage.scenes.dataset.tar import write_tar
 from mage.scenes.errors import DatasetError
 
-SHARDS, PARTIAL = "shards", ".partial"
+SHARDS = "shards"
+READERS = 16  # side files read at a time: of a distant store, most of the time is waiting
 LABEL_FILES = frozenset(f"{name}.png" for name in label_members("annotator"))
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-LARGEST_TEXT = 1 << 30
 
 
-class LocalStore:
-    """A folder in which files appear in one step."""
+class Store(Protocol):
+    """Named files under one roof; a name is relative, its parts parted by ``/``.
 
-    def __init__(self, root: Path) -> None:
-        self.root = Path(root)
+    Every method raises DatasetError, which names the file, where the store cannot be reached, read or written.
+    """
 
-    def publish(self, name: str, write: Callable[[Path], object]) -> None:
-        """Let ``write`` fill a file aside, then move it to ``name`` (which may lie in a folder) in one step.
+    @property
+    def place(self) -> str:
+        """The store's path or URL."""
 
-        ``write`` is given the path of an empty file. Whatever it raises, nothing is left behind.
+    def where(self, name: str) -> str:
+        """Path or URL of a file, for errors."""
 
-        Raises:
-            DatasetError: the disk is full, or the folder cannot be written to.
+    def check(self) -> None:
+        """Raise DatasetError where there is no such folder, bucket or prefix."""
+
+    def publish(self, name: str, write: Callable[[Path], object], *, once: bool = False) -> bool:
+        """Let ``write`` fill an empty local file aside, then have it appear as ``name`` in one step.
+
+        Whatever ``write`` raises, nothing is left behind. With ``once`` a file that is there already stays.
+
+        Returns:
+            Whether this file is the one that is there now.
         """
-        target = self.root / name
-        partial: Path | None = None
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            partial = self._aside(target.name)
-            write(partial)
-            _sync(partial)
-            partial.replace(target)
-            _sync(target.parent)
-        except OSError as error:
-            ours = (partial, target, *target.parents, self.root / PARTIAL)
-            if error.filename is not None and Path(error.filename) not in ours:
-                raise  # of something else that `write` needed
-            raise _of_the_system(error, target) from None
-        finally:
-            if partial is not None:
-                partial.unlink(missing_ok=True)
-                self._tidy()
 
     def remove(self, name: str) -> None:
         """Take a file away, if it is there."""
-        (self.root / name).unlink(missing_ok=True)
+
+    def size(self, name: str) -> int | None:
+        """Bytes of a file, None where there is no plain file of this name."""
+
+    def sizes(self, folder: str = "") -> dict[str, int | None]:
+        """Names in a folder with their bytes, None for what is not a plain file; empty where there is no folder."""
+
+    def read(self, name: str, largest: int = LARGEST_TEXT) -> bytes:
+        """Content of a plain file of at most ``largest`` bytes."""
+
+    def fetch(self, name: str) -> AbstractContextManager[Path]:
+        """A plain file as a local one, which may be a copy that goes when the context ends."""
 
     def clean_partial(self) -> None:
-        """Remove what killed processes left behind. Only for when no other process writes into the folder."""
-        for path in sorted((self.root / PARTIAL).glob("*")):
-            path.unlink(missing_ok=True)
-        self._tidy()
-
-    def _aside(self, name: str) -> Path:
-        """A new empty file that no other process has."""
-        folder = self.root / PARTIAL
-        path = folder / f"{name}.{os.getpid()}.{os.urandom(4).hex()}"
-        for _ in range(100):  # another process may remove the empty folder in between
-            with suppress(FileNotFoundError, FileExistsError):
-                folder.mkdir(exist_ok=True)
-                path.touch(exist_ok=False)
-                break
-        return path
-
-    def _tidy(self) -> None:
-        with suppress(OSError):  # others still write there
-            (self.root / PARTIAL).rmdir()
+        """Remove what killed processes left behind, and nothing that another still writes."""
 
 
-def write_shard(store: LocalStore, name: str, samples: Iterable[Sample], recipe_hash: str) -> ShardRecord:
-    """Publish samples as the tar ``shards/NAME``, then its side file, which makes it done.
+def open_store(place: Store | str | Path, aside: Path | None = None) -> Store:
+    """The store at a path or URL (``s3://bucket/prefix``); a store is handed back as it is.
 
-    Samples are taken one by one and held no longer than it takes to write them.
+    Nothing is read or written yet. ``aside`` is a folder for files on their way to or from a URL, None the system's.
 
     Raises:
-        DatasetError: no samples, a key that stands twice, a sample that does not fit the schema, a full disk.
+        DatasetError: a URL of no kind that is known.
+        MissingExtraError: one that needs a package which is not installed.
     """
+    if not isinstance(place, str | Path):
+        return place
+    kind, mark, rest = str(place).partition("://")
+    if mark and kind not in ("file", "local"):
+        from mage.scenes.dataset.remote import RemoteStore  # fsspec's file systems take a moment to import
+
+        return RemoteStore(str(place), aside)
+    return LocalStore(Path(rest if mark else place))
+
+
+class TakenError(DatasetError):
+    """Another writer was first with a shard of the same name and other bytes, which stays; ``record`` describes it."""
+
+    def __init__(self, store: Store, record: ShardRecord, ours: ShardRecord) -> None:
+        same = "the labels agree" if record.labels_sha256 == ours.labels_sha256 else "the labels differ as well"
+        super().__init__(
+            f"another writer was first, with other bytes; its shard stays ({same})",
+            file=store.where(f"{SHARDS}/{record.name}"),
+            expected=f"sha256 {ours.sha256}",
+            found=record.sha256,
+        )
+        self.record = record
+
+
+def write_shard(store: Store, name: str, samples: Iterable[Sample], recipe_hash: str) -> ShardRecord:
+    """Publish samples as the tar ``shards/NAME``, then its side file, which makes it done.
+
+    Samples are taken one by one and held no longer than it takes to write them. Of several writers of one shard the
+    first wins; the others return the same record.
+
+    Raises:
+        DatasetError: no samples, samples of two events, a key that stands twice, a sample that does not fit the
+            schema, a full disk.
+        TakenError: the shard is done already, with other bytes.
+    """
+    if shard_is_done(store, name, recipe_hash) is None:
+        store.remove(side_name(name))  # first, so that an old one never vouches for a new tar
+        store.remove(f"{SHARDS}/{name}")
+    written: list[ShardRecord] = []
+    fresh = store.publish(
+        f"{SHARDS}/{name}", lambda path: written.append(_write(path, name, samples, recipe_hash)), once=True
+    )
+    record = written[0]
+    if not fresh:
+        _check_agreement(store, record)
+    publish_text(store, side_name(name), record.model_dump_json(indent=1) + "\n")
+    return record
+
+
+def _write(path: Path, name: str, samples: Iterable[Sample], recipe_hash: str) -> ShardRecord:
+    """Write a tar and describe it."""
     keys: list[str] = []
+    events: list[str] = []
     labels = hashlib.sha256()
 
     def members() -> Iterator[tuple[str, bytes]]:
         for sample in samples:
             keys.append(sample.record.key)
+            events.append(sample.record.event)
+            if events[-1] != events[0]:
+                raise DatasetError("samples of two events in a shard", file=name, found=f"{events[0]}, {events[-1]}")
             for member, data in encode_sample(sample):
                 if member.partition(".")[2] in LABEL_FILES:
                     labels.update(member.encode() + data)
@@ -104,11 +150,10 @@ def write_shard(store: LocalStore, name: str, samples: Iterable[Sample], recipe_
         if not keys:
             raise DatasetError("a shard needs a sample", file=name)
 
-    store.remove(side_name(name))  # an old one must not vouch for the new tar
-    store.publish(f"{SHARDS}/{name}", lambda path: write_tar(path, members()))
-    path = store.root / SHARDS / name
-    record = ShardRecord(
+    write_tar(path, members())
+    return ShardRecord(
         name=name,
+        event=events[0],
         bytes=path.stat().st_size,
         sha256=file_sha256(path),
         labels_sha256=labels.hexdigest(),
@@ -116,27 +161,69 @@ def write_shard(store: LocalStore, name: str, samples: Iterable[Sample], recipe_
         keys=keys,
         recipe_hash=recipe_hash,
     )
-    publish_text(store, side_name(name), record.model_dump_json(indent=1) + "\n")
+
+
+def _check_agreement(store: Store, ours: ShardRecord) -> None:
+    """See that the shard which another writer published is the one that we wrote."""
+    done = shard_is_done(store, ours.name, ours.recipe_hash)
+    if done is not None and done != ours:
+        raise TakenError(store, done, ours)
+    if done is None:  # its writer is about to write the side file, or is gone
+        with store.fetch(f"{SHARDS}/{ours.name}") as path:
+            found = file_sha256(path)
+        if found != ours.sha256:
+            raise DatasetError(
+                "another writer published other bytes at the same time; render this shard again",
+                file=store.where(f"{SHARDS}/{ours.name}"),
+                expected=f"sha256 {ours.sha256}",
+                found=found,
+            )
+
+
+def shard_is_done(store: Store, name: str, recipe_hash: str, *, full: bool = False) -> ShardRecord | None:
+    """The shard's record when its side file, size and recipe agree, else None; ``full`` compares its content too."""
+    file = f"{SHARDS}/{name}"
+    size = store.size(file)
+    if size is None or store.size(side_name(name)) is None:
+        return None
+    try:
+        record = read_side(store, name)
+    except DatasetError:
+        return None
+    if (record.name, record.recipe_hash, record.bytes) != (name, recipe_hash, size):
+        return None
+    if full:
+        with store.fetch(file) as path:
+            return record if file_sha256(path) == record.sha256 else None
     return record
 
 
-def shard_is_done(store: LocalStore, name: str, recipe_hash: str, *, full: bool = False) -> ShardRecord | None:
-    """The shard's record when its side file, size and recipe agree, else None; ``full`` compares its content too."""
-    path = store.root / SHARDS / name
-    try:
-        record = read_side(store.root / side_name(name))
-        agrees = record.name == name and record.recipe_hash == recipe_hash and path.stat().st_size == record.bytes
-        return record if agrees and (not full or file_sha256(path) == record.sha256) else None
-    except (DatasetError, OSError):
-        return None
+def done_shards(store: Store, wanted: Mapping[str, str]) -> dict[str, ShardRecord]:
+    """Records of the shards that are done among those ``wanted``, a recipe hash by name; see :func:`shard_is_done`.
+
+    Asks the store once for its list, and for side files in many threads.
+    """
+    sizes = store.sizes(SHARDS)
+
+    def record_of(name: str) -> ShardRecord | None:
+        try:
+            record = read_side(store, name)
+        except DatasetError:
+            return None
+        return record if (record.name, record.recipe_hash, record.bytes) == (name, wanted[name], sizes[name]) else None
+
+    there = [n for n in wanted if sizes.get(n) is not None and sizes.get(Path(side_name(n)).name) is not None]
+    with ThreadPoolExecutor(READERS) as pool:
+        return {name: record for name, record in zip(there, pool.map(record_of, there), strict=True) if record}
 
 
-def read_side(path: Path) -> ShardRecord:
-    """The record in a side file; DatasetError if it is not there or is something else."""
+def read_side(store: Store, shard: str) -> ShardRecord:
+    """The record in a shard's side file; DatasetError if it is not there or is something else."""
+    name = side_name(shard)
     try:
-        return ShardRecord.model_validate_json(read_text(path))
+        return ShardRecord.model_validate_json(store.read(name))
     except ValidationError:
-        raise DatasetError("not the side file of a shard", file=path) from None
+        raise DatasetError("not the side file of a shard", file=store.where(name)) from None
 
 
 def side_name(shard: str) -> str:
@@ -144,42 +231,20 @@ def side_name(shard: str) -> str:
     return f"{SHARDS}/{shard.removesuffix('.tar')}.json"
 
 
-def publish_text(store: LocalStore, name: str, text: str) -> None:
-    """Publish a text file in UTF-8."""
-    store.publish(name, lambda path: path.write_bytes(text.encode()))
+def publish_text(store: Store, name: str, text: str, *, once: bool = False) -> bool:
+    """Publish a text file in UTF-8; as :meth:`Store.publish`."""
+    return store.publish(name, lambda path: path.write_bytes(text.encode()), once=once)
 
 
-def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:
+def read_text(store: Store, name: str, largest: int = LARGEST_TEXT) -> str:
     """A text file in UTF-8 of at most ``largest`` bytes; DatasetError if it is not one."""
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size > largest:
-            raise DatasetError("not a file that is read", file=path, expected=f"at most {largest} bytes")
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise DatasetError("no such file", file=path) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"cannot be read as text: {error}", file=path) from None
+        return store.read(name, largest).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"cannot be read as text: {error}", file=store.where(name)) from None
 
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's content, 64 hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    """Have the disk hold what was written to a file, or which names a folder has."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _of_the_system(error: OSError, target: Path) -> DatasetError:
-    if error.errno in FULL:
-        return DatasetError(f"no space left on the device ({error.strerror})", file=target)
-    if isinstance(error, FileNotFoundError):
-        return DatasetError("vanished while it was written: does another process clean this folder?", file=target)
-    return DatasetError(f"cannot be written: {error.strerror}", file=target)

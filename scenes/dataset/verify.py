@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import ValidationError
 from tqdm import tqdm
 
-from mage.scenes.dataset.codec import decode_rasters, decode_record, first_mistake
-from mage.scenes.dataset.fields import sample_members
+from mage.scenes.campaign import Campaign, Event, whole
+from mage.scenes.dataset.codec import first_mistake
+from mage.scenes.dataset.content import Checked, Facts, Notes, check_shard, check_side, check_statement, facts_of
 from mage.scenes.dataset.index import (
     MANIFEST,
     RECIPE,
     TABLE,
-    Row,
     Tally,
     class_values,
     field_descriptions,
     open_dataset,
     read_index,
     table_of,
+    worth,
 )
-from mage.scenes.dataset.invariants import label_problems
-from mage.scenes.dataset.schema import DatasetRecord, SampleRecord, ShardRecord
-from mage.scenes.dataset.store import LABEL_FILES, SHARDS, file_sha256, read_side, read_text, side_name
-from mage.scenes.dataset.tar import TarIndex
+from mage.scenes.dataset.processes import in_processes
+from mage.scenes.dataset.schema import DatasetRecord, ShardRecord
+from mage.scenes.dataset.store import READERS, SHARDS, Store, open_store, read_text, side_name
 from mage.scenes.errors import DatasetError, RecipeError
+from mage.scenes.grades import JDS_NAMES
 from mage.scenes.recipe import Recipe
 from mage.scenes.yamlio import parse_yaml
 
@@ -49,61 +53,52 @@ class Verification:
 
 
 @dataclass(slots=True)
-class _Inspection:
-    """What has been seen so far. ``complete`` turns false when a sample cannot be counted."""
+class _Inspection(Notes):
+    """What has been seen so far. ``complete`` turns false when a sample cannot be counted; ``table`` is what the index
+    should be, ``counts`` the manifest's counts as far as they could be computed, ``events`` samples by event.
+    """
 
-    root: Path
-    manifest: DatasetRecord
-    bar: tqdm[Any]
-    problems: list[str] = field(default_factory=list)
-    tally: Tally = field(default_factory=Tally)
-    rows: list[Row] = field(default_factory=list)
+    store: Store = field(kw_only=True)
+    manifest: DatasetRecord = field(kw_only=True)
+    facts: Facts = field(kw_only=True)
+    table: pa.Table = field(default_factory=lambda: table_of([]))
+    counts: dict[str, Any] = field(default_factory=dict)
+    events: dict[str, int] = field(default_factory=dict)
     complete: bool = True
 
-    @property
-    def style(self) -> str:
-        """How its recipe says that it is labelled."""
-        return str(self.manifest.recipe.get("label_style", "exact"))
 
-    def note(self, file: str, reason: str, expected: object = None, found: object = None) -> None:
-        """Write down a problem in the words of an error."""
-        shown = [None if value is None else str(value) for value in (expected, found)]
-        self.problems.append(str(DatasetError(reason, file=file, expected=shown[0], found=shown[1])))
-
-    def same(self, file: str, what: str, expected: object, found: object) -> None:
-        """Note a problem unless what a file states equals what was computed."""
-        if expected != found:
-            self.note(file, f"{what} is wrong", expected, found)
-
-
-def verify_dataset(root: Path, *, progress: bool = False) -> Verification:
+def verify_dataset(
+    root: Store | str | Path, *, quick: bool = False, workers: int | None = 1, progress: bool = False
+) -> Verification:
     """Recompute every checksum, count and label invariant of a dataset.
 
     Args:
-        root: its folder.
+        root: its folder or store.
+        quick: open no shard: see that shards have their sizes, and that side files, index and manifest agree.
+        workers: processes; None takes what the machine has, if there is enough to do.
         progress: draw a progress bar on standard error, if that is a terminal.
 
     Raises:
         DatasetError: there is no such folder. All else that is wrong is a problem of the result.
     """
-    root = Path(root)
+    store = open_store(root)
+    store.check()
     try:
-        manifest = open_dataset(root)
+        manifest = open_dataset(store)
     except DatasetError as error:
-        if root.is_dir():
-            return Verification(0, 0, 0, (str(error),))
-        raise
+        return Verification(0, 0, 0, (str(error),))
+    seen = _Inspection(store=store, manifest=manifest, facts=facts_of(manifest))
     bar: tqdm[Any] = tqdm(total=manifest.samples, unit="sample", disable=None if progress else True)
     with bar:
-        inspection = _Inspection(root, manifest, bar)
-        _check_names(inspection)
-        for shard in manifest.shards:
-            _check_shard(inspection, shard)
-    _check_manifest(inspection)
-    _check_recipe(inspection)
-    _check_table(inspection)
-    buildings = inspection.tally.counts()["buildings"]
-    return Verification(len(inspection.rows), buildings, len(manifest.shards), tuple(inspection.problems))
+        _check_names(seen)
+        (_check_quickly if quick else _check_wholly)(seen, workers, bar)
+    _check_manifest(seen)
+    _check_events(seen)
+    _check_recipe(seen)
+    if not quick:
+        _check_table(seen)
+    buildings = int(pc.sum(seen.table["buildings"]).as_py() or 0)
+    return Verification(seen.table.num_rows, buildings, len(manifest.shards), tuple(seen.problems))
 
 
 def _check_names(seen: _Inspection) -> None:
@@ -112,130 +107,135 @@ def _check_names(seen: _Inspection) -> None:
     if names != sorted(set(names)):
         seen.note(MANIFEST, "shards stand twice or are not in order")
     listed = {*names, *(Path(side_name(name)).name for name in names)}
-    folder = seen.root / SHARDS
-    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    for name in sorted(present - listed):
-        seen.note(f"{SHARDS}/{name}", f"is not in {MANIFEST}")
+    for name, size in sorted(seen.store.sizes(SHARDS).items()):
+        if name not in listed:
+            seen.note(f"{SHARDS}/{name}", f"is not in {MANIFEST}")
+        elif size is None:
+            seen.note(f"{SHARDS}/{name}", "not a plain file: a link, folder or pipe")
 
 
-def _check_shard(seen: _Inspection, shard: ShardRecord) -> None:
-    file, path = f"{SHARDS}/{shard.name}", seen.root / SHARDS / shard.name
-    seen.same(file, "recipe_hash", seen.manifest.recipe_hash, shard.recipe_hash)
-    seen.same(file, "number of samples", len(shard.keys), shard.samples)
+def _check_wholly(seen: _Inspection, workers: int | None, bar: tqdm[Any]) -> None:
+    """Every byte of every shard."""
+    shards, tables, tally = seen.manifest.shards, [table_of([])], Tally()
+    busy = workers or worth(shards)
+    for shard, checked in zip(shards, _checked(seen, min(busy, len(shards))), strict=True):
+        seen.problems += checked.problems
+        seen.complete &= checked.complete
+        tally.merge(checked.tally)
+        tables.append(checked.rows)
+        bar.update(shard.samples)
+    seen.table, seen.counts = pa.concat_tables(tables), tally.counts()
+    seen.events = {name: event["samples"] for name, event in tally.events.items()}
+
+
+def _checked(seen: _Inspection, workers: int) -> Iterator[Checked]:
+    if workers < 2:
+        return (check_shard(seen.store, seen.facts, shard) for shard in seen.manifest.shards)
+    return in_processes(_check_one, seen.manifest.shards, workers, _begin, (seen.store.place, seen.facts))
+
+
+_given: list[Any] = []  # of a process that checks shards: the store, and the dataset's facts
+
+
+def _begin(place: str, facts: Facts) -> None:
+    _given[:] = [open_store(place), facts]
+
+
+def _check_one(shard: ShardRecord) -> Checked:
+    store, facts = _given
+    return check_shard(store, facts, shard)
+
+
+def _check_quickly(seen: _Inspection, _: int | None, bar: tqdm[Any]) -> None:
+    """Sizes and side files, and the index in place of the samples."""
+    shards, sizes = seen.manifest.shards, seen.store.sizes(SHARDS)
+
+    def side_problems(shard: ShardRecord) -> list[str]:
+        notes = Notes()
+        check_side(notes, seen.store, shard)
+        return notes.problems
+
+    with ThreadPoolExecutor(READERS) as pool:
+        for shard, problems in zip(shards, pool.map(side_problems, shards), strict=True):
+            check_statement(seen, seen.facts, shard)
+            seen.problems += problems
+            if (size := sizes.get(shard.name)) is None:
+                seen.note(f"{SHARDS}/{shard.name}", "the shard is missing")
+            else:
+                seen.same(f"{SHARDS}/{shard.name}", "size in bytes", shard.bytes, size)
+            bar.update(shard.samples)
+    _take_index(seen)
+
+
+def _take_index(seen: _Inspection) -> None:
+    """Let the index stand for the samples, if it lists those of the shards."""
     try:
-        if read_side(seen.root / side_name(shard.name)) != shard:
-            seen.note(side_name(shard.name), f"says something else than {MANIFEST}")
+        seen.table = table = read_index(seen.store, seen.manifest.index_sha256)
     except DatasetError as error:
-        seen.note(side_name(shard.name), error.message)
-    if not path.is_file():
-        seen.note(file, "the shard is missing")
+        seen.note(TABLE, error.message, error.expected, error.found)
         seen.complete = False
         return
-    try:
-        seen.same(file, "size in bytes", shard.bytes, path.stat().st_size)
-        seen.same(file, "sha256", shard.sha256, file_sha256(path))
-        with TarIndex(path) as tar:
-            _check_content(seen, shard, tar)
-    except DatasetError as error:
-        seen.note(file, error.message, error.expected, error.found)
-        seen.complete = False
-    except OSError as error:
-        seen.note(file, f"cannot be read: {error.strerror}")
-        seen.complete = False
-
-
-def _check_content(seen: _Inspection, shard: ShardRecord, tar: TarIndex) -> None:
-    file = f"{SHARDS}/{shard.name}"
-    if tar.keys != shard.keys:
-        missing, more = (sorted(set(a) - set(b)) for a, b in ((shard.keys, tar.keys), (tar.keys, shard.keys)))
-        seen.note(file, f"holds other samples than listed: {len(missing)} missing, {len(more)} more, or another order")
-        seen.complete = False
-    labels = hashlib.sha256()
-    for key in tar.keys:
-        for member in tar.members(key):
-            if member in LABEL_FILES:
-                labels.update(f"{key}.{member}".encode() + tar.read(key, member))
-        _check_sample(seen, tar, key, shard)
-        seen.bar.update()
-    seen.same(file, "labels_sha256", shard.labels_sha256, labels.hexdigest())
-
-
-def _check_sample(seen: _Inspection, tar: TarIndex, key: str, shard: ShardRecord) -> None:
-    file = f"{SHARDS}/{shard.name}: {key}"
-    members = list(tar.members(key))
-    wanted = sample_members(seen.style, (name for sensor in seen.manifest.sensors for name in sensor.members))
-    if members != wanted:
-        missing = ", ".join(sorted(set(wanted) - set(members)))
-        seen.note(file, f"members are missing: {missing}" if missing else "members are not in order")
-    try:
-        record = decode_record(tar.read(key, "json"), file=f"{file}.json")
-    except DatasetError as error:
-        seen.note(f"{file}.json", error.message)
+    if table.schema.types != table_of([]).schema.types:
+        seen.note(TABLE, "has columns of other types than an index")
         seen.complete = False
         return
-    seen.rows.append(seen.tally.add(record, shard.name))
-    _check_record(seen, record, key, file)
-    if set(members) != set(wanted) or not _check_images(seen, record, file):
-        return
-    try:
-        sample = decode_rasters(lambda name: tar.read(key, name), record, file=file)
-    except DatasetError as error:
-        seen.problems.append(str(error))
-    else:
-        seen.problems += [f"{file}: {reason}" for reason in label_problems(sample)]
-
-
-def _check_record(seen: _Inspection, record: SampleRecord, key: str, file: str) -> None:
-    manifest = seen.manifest
-    seen.same(f"{file}.json", "label style", seen.style, record.label_style)
-    stated = {"key": key, "recipe_hash": manifest.recipe_hash, "seed": manifest.seed}
-    for name, expected in stated.items():
-        seen.same(f"{file}.json", name, expected, getattr(record, name))
-    grid = (record.grid.rows, record.grid.columns, record.grid.gsd)
-    seen.same(f"{file}.json", "grid", (manifest.size, manifest.size, manifest.gsd), grid)
-
-
-def _check_images(seen: _Inspection, record: SampleRecord, file: str) -> bool:
-    """Whether the record's images of further sensors are as the manifest says, and cover the tile."""
-    bands = {name: band for sensor in seen.manifest.sensors for name, band in sensor.members.items()}
-    fits = sorted(bands) == sorted(image.member for image in record.images)
-    for image in record.images if fits else ():
-        band, sides = bands[image.member], (record.grid.rows, record.grid.columns)
-        expected = (*(int(n * record.grid.gsd / band.gsd + 1e-6) for n in sides), band.gsd, band.bits)
-        fits &= (image.rows, image.columns, image.gsd, image.bits) == expected
-    if not fits:
-        seen.note(f"{file}.json", f"its images are not those of the sensors in {MANIFEST}")
-    return fits
+    shards = seen.manifest.shards
+    listed = {"key": (key for s in shards for key in s.keys), "shard": (s.name for s in shards for _ in s.keys)}
+    for name, values in listed.items():
+        if not table[name].equals(pa.chunked_array([pa.array(values, pa.string())])):
+            seen.note(TABLE, f"the column {name} says something else than the shards' side files")
+    totals = {name: pc.sum(table[name]).as_py() or 0 for name in ("buildings", "roads", "tents")}
+    jds = {name: pc.sum(table[f"jds_{grade}"]).as_py() or 0 for grade, name in enumerate(JDS_NAMES)}
+    seen.counts = {"samples": table.num_rows, **totals, "jds": jds}
+    seen.events = {pair["values"]: pair["counts"] for pair in table["event"].value_counts().to_pylist()}
 
 
 def _check_manifest(seen: _Inspection) -> None:
     manifest = seen.manifest
-    keys = [row["key"] for row in seen.rows]
-    if len(set(keys)) < len(keys):
+    if len(seen.table) > pc.count_distinct(seen.table["key"]).as_py():
         seen.note(SHARDS, "a sample's key stands in two shards")
     seen.same(MANIFEST, "classes", class_values(), manifest.classes)
-    kinds = {name: entry["dtype"] for name, entry in field_descriptions(seen.style, manifest.sensors).items()}
+    kinds = {name: entry["dtype"] for name, entry in field_descriptions(seen.facts.style, manifest.sensors).items()}
     seen.same(MANIFEST, "fields", kinds, {name: entry.get("dtype") for name, entry in manifest.fields.items()})
     if not seen.complete:
         return  # what cannot be read is a problem already; counts without it would only repeat it
-    seen.same(MANIFEST, "samples", len(seen.rows), manifest.samples)
-    counts = seen.tally.counts()
-    for name in [*counts, *sorted(set(manifest.counts) - set(counts))]:
-        seen.same(MANIFEST, f"counts.{name}", counts.get(name), manifest.counts.get(name))
+    seen.same(MANIFEST, "samples", seen.table.num_rows, manifest.samples)
+    names = [*seen.counts, *sorted(set(manifest.counts) - set(seen.counts) - {"pixels"})]
+    for name in names:
+        seen.same(MANIFEST, f"counts.{name}", seen.counts.get(name), manifest.counts.get(name))
+
+
+def _check_events(seen: _Inspection) -> None:
+    """Events are those of the samples, and each is what its recipe says."""
+    manifest = seen.manifest
+    if len(seen.facts.events) < len(manifest.events):
+        seen.note(MANIFEST, "an event's name stands twice")
+    gsds = {event.gsd for event in manifest.events}
+    seen.same(MANIFEST, "gsd", gsds.pop() if len(gsds) == 1 else None, manifest.gsd)
+    events = []
+    for event in manifest.events:
+        try:
+            recipe = Recipe.model_validate(whole(manifest.recipe, event.recipe))
+        except ValidationError as error:
+            seen.note(MANIFEST, f"event {event.name}: recipe: {first_mistake(error)}")
+            return
+        events.append(Event(recipe, event.recipe_hash, event.split, event.name))
+        stated = (event.hazard, event.samples, event.seed, manifest.size, event.gsd)
+        expected = (recipe.disaster, recipe.count, recipe.seed, recipe.output.size, recipe.output.gsd)
+        seen.same(MANIFEST, f"event {event.name}: hazard, samples, seed, size or gsd", expected, stated)
+    campaign = Campaign(manifest.name, manifest.seed, tuple(events), manifest.mixture)
+    seen.same(MANIFEST, "recipe_hash", campaign.hash, manifest.recipe_hash)
+    if seen.complete:
+        seen.same(MANIFEST, "samples by event", {e.name: e.samples for e in manifest.events}, seen.events)
 
 
 def _check_recipe(seen: _Inspection) -> None:
     manifest = seen.manifest
+    if manifest.mixture is None:
+        stated = (manifest.name, manifest.seed)
+        seen.same(MANIFEST, "name or seed", (manifest.recipe.get("name"), manifest.recipe.get("seed")), stated)
     try:
-        recipe = Recipe.model_validate(manifest.recipe)
-    except ValidationError as error:
-        seen.note(MANIFEST, f"recipe: {first_mistake(error)}")
-        return
-    stated = (manifest.name, manifest.size, manifest.gsd, manifest.seed, manifest.samples)
-    expected = (recipe.name, recipe.output.size, recipe.output.gsd, recipe.seed, recipe.count)
-    seen.same(MANIFEST, "name, size, gsd, seed or samples", expected, stated)
-    try:
-        if parse_yaml(read_text(seen.root / RECIPE), RECIPE) != manifest.recipe:
+        if parse_yaml(read_text(seen.store, RECIPE), RECIPE) != (manifest.mixture or manifest.recipe):
             seen.note(RECIPE, f"is another recipe than that in {MANIFEST}")
     except (DatasetError, RecipeError) as error:
         seen.note(RECIPE, error.message)
@@ -243,7 +243,7 @@ def _check_recipe(seen: _Inspection) -> None:
 
 def _check_table(seen: _Inspection) -> None:
     try:
-        computed, table = table_of(seen.rows), read_index(seen.root, seen.manifest.index_sha256)
+        computed, table = seen.table, read_index(seen.store, seen.manifest.index_sha256)
     except DatasetError as error:
         seen.note(TABLE, error.message, error.expected, error.found)
         return

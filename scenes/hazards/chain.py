@@ -84,7 +84,7 @@ def combined(
     car_drowned, truck_drowned = (np.zeros(len(debris), bool),) * 2 if flood is None else (~flood.car, ~flood.truck)
     water = car_drowned | truck_drowned
     rubble = car_stopped | truck_stopped
-    jds = _jds(strikes, strike, aftermath)
+    jds = jds_of(strikes, strike, aftermath)
     return Impact(
         hazard="-".join(dict.fromkeys([*(s.hazard for s in strikes), *([] if flood is None else ["flood"])])),
         parameters=_parameters(strikes, strike, flood),
@@ -154,8 +154,10 @@ def _both_lost(first: Floats, then: Floats) -> Floats:
     return np.asarray(1.0 - (1.0 - first) * (1.0 - then))
 
 
-def _jds(strikes: Sequence[Strike], strike: Strike, aftermath: Aftermath) -> NDArray[np.uint8]:
-    """By what is seen of shaking and wind, and by how far a building has burnt; the worse of the two."""
+def jds_of(strikes: Sequence[Strike], strike: Strike, aftermath: Aftermath) -> NDArray[np.uint8]:
+    """Joint Damage Scale (b,) of a chain, water apart: by what is seen of shaking and wind, and by how far a building
+    has burnt; the worse of the two. Arguments, and for whom it is right, as of :func:`combined`.
+    """
     grade = jds_of_fire(strike.burn, strike.deck_lost)
     if any(s.hazard != "fire" for s in strikes):
         grade = np.maximum(grade, jds_of_structure(aftermath.visible))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mage.generator.bands import Passes, beyond_light, recombined
@@ -56,10 +56,11 @@ def test_the_error_of_the_method_alone_is_a_few_percent(tmp_path: Path) -> None:
     seen = rendered(tmp_path / "seen.npz", 128, 96, 96, 300)
     error = seen["spectrum"][..., 3:] - seen["truth"]
     mean = seen["truth"].mean(axis=(0, 1))
-    assert np.abs(error.mean(axis=(0, 1)) / mean).max() < 0.03
-    assert (np.sqrt((error**2).mean(axis=(0, 1))) / mean <= (0.03, 0.09, 0.05, 0.05)).all()
+    assert np.abs(error.mean(axis=(0, 1)) / mean).max() < 0.01
+    assert (np.sqrt((error**2).mean(axis=(0, 1))) / mean <= (0.03, 0.07, 0.05, 0.05)).all()
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(8, 16), st.floats(0.02, 0.4))
 def test_a_plane_in_sun_and_sky_is_exact(sun: float, sky: float, hour: float, aerosol: float) -> None:
     """Half in shadow, under half a sky: the split of three bands into the two lights is their inverse."""

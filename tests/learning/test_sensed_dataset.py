@@ -3,10 +3,25 @@
 import numpy as np
 import pytest
 import torch
-from fake_dataset import SENSOR, write_sensed_dataset
+from fake_dataset import (
+    GSD,
+    HASH,
+    SENSOR,
+    SOURCES,
+    VERSIONS,
+    fake_recipe,
+    fake_sample,
+    with_event,
+    with_sensor,
+    write_sensed_dataset,
+)
 
 from mage.learning import ShardDataset
+from mage.scenes.campaign import Campaign, Event
+from mage.scenes.dataset.index import finish_dataset
+from mage.scenes.dataset.store import LocalStore, write_shard
 from mage.scenes.errors import DatasetError
+from mage.scenes.recipe import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +54,19 @@ def test_without_asking_nothing_more_is_read_and_other_names_are_refused(root, d
         ShardDataset(root, images=("sentinel-2",))
     with pytest.raises(DatasetError, match="RGB images only"):
         ShardDataset(drawn, images=("drawn-2",))
+
+
+def test_where_events_differ_in_gsd_every_pixel_has_the_value_of_the_sensors_pixel_that_it_lies_in(tmp_path):
+    store, events, shards = LocalStore(tmp_path), [], []
+    for k, gsd in enumerate((GSD, 2 * GSD)):
+        sample = with_sensor(with_event(fake_sample(0, 60), f"event-{k}", gsd))
+        shards.append(write_shard(store, f"train-{k:06d}.tar", [sample], HASH))
+        content = fake_recipe(1, 60).model_dump(mode="json")
+        content["output"]["gsd"] = gsd
+        events.append(Event(Recipe.model_validate(content), HASH, "train", f"event-{k}"))
+    finish_dataset(tmp_path, Campaign("two", 0, tuple(events), {"name": "two"}), shards, VERSIONS, SOURCES, [SENSOR])
+    dataset = ShardDataset(tmp_path, images=("drawn-2",))
+    for k, gsd in enumerate((GSD, 2 * GSD)):
+        columns = ((np.arange(60) + 0.5) * gsd / 1.5).astype(int)
+        red = dataset[k]["drawn-2"][0, 0, 30].numpy()
+        np.testing.assert_allclose(red, columns * 100 / 10_000, atol=1e-6)

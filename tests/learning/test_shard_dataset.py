@@ -11,10 +11,10 @@ from fake_dataset import fake_sample, write_fake_dataset
 from torch.utils.data import DataLoader
 
 from mage.learning import EpochSampler, ShardDataset
-from mage.learning.metrics import IGNORE
 from mage.learning.sampling import Draw
 from mage.learning.shards import GRADES
 from mage.scenes.errors import DatasetError
+from mage.scenes.metrics import IGNORE
 
 
 def test_samples_are_what_was_written(drawn):

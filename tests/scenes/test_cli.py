@@ -236,4 +236,4 @@ def test_every_command_has_one_line_of_help():
 
 def test_every_entry_point_of_this_distribution_loads():
     assert cli.COMPLAINTS == []
-    assert {"generate", "preview", "info", "verify", "train", "evaluate", "doctor"} <= set(names_of(cli.app))
+    assert {"generate", "preview", "info", "verify", "browse", "train", "evaluate", "doctor"} <= set(names_of(cli.app))

@@ -7,7 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mage.scenes.grades import JDS_NAMES, Ems98, Jds, bright, cems, hazus, jds_of_flood, jds_of_structure
+from mage.scenes.grades import (
+    JDS_NAMES,
+    Ems98,
+    Jds,
+    bright,
+    cems,
+    cems_of_road,
+    cems_of_roof,
+    hazus,
+    jds_as_recorded,
+    jds_of_flood,
+    jds_of_structure,
+)
 
 ALL = np.arange(6, dtype=np.uint8)
 SHARES = st.floats(0, 1)
@@ -43,6 +55,26 @@ def test_the_crosswalk_of_shaking_and_wind_is_the_documented_one():
     assert bright(ALL).tolist() == [1, 1, 1, 2, 2, 3]
     assert cems(ALL) == ["No visible damage"] * 3 + ["Damaged"] * 2 + ["Destroyed"]
     assert hazus(ALL) == ["None", "Slight", "Moderate", "Extensive", "Complete", "Complete with collapse"]
+
+
+def test_an_analyst_grades_roofs_then_water_at_the_walls_and_nothing_under_cloud():
+    jds, clear = np.arange(4, dtype=np.uint8), np.zeros(4, bool)
+    assert cems_of_roof(jds, np.zeros(4), clear) == ["No visible damage", "Damaged", "Damaged", "Destroyed"]
+    assert cems_of_roof(jds, np.full(4, 0.1), clear) == ["Possibly damaged", "Damaged", "Damaged", "Destroyed"]
+    assert cems_of_roof(jds, np.ones(4), ~clear) == ["Not Analysed"] * 4
+    assert cems_of_roof(jds_of_structure(ALL), np.zeros(6), np.zeros(6, bool)) == cems(ALL)
+
+
+def test_roads_are_damaged_by_debris_and_perhaps_by_water():
+    found = [cems_of_road(reason) for reason in ("", "water", "debris", "water and debris")]
+    assert found == ["No visible damage", "Possibly damaged", "Damaged", "Damaged"]
+
+
+def test_records_without_water_are_graded_by_roofs_already_and_water_around_a_house_does_not_count():
+    jds, visible = np.array([0, 1, 2, 2, 3], np.uint8), np.array([0, 0, 0, 4, 0], np.uint8)
+    burn = np.array([0, 1, 0, 0, 0], np.uint8)
+    assert jds_as_recorded(jds, visible, burn, False).tolist() == jds.tolist()
+    assert jds_as_recorded(jds, visible, burn, True).tolist() == [0, 1, 0, 2, 3]
 
 
 def test_every_scale_keeps_the_order_of_ems_98():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import rasterio.transform
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mage.scenes.grid import Grid
@@ -87,3 +87,22 @@ def test_rounding_does_not_add_a_pixel_to_a_covering_grid():
 def test_a_grid_of_nothing_is_refused(rows, columns, gsd):
     with pytest.raises(ValueError, match="above zero"):
         Grid(rows, columns, 0, 0, gsd)
+
+
+@settings(deadline=None)
+@given(GRIDS, st.floats(-0.2, 1.2), st.floats(-0.2, 1.2), st.floats(0, 0.5), st.floats(0, 0.5))
+def test_a_window_holds_every_centre_within_its_bounds_at_its_own_place(
+    grid: Grid, across: float, down: float, width: float, height: float
+) -> None:
+    west, south, east, north = grid.bounds
+    left, top = west + across * (east - west), north - down * (north - south)
+    bounds = (left, top - height * (north - south), left + width * (east - west), top)
+    window = grid.window(bounds)
+    x, y = grid.centres()
+    rows, columns = window
+    chosen = np.flatnonzero((y >= bounds[1]) & (y <= bounds[3])), np.flatnonzero((x >= bounds[0]) & (x <= bounds[2]))
+    for own, wanted in ((rows, chosen[0]), (columns, chosen[1])):
+        assert not len(wanted) or (own.start <= wanted[0] and wanted[-1] < own.stop)
+    if rows.stop > rows.start and columns.stop > columns.start:
+        for own, of in zip(grid.part(window).centres(), (x[columns], y[rows]), strict=True):
+            assert own == pytest.approx(of, abs=1e-3 * grid.gsd)

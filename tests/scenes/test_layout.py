@@ -14,6 +14,10 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("assets", "generator", "learning", "scenes")
 EXTRAS = ("bpy", "torch", "shapely", "scipy", "lxml", "pyproj", "rasterio", "mapbox_earcut", "embreex", "safetensors")
 BASE_MODULES = (
+    "mage.generator.commands",
+    "mage.generator.export.folder",
+    "mage.generator.export.huggingface",
+    "mage.generator.export.run",
     "mage.scenes.cli",
     "mage.scenes.commands",
     "mage.scenes.dataset.index",

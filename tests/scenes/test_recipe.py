@@ -240,12 +240,13 @@ def test_the_hash_is_the_same_in_every_process():
 
 def test_quality_chooses_the_samples_and_an_explicit_number_goes_before_it():
     def samples(recipe="flood", **render):
-        return read_recipe(recipe, {f"render.{k}": v for k, v in render.items()}).samples
+        return read_recipe(recipe, {f"render.{k}": v for k, v in render.items()}).samples(1.0)
 
     asked = [samples(quality=quality) for quality in ("draft", "standard", "high")]
     assert asked == sorted(set(asked))
     assert samples() == asked[1]
     assert samples(denoise=False) > samples("earthquake") > samples()
     assert samples(quality="high", spp=3) == 3
+    assert read_recipe("flood").samples(0.2) > samples()
     with pytest.raises(RecipeError, match=r"render\.quality"):
         samples(quality="best")

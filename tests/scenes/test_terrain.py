@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from mage.scenes.grid import Grid
 from mage.scenes.mesh import Surface
 from mage.scenes.terrain import Terrain, depth_at, extended_levels, neighbours
 
@@ -117,3 +118,13 @@ def test_dry_ground_has_no_water_mesh():
 def test_ground_that_is_no_lattice_of_finite_heights_is_refused(heights):
     with pytest.raises(ValueError, match="finite heights"):
         Terrain(heights, 0, 0, 1)
+
+
+@settings(deadline=None)
+@given(HEIGHTS, st.floats(-3, 9), st.floats(-3, 9), st.floats(0.2, 2))
+def test_a_grid_is_sampled_as_its_pixels_centres_are(heights, west, north, gsd):
+    terrain, grid = terrain_of(heights), Grid(6, 9, west, north, gsd)
+    points = grid.points().reshape(6, 9, 2)
+    assert (terrain.sample(grid) == terrain.sample(points)).all()
+    levels = np.full(heights.shape, 1.0)
+    assert (depth_at(terrain, levels, grid) == depth_at(terrain, levels, points)).all()

@@ -38,6 +38,21 @@ def test_a_good_dataset_is_ok(pristine):
     assert (facts["ok"], facts["samples"], facts["problems"]) == (True, 2, [])
 
 
+def test_a_quick_check_opens_no_shard(pristine, tmp_path):
+    root = shutil.copytree(pristine, tmp_path / "dataset")
+    tar = root / "shards" / "train-000000.tar"
+    tar.write_bytes(bytes(tar.stat().st_size))
+    assert mage("verify", "--quick", root).stdout.startswith("OK: 2 samples, ")
+    assert mage("verify", "--workers", "1", root).exit_code == 1
+
+
+def test_a_dataset_in_a_store_is_verified_and_described_by_its_url():
+    write_fake_dataset("memory://commands/d", count=2, size=48)
+    assert mage("verify", "memory://commands/d").exit_code == 0
+    assert json.loads(mage("info", "memory://commands/d", "--json").stdout)["counts"]["samples"] == 2
+    assert isinstance(mage("verify", "memory://commands/none").exception, DatasetError)
+
+
 def test_a_bad_dataset_is_told_problem_by_problem_and_fails(pristine, tmp_path):
     root = shutil.copytree(pristine, tmp_path / "dataset")
     (root / "shards" / "train-000000.json").unlink()

@@ -11,7 +11,7 @@ from fake_dataset import HASH, SOURCES, VERSIONS, fake_recipe, fake_sample, writ
 
 from mage.scenes.dataset.describe import describe_dataset
 from mage.scenes.dataset.index import MANIFEST, RECIPE, TABLE, finish_dataset, open_dataset, read_index
-from mage.scenes.dataset.store import LocalStore, file_sha256, write_shard
+from mage.scenes.dataset.store import LocalStore, file_sha256
 from mage.scenes.errors import DatasetError
 from mage.scenes.recipe import read_recipe
 
@@ -64,7 +64,7 @@ def test_the_manifest_comes_last(root, tmp_path, monkeypatch):
     order = []
     publish = LocalStore.publish
     monkeypatch.setattr(
-        LocalStore, "publish", lambda self, name, write: order.append(name) or publish(self, name, write)
+        LocalStore, "publish", lambda self, name, write, **how: order.append(name) or publish(self, name, write, **how)
     )
     write_fake_dataset(tmp_path / "again", count=2, size=48)
     assert order[-1] == MANIFEST
@@ -72,8 +72,7 @@ def test_the_manifest_comes_last(root, tmp_path, monkeypatch):
 
 
 def test_shards_of_something_else_in_the_folder_are_not_passed_over(root):
-    store = LocalStore(root)
-    shard = write_shard(store, "train-000000.tar", [fake_sample(0, 48)], HASH)
+    shard = open_dataset(root).shards[0]
     with pytest.raises(DatasetError, match=r"train-000001\.tar"):
         finish_dataset(root, fake_recipe(1, 48), [shard], VERSIONS, SOURCES)
     with pytest.raises(DatasetError, match="needs a shard"):
@@ -81,11 +80,10 @@ def test_shards_of_something_else_in_the_folder_are_not_passed_over(root):
 
 
 def test_a_shard_that_is_not_its_records_is_not_indexed(root):
-    store = LocalStore(root)
-    shards = [write_shard(store, f"train-{k:06d}.tar", [fake_sample(k, 48)], HASH) for k in range(2)]
+    shards = open_dataset(root).shards
     swapped = [shards[0], shards[1].model_copy(update={"keys": shards[0].keys})]
     with pytest.raises(DatasetError, match="other samples"):
-        finish_dataset(root, fake_recipe(2, 48), swapped, VERSIONS, SOURCES)
+        finish_dataset(root, fake_recipe(3, 48), swapped, VERSIONS, SOURCES)
 
 
 def edited(root, **changes):
@@ -121,7 +119,7 @@ def test_a_manifest_that_is_none_ends_in_one_sentence(root, content):
 def test_a_pipe_for_a_manifest_does_not_hang(root):
     (root / MANIFEST).unlink()
     os.mkfifo(root / MANIFEST)
-    with pytest.raises(DatasetError, match="not a file"):
+    with pytest.raises(DatasetError, match="not a plain file"):
         open_dataset(root)
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from mage.scenes.dataset.png import SIGNATURE, decode_png, encode_png
+from mage.scenes.dataset.png import SIGNATURE, check_png, decode_png, encode_png
 from mage.scenes.errors import DatasetError
 
 sides = st.integers(1, 24)
@@ -37,6 +37,7 @@ def png(columns, rows, depth=8, colour=0, data=b"", extra=b""):
 @given(arrays)
 def test_what_is_encoded_is_decoded_and_always_to_the_same_bytes(array):
     data = encode_png(array)
+    assert check_png(data) == (array.shape, array.dtype.name)
     back = decode_png(data)
     assert back.dtype == array.dtype
     np.testing.assert_array_equal(back, array)

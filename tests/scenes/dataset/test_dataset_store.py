@@ -143,6 +143,30 @@ def test_many_may_publish_at_once(store):
     assert len(files(store.root)) == 80
 
 
+def test_what_another_still_writes_is_not_cleaned_away(store):
+    def write(path):
+        LocalStore(store.root).clean_partial()
+        path.write_text("whole")
+
+    assert store.publish("a.txt", write)
+    assert (store.root / "a.txt").read_text() == "whole"
+    (store.root / ".partial").mkdir()
+    (store.root / ".partial" / "left.tar").write_text("by the dead")
+    store.clean_partial()
+    assert files(store.root) == ["a.txt"]
+
+
+def test_without_hard_links_the_first_still_wins(store, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    assert store.publish("a.txt", lambda path: path.write_text("first"), once=True)
+    assert not store.publish("a.txt", lambda path: path.write_text("second"), once=True)
+    assert (store.root / "a.txt").read_text() == "first"
+    assert files(store.root) == ["a.txt"]
+
+
 @pytest.mark.parametrize(
     ("number", "words"),
     [
@@ -215,11 +239,11 @@ def test_two_runs_give_the_same_bytes_and_the_labels_hash_ignores_the_pictures(s
     assert (again.root / "shards" / NAME).read_bytes() == (store.root / "shards" / NAME).read_bytes()
     sample = fake_sample(0, 32)
     sample.images["pre"][0, 0] ^= 1
-    darker = write_shard(again, NAME, [sample], HASH)
+    darker = write_shard(LocalStore(tmp_path / "darker"), NAME, [sample], HASH)
     assert darker.labels_sha256 == record.labels_sha256
     assert darker.sha256 != record.sha256
     sample.labels["post_depth"][sample.labels["post_depth"] > 0] += 1
-    assert write_shard(again, NAME, [sample], HASH).labels_sha256 != record.labels_sha256
+    assert write_shard(LocalStore(tmp_path / "wetter"), NAME, [sample], HASH).labels_sha256 != record.labels_sha256
 
 
 def test_a_shard_that_lost_bytes_or_its_side_file_is_not_done(store):
@@ -242,8 +266,10 @@ def test_a_shard_that_lost_bytes_or_its_side_file_is_not_done(store):
 
 
 def test_an_old_side_file_does_not_vouch_for_a_new_tar(store, monkeypatch):
-    """The tar of another seed can have the very size of the old one."""
+    """The new tar can have the very size that the old side file states."""
     write_shard(store, NAME, [fake_sample(0, 32)], HASH)
+    tar = store.root / "shards" / NAME
+    tar.write_bytes(tar.read_bytes()[:-512])
 
     def fail(*_):
         raise KeyboardInterrupt

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mage.learning.metrics import BuildingMetrics, DamageMetrics, harmonic_mean
 from mage.scenes.errors import ModelError
+from mage.scenes.metrics import BuildingMetrics, DamageMetrics, harmonic_mean
 
 
 def slow_score(images):

@@ -1,0 +1,1 @@
+"""Datasets in the formats of others. Read from disk: neither Blender nor torch, and no generation, is needed."""
