@@ -141,7 +141,7 @@ def draw_sample(job: ShardJob, index: int, place: Place, basis: FloodBasis | Non
         city=city.name,
         event=job.event or f"{city.name}-{recipe.disaster}-{recipe.seed}",
         hazard=recipe.disaster,
-        parameters={k: tidy(v) for k, v in impact.parameters.items()} | _told(turbidity),
+        parameters={k: tidy(v) for k, v in impact.parameters.items()} | _told(job, turbidity),
         split=job.split,
         seed=recipe.seed,
         recipe_hash=job.recipe_hash,
@@ -293,8 +293,10 @@ def _turbidity(job: ShardJob, index: int) -> Turbidity:
     return Turbidity(draw_sediment(job.rng(index, SEDIMENT_STREAM), flood.sediment))
 
 
-def _told(turbidity: Turbidity) -> dict[str, float]:
-    return {} if turbidity is RIVERS else {"sediment": round(turbidity.sediment, 1)}
+def _told(job: ShardJob, turbidity: Turbidity) -> dict[str, float]:
+    """What the record tells of a flood's water, by the hazard's name where it is one of several."""
+    of_it = "flood_" if len(job.recipe.hazards) > 1 else ""
+    return {} if turbidity is RIVERS else {f"{of_it}sediment": round(turbidity.sediment, 1)}
 
 
 def _smoke(job: ShardJob, index: int, place: Place, grid: Grid, impact: Impact, light: Light) -> Smoke | None:

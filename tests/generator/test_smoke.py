@@ -135,7 +135,7 @@ def test_no_label_but_the_hidden_share_knows_of_the_smoke() -> None:
 def test_the_share_of_each_roof_that_is_seen_is_in_the_record_and_checked() -> None:
     quake = {"kind": "earthquake", "magnitude": [8, 8], "distance": [0, 1], "depth": [6, 6]}
     job = job_of(quake, **{"city.style": "village"})
-    draft = draw_sample(job, 0, build_place(job), None)
+    draft = draw_sample(job, 1, build_place(job), None)
     labels, some = draft.labels, draft.record.buildings
     assert {b.roof_seen_pre is None for b in some} <= {b.new for b in some} | {False}
     for b in some[:6]:

@@ -182,7 +182,7 @@ def test_a_recipe_with_a_falling_range_or_an_unknown_key_is_refused():
     with pytest.raises(ValidationError):
         FirePart(wind=(9, 3))
     with pytest.raises(ValidationError):
-        FirePart(smoke=1)  # type: ignore[call-arg]
+        FirePart(smokes=1)  # type: ignore[call-arg]
 
 
 def test_ten_thousand_buildings_burn_within_ten_cpu_seconds():
