@@ -71,12 +71,11 @@ def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("page") / "dataset"
     samples = [fake_sample(index, 64) for index in range(2)]
     evil = with_tents(samples[1])
-    evil = Sample(evil.record.model_copy(update={"city": HOSTILE}), evil.images, evil.labels)
-    train = [painted(samples[0]), evil]
+    evil = Sample(evil.record.model_copy(update={"city": HOSTILE, "event": "odd-camp-0"}), evil.images, evil.labels)
     val = [fake_sample(index, 64, seed=3, split="val", city="harbour") for index in range(2)]
-    both = {"train-000000.tar": train, "val-000000.tar": val}
+    parts = {"train-000000.tar": [painted(samples[0])], "train-000001.tar": [evil], "val-000000.tar": val}
     store = LocalStore(root)
-    shards = [write_shard(store, name, map(with_sensor, part), HASH) for name, part in both.items()]
+    shards = [write_shard(store, name, map(with_sensor, part), HASH) for name, part in parts.items()]
     finish_dataset(root, fake_recipe(4, 64), shards, {"mage-eo": "0"}, SOURCES, [SENSOR])
     return root
 
