@@ -31,6 +31,7 @@ ORDER = (
     "release",
     "reproduce",
     "train",
+    "translate",
     "evaluate",
     "doctor",
 )  # as a newcomer meets them
