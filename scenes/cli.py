@@ -30,8 +30,8 @@ ORDER = (
     "export",
     "release",
     "reproduce",
-    "train",
     "translate",
+    "train",
     "evaluate",
     "doctor",
 )  # as a newcomer meets them
