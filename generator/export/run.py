@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -22,6 +21,7 @@ from mage.generator.export.formats import Entry, Format, Labels, Summary, choose
 from mage.generator.export.output import ExportRecord, Folder
 from mage.generator.export.tiles import Task, choose, tiles_of
 from mage.scenes.dataset.index import MANIFEST, open_dataset
+from mage.scenes.dataset.processes import undisturbed
 from mage.scenes.dataset.schema import DatasetRecord
 from mage.scenes.dataset.store import LocalStore, file_sha256
 from mage.scenes.doctor import DISTRIBUTION
@@ -94,11 +94,12 @@ def _results(work: Any, tasks: Sequence[Task], workers: int) -> Iterator[list[En
         yield from map(work, tasks)
         return
     spawn = multiprocessing.get_context("spawn")  # no locks of libraries are inherited
-    pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=spawn, initializer=_deaf)
+    pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=spawn)
     waiting: deque[Future[list[Entry]]] = deque()
     coming = iter(tasks)
     try:
-        waiting.extend(pool.submit(work, task) for task in islice(coming, AHEAD * workers))
+        with undisturbed():  # here the processes start
+            waiting.extend(pool.submit(work, task) for task in islice(coming, AHEAD * workers))
         while waiting:
             yield waiting.popleft().result()
             waiting.extend(pool.submit(work, task) for task in islice(coming, 1))
@@ -106,11 +107,6 @@ def _results(work: Any, tasks: Sequence[Task], workers: int) -> Iterator[list[En
         raise DatasetError("a worker died: out of memory? try fewer --workers") from None
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _deaf() -> None:
-    """Ctrl-C is for the process that the user started, which ends its workers in order."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _planned(

@@ -37,7 +37,7 @@ def in_processes(
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, initializer=begin, initargs=given)
     try:
-        with _undisturbed():  # here the processes start
+        with undisturbed():  # here the processes start
             waiting = deque(pool.submit(work, item) for item in items)
         while waiting:
             yield waiting.popleft().result()
@@ -52,7 +52,7 @@ def in_processes(
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Put off Ctrl-C. A terminal sends it to all processes, also to those that start now, which are deaf to it for
     good: the first one sees to the others.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -35,24 +36,33 @@ def test_the_memory_of_a_worker_stays_flat_over_two_hundred_pairs(tmp_path: Path
     root = tmp_path / "dataset"
     small = ["--size", "64", "--gsd", "1", "--spp", "1", "--count", "200", "--workers", "1"]
     flat = ("--set", "city.extent=200", "--set", "output.shard_size=200", "--out", root)
-    resident: dict[int, float] = {}  # MiB once so many pairs were done
+    resident: dict[int, float] = {}  # MiB once the shard had so many bytes
     with start("generate", "flood", *small, *flat) as driver:
         while driver.poll() is None:
-            log = root / "log.jsonl"
-            pairs = log.read_text().count('"sample"') if log.exists() else 0
-            # after the last pair a worker ends, and not all that it had is left
-            for worker in workers_of(root) if pairs < 200 else ():
+            written = growing(root)
+            for worker in workers_of(root):
                 mib = resident_of(worker)
                 if mib is not None:
-                    resident.setdefault(pairs, mib)
+                    resident.setdefault(written, mib)
             try:
                 driver.wait(timeout=0.2)
             except subprocess.TimeoutExpired:
                 continue
         assert driver.returncode == 0, driver.communicate()[1]
-    warm = np.array([mib for pairs, mib in resident.items() if pairs > 20])
+    whole = (root / "shards" / "train-000000.tar").stat().st_size
+    # after the last pair a worker ends, and not all that it had is left
+    warm = np.array([mib for written, mib in resident.items() if 0.1 * whole < written < 0.995 * whole])
     assert len(warm) > 120
     assert np.abs(warm / np.median(warm) - 1).max() < 0.05
+
+
+def growing(root: Path) -> int:
+    """Bytes of the shard that is on its way into a dataset."""
+    sizes = [0]
+    for path in (root / ".partial").glob("*.tar.*"):
+        with suppress(FileNotFoundError):  # it is whole now
+            sizes.append(path.stat().st_size)
+    return max(sizes)
 
 
 def resident_of(process: int) -> float | None:
