@@ -68,7 +68,7 @@ class XBD(LabelledScenes):
         size: int | None = None,
         transform: Transform | None = None,
     ) -> None:
-        there = [name for name in SPLITS if (Path(root) / name).is_dir()] if split is None else [split]
+        there = [name for name in SPLITS if (folder(Path(root)) / name).is_dir()] if split is None else [split]
         scenes = [scene for name in there for scene in _scenes(folder(Path(root) / name))]
         super().__init__(root, scenes, taxonomy, size=size, transform=transform)
 
@@ -113,7 +113,7 @@ def _valued(features: list[tuple[Any, Any]], path: Path) -> Iterator[tuple[Any, 
     except ModuleNotFoundError:
         raise MissingExtraError("shapely", "collect") from None
     for wkt, subtype in features:
-        if subtype not in VALUES:
+        if not isinstance(subtype, str) or subtype not in VALUES:
             raise DatasetError("no grade of xBD", file=path, expected=", ".join(VALUES), found=repr(subtype))
         try:
             polygon = shapely.from_wkt(wkt)

@@ -11,6 +11,7 @@ from fake_dataset import fake_sample, write_fake_dataset
 from torch.utils.data import DataLoader
 
 from mage.learning import EpochSampler, ShardDataset
+from mage.learning.crops import window_of
 from mage.learning.sampling import Draw
 from mage.learning.shards import GRADES
 from mage.scenes.errors import DatasetError
