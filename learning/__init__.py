@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mage.learning.adapt.rare import RareClasses, class_counts
     from mage.learning.adapt.test_time import Tent
     from mage.learning.augmentation import augment
+    from mage.learning.collected import CollectedDataset
     from mage.learning.ema import Teacher
     from mage.learning.encoders import ResidualEncoder
     from mage.learning.evaluation import Evaluation, evaluate
@@ -80,6 +81,7 @@ __all__ = [
     "XBD",
     "Batch",
     "BuildingMetrics",
+    "CollectedDataset",
     "ColorMapGAN",
     "ColourMap",
     "CorrMatch",
@@ -160,6 +162,7 @@ _HOMES = {
     "adapt.rare": ("RareClasses", "class_counts"),
     "adapt.test_time": ("Tent",),
     "augmentation": ("augment",),
+    "collected": ("CollectedDataset",),
     "ema": ("Teacher",),
     "encoders": ("ResidualEncoder",),
     "evaluation": ("Evaluation", "evaluate"),

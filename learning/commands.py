@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mage.learning.collect.command import collect
 from mage.scenes.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ DeviceName = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands of learning."""
+    app.command()(collect)
     app.command()(train)
     app.command()(evaluate)
     app.command()(translate)

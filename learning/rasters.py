@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +31,6 @@ MAGIC = {
     b"\xff\xd8\xff": "JPEG",
     **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "GTiff"),
 }
-OPEN = 128  # files that a process keeps open
 LARGEST_BLOCK = 1 << 26  # pixels that must be decoded at once to have one of them
 SAMPLED, SIDE = 1 << 22, 1024  # pixels up to which a raster is looked at whole; side of the small version of it
 GRID, PATCH = 8, 64  # of a larger one without overviews: patches along each side, and the side of a patch
@@ -85,7 +83,7 @@ class Layout:
 
 
 class Raster:
-    """A raster to read from; it can be pickled and forked: each process opens the file for itself.
+    """A raster to read from, opened for each window; it can be pickled and forked.
 
     Args:
         place: a file, or an http or https URL.
@@ -97,8 +95,8 @@ class Raster:
 
     def __init__(self, place: str | Path) -> None:
         self.place = str(place)
-        with _reading(self.place):
-            self.layout = _layout(self._file(), self.place)
+        with _reading(self.place) as file:
+            self.layout = _layout(file, self.place)
 
     def read(
         self, window: Window, bands: Sequence[int], shape: tuple[int, int] | None = None
@@ -113,8 +111,8 @@ class Raster:
         Raises:
             DatasetError: a damaged part, or no answer from the network.
         """
-        with _reading(self.place):
-            file, at = self._file(), _rasterio_window(window)
+        with _reading(self.place) as file:
+            at = _rasterio_window(window)
             out = None if shape is None else (len(bands), *shape)
             values = file.read(list(bands), window=at, out_shape=out)
             if self.layout.holed:
@@ -129,12 +127,6 @@ class Raster:
         """The raster in at most ``side`` pixels along each side; as :meth:`read`."""
         rows, columns = self.layout.shape
         return self.read((slice(0, rows), slice(0, columns)), bands, (min(rows, side), min(columns, side)))
-
-    def _file(self) -> DatasetReader:
-        # a child of a fork would share the position in the file with its parent, so it opens its own; and a file that
-        # was written anew is another
-        status = None if is_url(self.place) else _status(self.place)
-        return _opened(self.place, os.getpid(), status)
 
 
 def percentiles(raster: Raster, bands: Sequence[int], low: float = 2, high: float = 98) -> NDArray[np.float64]:
@@ -180,37 +172,37 @@ def _rasterio_window(window: Window) -> Any:
 
 
 @contextmanager
-def _reading(place: str) -> Iterator[None]:
-    """GDAL as it is to read here, and its errors as ours."""
+def _reading(place: str) -> Iterator[DatasetReader]:
+    """The raster, open for as long as it is read: GDAL as it is to read here, its errors as ours.
+
+    A file that stays open could not be shared with forked processes, and one that failed would complain again when it
+    is closed at last; what GDAL knows of a URL outlives the file.
+    """
     try:
         import rasterio
+        from rasterio._err import CPLE_BaseError
         from rasterio.errors import NotGeoreferencedWarning, RasterioError
     except ModuleNotFoundError:
         raise MissingExtraError("rasterio", "collect") from None
     try:
         with rasterio.Env(**OPTIONS), warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            yield
-    except (RasterioError, OSError) as error:
+            with _open(place) as file:
+                yield file
+    except (RasterioError, CPLE_BaseError, OSError) as error:
         cause = error.__cause__ or error
         raise DatasetError("the raster cannot be read", file=place, found=" ".join(str(cause).split())) from None
 
 
-def _status(place: str) -> tuple[int, int]:
-    path = Path(place)
-    if not path.is_file() or path.resolve().parts[1].startswith("vsi"):
-        raise DatasetError("no such raster", file=place, expected="a file, or an http or https URL")
-    status = path.stat()
-    return status.st_mtime_ns, status.st_size
-
-
-@lru_cache(maxsize=OPEN)
-def _opened(place: str, process: int, status: tuple[int, int] | None) -> DatasetReader:  # noqa: ARG001 - parts of the key
+def _open(place: str) -> DatasetReader:
     import rasterio
 
     if is_url(place):
         return rasterio.open(f"/vsicurl/{place}", driver="GTiff")
-    with Path(place).open("rb") as file:
+    path = Path(place).resolve()
+    if not path.is_file() or path.parts[1].startswith("vsi"):
+        raise DatasetError("no such raster", file=place, expected="a file, or an http or https URL")
+    with path.open("rb") as file:
         head = file.read(4)
         file.seek(-min(12, file.seek(0, os.SEEK_END)), os.SEEK_END)
         tail = file.read()
@@ -219,7 +211,7 @@ def _opened(place: str, process: int, status: tuple[int, int] | None) -> Dataset
         raise DatasetError("not a raster that is read", file=place, expected="GeoTIFF, PNG or JPEG", found=repr(head))
     if driver == "PNG" and b"IEND" not in tail:
         raise DatasetError("the PNG is cut short", file=place)  # GDAL would fill what is missing
-    return rasterio.open(Path(place).resolve(), driver=driver)
+    return rasterio.open(path, driver=driver)
 
 
 def _layout(file: DatasetReader, place: str) -> Layout:

@@ -30,6 +30,7 @@ ORDER = (
     "export",
     "release",
     "reproduce",
+    "collect",
     "translate",
     "train",
     "evaluate",

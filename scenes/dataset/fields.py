@@ -169,6 +169,9 @@ SENSOR_NAME = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 # the image of one band of a further sensor: DATE_SENSOR_BAND
 SENSOR_MEMBER = re.compile(rf"(pre|post)_({SENSOR_NAME})_({SENSOR_NAME})")
 
+# one band of an unlabelled tile, whose dataset holds neither dates nor labels
+BAND_MEMBER = re.compile(rf"band_({SENSOR_NAME})")
+
 
 def label_members(style: str = "exact") -> dict[str, LabelField]:
     """Every label member of a sample by its tar field (``pre_class``, ``post_damage`` ...), sorted; ``style`` is the

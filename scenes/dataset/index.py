@@ -335,16 +335,20 @@ def read_index(root: Store | str | Path, sha256: str | None = None) -> pa.Table:
         DatasetError: no such file, another checksum (then it is not parsed), unreadable, or with other columns.
     """
     store = open_store(root)
+    return read_table(store, sha256 or open_dataset(store).index_sha256, list(COLUMNS))
+
+
+def read_table(store: Store, sha256: str, columns: list[str]) -> pa.Table:
+    """``samples.parquet`` with these columns; raises as :func:`read_index`."""
     where = store.where(TABLE)
-    stated = sha256 or open_dataset(store).index_sha256
     with store.fetch(TABLE) as path:
-        if (found := file_sha256(path)) != stated:
-            raise DatasetError("sha256 is wrong", file=where, expected=stated, found=found)
+        if (found := file_sha256(path)) != sha256:
+            raise DatasetError("sha256 is wrong", file=where, expected=sha256, found=found)
         try:
             table = pq.read_table(path, memory_map=False)
         except (OSError, pa.ArrowException) as error:
             raise DatasetError(f"cannot be read: {error}", file=where) from None
-    if table.column_names != list(COLUMNS):
+    if table.column_names != columns:
         raise DatasetError("has other columns than an index", file=where, found=", ".join(table.column_names))
     return table
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
@@ -20,13 +20,30 @@ from mage.scenes.dataset.codec import encode_sample
 from mage.scenes.dataset.fields import label_members
 from mage.scenes.dataset.folder import LARGEST_TEXT
 from mage.scenes.dataset.folder import LocalStore as LocalStore  # one import for all that is about stores
-from mage.scenes.dataset.schema import Sample, ShardRecord
+from mage.scenes.dataset.schema import ShardRecord
 from mage.scenes.dataset.tar import write_tar
 from mage.scenes.errors import DatasetError
 
 SHARDS = "shards"
 READERS = 16  # side files read at a time: of a distant store, most of the time is waiting
 LABEL_FILES = frozenset(f"{name}.png" for name in label_members("annotator"))
+
+
+class Recorded(Protocol):
+    """What a sample's record says whatever the sample is."""
+
+    @property
+    def key(self) -> str: ...  # noqa: D102
+    @property
+    def event(self) -> str: ...  # noqa: D102
+
+
+class Storable(Protocol):
+    """What can be in a shard: a labelled sample, or a tile without labels."""
+
+    @property
+    def record(self) -> Recorded:
+        """Its record."""
 
 
 class Store(Protocol):
@@ -106,11 +123,17 @@ class TakenError(DatasetError):
         self.record = record
 
 
-def write_shard(store: Store, name: str, samples: Iterable[Sample], recipe_hash: str) -> ShardRecord:
+def write_shard(
+    store: Store,
+    name: str,
+    samples: Iterable[Storable],
+    recipe_hash: str,
+    encode: Callable[[Any], list[tuple[str, bytes]]] = encode_sample,
+) -> ShardRecord:
     """Publish samples as the tar ``shards/NAME``, then its side file, which makes it done.
 
     Samples are taken one by one and held no longer than it takes to write them. Of several writers of one shard the
-    first wins; the others return the same record.
+    first wins; the others return the same record. ``encode`` makes a sample's members.
 
     Raises:
         DatasetError: no samples, samples of two events, a key that stands twice, a sample that does not fit the
@@ -122,7 +145,7 @@ def write_shard(store: Store, name: str, samples: Iterable[Sample], recipe_hash:
         store.remove(f"{SHARDS}/{name}")
     written: list[ShardRecord] = []
     fresh = store.publish(
-        f"{SHARDS}/{name}", lambda path: written.append(_write(path, name, samples, recipe_hash)), once=True
+        f"{SHARDS}/{name}", lambda path: written.append(_write(path, name, samples, recipe_hash, encode)), once=True
     )
     record = written[0]
     if not fresh:
@@ -131,7 +154,13 @@ def write_shard(store: Store, name: str, samples: Iterable[Sample], recipe_hash:
     return record
 
 
-def _write(path: Path, name: str, samples: Iterable[Sample], recipe_hash: str) -> ShardRecord:
+def _write(
+    path: Path,
+    name: str,
+    samples: Iterable[Storable],
+    recipe_hash: str,
+    encode: Callable[[Any], list[tuple[str, bytes]]],
+) -> ShardRecord:
     """Write a tar and describe it."""
     keys: list[str] = []
     events: list[str] = []
@@ -143,7 +172,7 @@ def _write(path: Path, name: str, samples: Iterable[Sample], recipe_hash: str) -
             events.append(sample.record.event)
             if events[-1] != events[0]:
                 raise DatasetError("samples of two events in a shard", file=name, found=f"{events[0]}, {events[-1]}")
-            for member, data in encode_sample(sample):
+            for member, data in encode(sample):
                 if member.partition(".")[2] in LABEL_FILES:
                     labels.update(member.encode() + data)
                 yield member, data

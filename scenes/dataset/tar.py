@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mage.scenes.dataset.fields import SENSOR_MEMBER, sample_members
+from mage.scenes.dataset.fields import BAND_MEMBER, SENSOR_MEMBER, sample_members
 from mage.scenes.errors import DatasetError
 
 BLOCK = 512
@@ -139,7 +139,7 @@ def _index(data: mmap.mmap, path: Path) -> dict[str, dict[str, tuple[int, int]]]
     while any(block := data[position : position + BLOCK]):
         name, size = _parse(block, path)
         key, field = _split(name, path)
-        if field not in FIELDS and not SENSOR_MEMBER.fullmatch(field.removesuffix(".png")):
+        if field not in FIELDS and not _is_band(field.removesuffix(".png")):
             raise DatasetError(
                 "a field that no sample has", file=path, expected="one of the schema's", found=repr(name)
             )
@@ -165,6 +165,10 @@ def _index(data: mmap.mmap, path: Path) -> dict[str, dict[str, tuple[int, int]]]
             found=f"{len(data) - position} bytes",
         )
     return samples
+
+
+def _is_band(member: str) -> bool:
+    return (SENSOR_MEMBER.fullmatch(member) or BAND_MEMBER.fullmatch(member)) is not None
 
 
 def _parse(block: bytes, path: Path) -> tuple[str, int]:

@@ -1,0 +1,1 @@
+"""Real imagery without labels, fetched over an area into shards with its licence and provenance."""
