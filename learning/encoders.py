@@ -27,12 +27,17 @@ class Encoder(Protocol):
     ViT's, become such with :class:`~mage.learning.SimplePyramid`.
     """
 
-    bands: int
-    """Channels of an image."""
-    channels: tuple[int, ...]
-    """Channels of each of the features."""
-    strides: tuple[int, ...]
-    """Pixels per place of each of the features, finest first."""
+    @property
+    def bands(self) -> int:
+        """Channels of an image."""
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels of each of the features."""
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Pixels per place of each of the features, finest first."""
 
     def __call__(self, image: Tensor) -> list[Tensor]:
         """(N, bands, H, W) float 0-1, H and W multiples of the last stride -> (N, channels[i], H / s, W / s) each."""

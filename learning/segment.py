@@ -88,7 +88,7 @@ class SiameseDamageNet(Network):
         """
         self._check(image)
         features = self._encode(image.flatten(0, 1))
-        return [fuse(f.unflatten(0, (-1, DATES))) for fuse, f in zip(self.fusions, features, strict=True)]
+        return [fuse(f.reshape(-1, DATES, *f.shape[1:])) for fuse, f in zip(self.fusions, features, strict=True)]
 
     def decode(self, features: list[Tensor], size: tuple[int, int]) -> Prediction:
         """Logits of ``size`` (H, W) from :meth:`features`."""
