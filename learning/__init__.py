@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from mage.learning.semi.uni_match import UniMatch
     from mage.learning.semi.uni_match_v2 import UniMatchV2
     from mage.learning.shards import ShardDataset
+    from mage.learning.single import SingleImage
     from mage.learning.train import fit
     from mage.learning.translate.color_map_gan import ColorMapGAN, ColourMap
     from mage.learning.translate.colour import HistogramMatching, LinearColour
@@ -109,6 +110,7 @@ __all__ = [
     "ShardDataset",
     "SiameseDamageNet",
     "SimplePyramid",
+    "SingleImage",
     "Supervised",
     "Teacher",
     "Tent",
@@ -192,6 +194,7 @@ _HOMES = {
     "semi.uni_match": ("UniMatch",),
     "semi.uni_match_v2": ("UniMatchV2",),
     "shards": ("ShardDataset",),
+    "single": ("SingleImage",),
     "train": ("fit",),
     "translate.color_map_gan": ("ColorMapGAN", "ColourMap"),
     "translate.colour": ("HistogramMatching", "LinearColour"),
