@@ -81,7 +81,7 @@ def save_model(model: Network, path: str | Path, card: Card) -> Path:
     if folder.exists() and not folder.is_dir():
         raise ModelError("a model needs a folder, and a file is in its place", file=folder)
     publish(folder / CARD, card.text(record.classes, _facts(model)).encode())
-    publish(folder / WEIGHTS, save(weights, {"format": "pt", KEY: record.model_dump_json()}))
+    publish(folder / WEIGHTS, save(weights, {KEY: record.model_dump_json()}))  # of two keys the order would be random
     return folder / WEIGHTS
 
 
