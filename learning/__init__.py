@@ -20,9 +20,17 @@ if TYPE_CHECKING:
     from mage.learning.adapt.test_time import Tent
     from mage.learning.augmentation import augment
     from mage.learning.collected import CollectedDataset
+    from mage.learning.backbones.convnext import ConvNeXt
+    from mage.learning.backbones.efficientnet import EfficientNetLite
+    from mage.learning.backbones.pretrained import bundled_weights, load_pretrained
+    from mage.learning.backbones.pyramid import SimplePyramid
+    from mage.learning.backbones.resnet import ResNet
+    from mage.learning.cards import Card, card_of
+    from mage.learning.decoders import Decoder, UNet, UPerNet
     from mage.learning.ema import Teacher
-    from mage.learning.encoders import ResidualEncoder
+    from mage.learning.encoders import Encoder, ResidualEncoder
     from mage.learning.evaluation import Evaluation, evaluate
+    from mage.learning.heads import Prediction, maps_of
     from mage.learning.losses import (
         damage_losses,
         entropy,
@@ -33,6 +41,8 @@ if TYPE_CHECKING:
         surprise,
     )
     from mage.learning.methods import Batch, Method, Supervised
+    from mage.learning.names import Head
+    from mage.learning.network import Network
     from mage.learning.pictures import PictureFolder
     from mage.learning.predict import classify, predict_tile
     from mage.learning.raster_crops import RasterCrops, RasterPairs
@@ -46,8 +56,11 @@ if TYPE_CHECKING:
     from mage.learning.real.taxonomy import BUILDINGS, CHANGE, DAMAGE, DAMAGED, Taxonomy
     from mage.learning.real.xbd import XBD
     from mage.learning.runs import Run, load_model, open_run
+    from mage.learning.predict import classify, predict_maps, predict_tile
+    from mage.learning.runs import Run, open_run
     from mage.learning.sampling import EpochSampler
-    from mage.learning.segment import Prediction, SiameseDamageNet
+    from mage.learning.saved import load_model, model_record, save_model
+    from mage.learning.segment import SegmentationNet, SiameseDamageNet
     from mage.learning.semi.corr_match import CorrMatch
     from mage.learning.semi.fix_match import FixMatch
     from mage.learning.semi.mean_teacher import MeanTeacher
@@ -55,6 +68,7 @@ if TYPE_CHECKING:
     from mage.learning.semi.uni_match_v2 import UniMatchV2
     from mage.learning.shards import ShardDataset
     from mage.learning.splits import Part, Row, by_block, by_event, by_place, leave_one_event_out
+    from mage.learning.single import SingleImage
     from mage.learning.train import fit
     from mage.learning.translate.color_map_gan import ColorMapGAN, ColourMap
     from mage.learning.translate.colour import HistogramMatching, LinearColour
@@ -82,11 +96,16 @@ __all__ = [
     "Batch",
     "BuildingMetrics",
     "CollectedDataset",
+    "Card",
     "ColorMapGAN",
     "ColourMap",
+    "ConvNeXt",
     "CorrMatch",
     "DAFormer",
     "DamageMetrics",
+    "Decoder",
+    "EfficientNetLite",
+    "Encoder",
     "EpochSampler",
     "Evaluation",
     "FixMatch",
@@ -94,6 +113,7 @@ __all__ = [
     "Flow",
     "FlowMatching",
     "FourierStyle",
+    "Head",
     "HistogramMatching",
     "IdaBD",
     "LabelledFolder",
@@ -103,6 +123,7 @@ __all__ = [
     "MeanTeacher",
     "Method",
     "MinEnt",
+    "Network",
     "NetworkTranslator",
     "Painter",
     "Part",
@@ -112,19 +133,25 @@ __all__ = [
     "RasterCrops",
     "RasterPairs",
     "RescueNet",
+    "ResNet",
     "ResidualEncoder",
     "Row",
     "Run",
     "Scene",
     "Sen1Floods11",
+    "SegmentationNet",
     "ShardDataset",
     "SiameseDamageNet",
+    "SimplePyramid",
+    "SingleImage",
     "Supervised",
     "Taxonomy",
     "Teacher",
     "Tent",
     "Translated",
     "Translator",
+    "UNet",
+    "UPerNet",
     "UniMatch",
     "UniMatchV2",
     "adapt_batch_norm",
@@ -132,6 +159,8 @@ __all__ = [
     "by_block",
     "by_event",
     "by_place",
+    "bundled_weights",
+    "card_of",
     "class_counts",
     "classify",
     "damage_losses",
@@ -142,10 +171,15 @@ __all__ = [
     "grade_weights",
     "leave_one_event_out",
     "load_model",
+    "load_pretrained",
     "log_probabilities",
+    "maps_of",
+    "model_record",
     "open_run",
+    "predict_maps",
     "predict_tile",
     "pseudo_labels",
+    "save_model",
     "supervised_losses",
     "surprise",
     "write_translated",
@@ -163,9 +197,17 @@ _HOMES = {
     "adapt.test_time": ("Tent",),
     "augmentation": ("augment",),
     "collected": ("CollectedDataset",),
+    "backbones.convnext": ("ConvNeXt",),
+    "backbones.efficientnet": ("EfficientNetLite",),
+    "backbones.pretrained": ("bundled_weights", "load_pretrained"),
+    "backbones.pyramid": ("SimplePyramid",),
+    "backbones.resnet": ("ResNet",),
+    "cards": ("Card", "card_of"),
+    "decoders": ("Decoder", "UNet", "UPerNet"),
     "ema": ("Teacher",),
-    "encoders": ("ResidualEncoder",),
+    "encoders": ("Encoder", "ResidualEncoder"),
     "evaluation": ("Evaluation", "evaluate"),
+    "heads": ("Prediction", "maps_of"),
     "losses": (
         "damage_losses",
         "entropy",
@@ -205,8 +247,13 @@ _HOMES = {
     ),
     "real.xbd": ("XBD",),
     "runs": ("Run", "load_model", "open_run"),
+    "names": ("Head",),
+    "network": ("Network",),
+    "predict": ("classify", "predict_maps", "predict_tile"),
+    "runs": ("Run", "open_run"),
     "sampling": ("EpochSampler",),
-    "segment": ("Prediction", "SiameseDamageNet"),
+    "saved": ("load_model", "model_record", "save_model"),
+    "segment": ("SegmentationNet", "SiameseDamageNet"),
     "semi.corr_match": ("CorrMatch",),
     "semi.fix_match": ("FixMatch",),
     "semi.mean_teacher": ("MeanTeacher",),
@@ -221,6 +268,7 @@ _HOMES = {
         "by_place",
         "leave_one_event_out",
     ),
+    "single": ("SingleImage",),
     "train": ("fit",),
     "translate.color_map_gan": ("ColorMapGAN", "ColourMap"),
     "translate.colour": ("HistogramMatching", "LinearColour"),

@@ -11,7 +11,8 @@ from torch.func import functional_call
 from mage.learning.adapt.domains import SOURCE, TARGET, Discriminator, domain_loss
 from mage.learning.augmentation import augment
 from mage.learning.losses import log_probabilities, supervised_losses
-from mage.learning.methods import Augment, Batch, Supervised, seeded
+from mage.learning.methods import Augment, Batch, Supervised
+from mage.learning.seeds import seeded
 
 
 class ADVENT(Supervised):
@@ -57,7 +58,7 @@ class ADVENT(Supervised):
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The supervised losses, ``adversarial`` (the model's) and ``discriminator``."""
-        image, mask = self.augment(*batch.labelled(), batch.rng)
+        image, mask = self.learned(batch)
         output = self.model(image)
         from_source = len(batch.image("source"))
         source = self_information(log_probabilities(output)[:from_source])

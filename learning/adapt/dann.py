@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from mage.learning.adapt.domains import SOURCE, TARGET, domain_loss
 from mage.learning.augmentation import augment
 from mage.learning.losses import supervised_losses
-from mage.learning.methods import Augment, Batch, Supervised, featured, seeded
+from mage.learning.methods import Augment, Batch, Supervised, featured
+from mage.learning.seeds import seeded
 
 
 class DANN(Supervised):
@@ -60,7 +61,7 @@ class DANN(Supervised):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The supervised losses, and ``domain``, the classifier's."""
         model = featured(self.model)
-        image, mask = self.augment(*batch.labelled(), batch.rng)
+        image, mask = self.learned(batch)
         features = model.features(image)
         losses = supervised_losses(model.decode(features, (image.shape[-2], image.shape[-1])), mask, self.weights)
         source, target = features[-1][: len(batch.image("source"))], model.features(self.weak(batch))[-1]

@@ -12,7 +12,8 @@ from torch.nn import functional as F  # noqa: N812 - torch's own habit
 
 from mage.learning.augmentation import augment
 from mage.learning.losses import log_probabilities, pseudo_labels, supervised_losses, surprise
-from mage.learning.methods import Augment, Batch, Supervised, featured, seeded
+from mage.learning.methods import Augment, Batch, Supervised, featured
+from mage.learning.seeds import seeded
 from mage.learning.views import channel_masks, cut_mix, strong
 
 ALIKE = 0.5  # from which on a normalised correlation puts a place into a region
@@ -83,7 +84,7 @@ class CorrMatch(Supervised):
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """A quarter of the supervised losses, of y and (``spread``) of z, and the four of unlabelled images."""
-        image, mask = self.augment(*batch.labelled(), batch.rng)
+        image, mask = self.learned(batch)
         _, output, seen = self._see(image)
         losses = {name: loss / 4 for name, loss in supervised_losses(output, mask, self.weights).items()}
         losses["spread"] = supervised_losses(seen.spread, mask)["segmentation"] / 4
