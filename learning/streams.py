@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from typing import Any
@@ -16,10 +16,12 @@ from mage.learning.methods import STREAMS, Samples
 from mage.learning.runs import TrainedOn
 from mage.learning.sampling import EpochSampler
 from mage.learning.shards import ShardDataset
+from mage.scenes.dataset.fields import label_members
 from mage.scenes.errors import DatasetError
 from mage.scenes.metrics import IGNORE
 
 LARGEST = 64  # a float image beyond is of 0-255 or of digital numbers, and would train without a complaint
+LABELS = frozenset({"mask", *label_members("annotator")})  # what no method sees of an unlabelled stream
 Datasets = Mapping[str, Dataset[dict[str, Any]]]
 
 
@@ -32,16 +34,23 @@ def samplers(datasets: Datasets, seed: int, batch: int, stop: int) -> dict[str, 
 
 
 def together(
-    datasets: Datasets, orders: Mapping[str, EpochSampler], workers: int, device: torch.device, classes: int | None
+    datasets: Datasets,
+    orders: Mapping[str, EpochSampler],
+    workers: int,
+    device: torch.device,
+    classes: int | None,
+    wants: Sequence[str] = (),
 ) -> Generator[dict[str, Samples], None, None]:
-    """Batches of all streams, one of each at a time, on the CPU.
+    """Batches of all streams, one of each at a time, on the CPU; ``wants`` are those of the method.
 
     Raises:
         DatasetError: a sample cannot be read, or is of another kind than a method can use.
     """
     with ExitStack() as stack:
         streams: list[Iterator[Samples]] = [
-            stack.enter_context(closing(_batches(_loader(dataset, orders[name], workers, device, name), classes)))
+            stack.enter_context(
+                closing(_batches(_loader(dataset, orders[name], workers, device, name, wants), classes))
+            )
             for name, dataset in datasets.items()
         ]
         for samples in zip(*streams, strict=True):
@@ -72,19 +81,24 @@ def origin(dataset: Dataset[dict[str, Any]]) -> TrainedOn:
     )
 
 
-def collate(samples: list[dict[str, Any]], labelled: bool = True) -> Samples:
-    """Stack ``image`` and, of labelled samples, ``mask``; whatever else samples hold is left out, so that masks of an
-    unlabelled stream cannot be looked at.
+def collate(samples: list[dict[str, Any]], labelled: bool = True, wants: Sequence[str] = ()) -> Samples:
+    """Stack ``image``, of labelled samples ``mask``, and what a method ``wants`` where samples have it.
+
+    Whatever else samples hold is left out, and of an unlabelled stream every label that MAGE's datasets know, so that
+    labels of an unlabelled stream cannot be looked at.
 
     Raises:
-        DatasetError: a sample lacks one of them, or they differ in shape or type.
+        DatasetError: a sample lacks one of the first two, only some samples have what is wanted, or they differ in
+            shape or type.
     """
-    return {name: _stack([sample.get(name) for sample in samples], name) for name in ("image", "mask")[: 1 + labelled]}
+    further = [name for name in wants if any(name in sample for sample in samples)]
+    names = ["image", "mask", *further] if labelled else ["image", *(name for name in further if name not in LABELS)]
+    return {name: _stack([sample.get(name) for sample in samples], name) for name in names}
 
 
 def _stack(values: list[Any], name: str) -> Tensor:
     if not all(isinstance(value, Tensor) for value in values):
-        raise DatasetError(f"samples lack the tensor '{name}'", expected="dicts with 'image' and 'mask'")
+        raise DatasetError(f"samples lack the tensor '{name}'", expected="dicts that all hold it")
     if len({(value.shape, value.dtype) for value in values}) > 1:
         found = " and ".join(sorted({f"{value.dtype} {tuple(value.shape)}" for value in values}))
         raise DatasetError(f"'{name}' of samples differ in shape or type", expected="equal crops", found=found)
@@ -92,13 +106,18 @@ def _stack(values: list[Any], name: str) -> Tensor:
 
 
 def _loader(
-    dataset: Dataset[dict[str, Any]], order: EpochSampler, workers: int, device: torch.device, name: str
+    dataset: Dataset[dict[str, Any]],
+    order: EpochSampler,
+    workers: int,
+    device: torch.device,
+    name: str,
+    wants: Sequence[str],
 ) -> DataLoader[Any]:
     return DataLoader(
         dataset,
         batch_sampler=order,
         num_workers=workers,
-        collate_fn=partial(collate, labelled=name != "unlabelled"),
+        collate_fn=partial(collate, labelled=name != "unlabelled", wants=wants),
         worker_init_fn=deaf,
         pin_memory=device.type == "cuda",
         generator=torch.Generator(),  # the loader's own draw must not advance the user's generator
@@ -135,6 +154,9 @@ def _check(batch: Samples, classes: int | None) -> None:
         raise DatasetError(
             "a float image that is not finite, or not of about 0-1", expected="uint8, or reflectance, or 0-1"
         )
+    for name in batch.keys() - {"image", "mask"}:
+        if batch[name].is_floating_point() and not bool(batch[name].isfinite().all()):
+            raise DatasetError(f"'{name}' of a sample is not finite")
     if mask is not None:
         _check_mask(mask, classes)
 

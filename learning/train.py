@@ -97,7 +97,7 @@ def fit(
     if before is not None:
         training.restore(before)
     with Interruption() as interruption, explained():
-        batches = together(datasets, training.samplers, workers, goal, method.classes)
+        batches = together(datasets, training.samplers, workers, goal, method.classes, method.wants)
         with closing(batches):
             _train(training, batches, folder, every, interruption, progress)
         run = training.save(folder)
