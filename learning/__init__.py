@@ -19,9 +19,16 @@ if TYPE_CHECKING:
     from mage.learning.adapt.rare import RareClasses, class_counts
     from mage.learning.adapt.test_time import Tent
     from mage.learning.augmentation import augment
+    from mage.learning.backbones.convnext import ConvNeXt
+    from mage.learning.backbones.efficientnet import EfficientNetLite
+    from mage.learning.backbones.pretrained import bundled_weights, load_pretrained
+    from mage.learning.backbones.pyramid import SimplePyramid
+    from mage.learning.backbones.resnet import ResNet
+    from mage.learning.decoders import Decoder, UNet, UPerNet
     from mage.learning.ema import Teacher
-    from mage.learning.encoders import ResidualEncoder
+    from mage.learning.encoders import Encoder, ResidualEncoder
     from mage.learning.evaluation import Evaluation, evaluate
+    from mage.learning.heads import Head, Prediction, maps_of
     from mage.learning.losses import (
         damage_losses,
         entropy,
@@ -32,11 +39,12 @@ if TYPE_CHECKING:
         surprise,
     )
     from mage.learning.methods import Batch, Method, Supervised
+    from mage.learning.network import Network
     from mage.learning.pictures import PictureFolder
-    from mage.learning.predict import classify, predict_tile
+    from mage.learning.predict import classify, predict_maps, predict_tile
     from mage.learning.runs import Run, load_model, open_run
     from mage.learning.sampling import EpochSampler
-    from mage.learning.segment import Prediction, SiameseDamageNet
+    from mage.learning.segment import SegmentationNet, SiameseDamageNet
     from mage.learning.semi.corr_match import CorrMatch
     from mage.learning.semi.fix_match import FixMatch
     from mage.learning.semi.mean_teacher import MeanTeacher
@@ -65,38 +73,50 @@ __all__ = [
     "BuildingMetrics",
     "ColorMapGAN",
     "ColourMap",
+    "ConvNeXt",
     "CorrMatch",
     "DAFormer",
     "DamageMetrics",
+    "Decoder",
+    "EfficientNetLite",
+    "Encoder",
     "EpochSampler",
     "Evaluation",
     "FixMatch",
     "Flow",
     "FlowMatching",
     "FourierStyle",
+    "Head",
     "HistogramMatching",
     "LinearColour",
     "MeanTeacher",
     "Method",
     "MinEnt",
+    "Network",
     "NetworkTranslator",
     "Painter",
     "PictureFolder",
     "Prediction",
     "RareClasses",
+    "ResNet",
     "ResidualEncoder",
     "Run",
+    "SegmentationNet",
     "ShardDataset",
     "SiameseDamageNet",
+    "SimplePyramid",
     "Supervised",
     "Teacher",
     "Tent",
     "Translated",
     "Translator",
+    "UNet",
+    "UPerNet",
     "UniMatch",
     "UniMatchV2",
     "adapt_batch_norm",
     "augment",
+    "bundled_weights",
     "class_counts",
     "classify",
     "damage_losses",
@@ -106,8 +126,11 @@ __all__ = [
     "fit",
     "grade_weights",
     "load_model",
+    "load_pretrained",
     "log_probabilities",
+    "maps_of",
     "open_run",
+    "predict_maps",
     "predict_tile",
     "pseudo_labels",
     "supervised_losses",
@@ -126,9 +149,16 @@ _HOMES = {
     "adapt.rare": ("RareClasses", "class_counts"),
     "adapt.test_time": ("Tent",),
     "augmentation": ("augment",),
+    "backbones.convnext": ("ConvNeXt",),
+    "backbones.efficientnet": ("EfficientNetLite",),
+    "backbones.pretrained": ("bundled_weights", "load_pretrained"),
+    "backbones.pyramid": ("SimplePyramid",),
+    "backbones.resnet": ("ResNet",),
+    "decoders": ("Decoder", "UNet", "UPerNet"),
     "ema": ("Teacher",),
-    "encoders": ("ResidualEncoder",),
+    "encoders": ("Encoder", "ResidualEncoder"),
     "evaluation": ("Evaluation", "evaluate"),
+    "heads": ("Head", "Prediction", "maps_of"),
     "losses": (
         "damage_losses",
         "entropy",
@@ -141,10 +171,11 @@ _HOMES = {
     "methods": ("Batch", "Method", "Supervised"),
     "pictures": ("PictureFolder",),
     "mage.scenes.metrics": ("BuildingMetrics", "DamageMetrics"),
-    "predict": ("classify", "predict_tile"),
+    "network": ("Network",),
+    "predict": ("classify", "predict_maps", "predict_tile"),
     "runs": ("Run", "load_model", "open_run"),
     "sampling": ("EpochSampler",),
-    "segment": ("Prediction", "SiameseDamageNet"),
+    "segment": ("SegmentationNet", "SiameseDamageNet"),
     "semi.corr_match": ("CorrMatch",),
     "semi.fix_match": ("FixMatch",),
     "semi.mean_teacher": ("MeanTeacher",),

@@ -1,4 +1,4 @@
-"""A small residual encoder: the features of one image at strides 2, 4, 8 and 16.
+"""What an encoder is, and the smallest of ours: the features of one image, trained from scratch.
 
 GroupNorm rather than BatchNorm: it needs no running statistics, so that training and evaluation compute the same
 function, a batch may hold one image, and averaged weights need no second pass over the data.
@@ -7,11 +7,66 @@ function, a batch may hold one image, and averaged weights need no second pass o
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-STRIDES = (2, 4, 8, 16)
+from mage.scenes.errors import ModelError
+
+STRIDES = (2, 4, 8, 16)  # of the residual encoder
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB, as torchvision and timm use them
+
+
+class Encoder(Protocol):
+    """What networks need of an encoder: an ``nn.Module`` that turns images into features at several scales.
+
+    It takes images of 0-1 and normalises them itself, so that no weights can meet images prepared for others.
+    Networks want strides that double from one feature to the next; features that all have one stride, as a plain
+    ViT's, become such with :class:`~mage.learning.SimplePyramid`.
+    """
+
+    @property
+    def bands(self) -> int:
+        """Channels of an image."""
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels of each of the features."""
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Pixels per place of each of the features, finest first."""
+
+    def __call__(self, image: Tensor) -> list[Tensor]:
+        """(N, bands, H, W) float 0-1, H and W multiples of the last stride -> (N, channels[i], H / s, W / s) each."""
+
+
+def normalise(image: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """(image - mean) / std of (N, bands, H, W). Bands beyond the figures, and all where there are fewer than figures,
+    take the average of the figures: of ImageNet's red, green and blue, for a near infrared.
+    """
+    if len({*mean}) == len({*std}) == 1:
+        return (image - mean[0]) / std[0]
+    centre, scale = (
+        torch.tensor(extend(values, image.shape[1]), device=image.device, dtype=image.dtype)[:, None, None]
+        for values in (mean, std)
+    )
+    return (image - centre) / scale
+
+
+def extend(values: Sequence[float], bands: int) -> list[float]:
+    """Figures of so many bands out of those of RGB; see :func:`normalise`."""
+    average = sum(values) / len(values)
+    return [values[i] if i < len(values) <= bands else average for i in range(bands)]
+
+
+def check_least(what: str, **values: int) -> None:
+    """Raise ModelError where one of the values is below 1."""
+    for name, value in values.items():
+        if value < 1:
+            raise ModelError(f"{what} cannot have this {name}", expected="1 or more", found=str(value))
 
 
 def norm(channels: int) -> nn.GroupNorm:
@@ -24,6 +79,11 @@ def convolve(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False), norm(outputs), nn.ReLU(inplace=True)
     )
+
+
+def mix(inputs: int, outputs: int) -> nn.Sequential:
+    """A 1x1 convolution, GroupNorm and ReLU."""
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), norm(outputs), nn.ReLU(inplace=True))
 
 
 class ResidualBlock(nn.Module):
@@ -45,10 +105,18 @@ class ResidualBlock(nn.Module):
 
 
 class ResidualEncoder(nn.Module):
-    """Four residual stages; ``channels`` are those of the features at ``STRIDES``: width times 1, 2, 4 and 8."""
+    """Four residual stages, at strides 2 to 16, of width times 1, 2, 4 and 8 channels; an :class:`Encoder`.
+
+    >>> [tuple(f.shape) for f in ResidualEncoder(width=4)(torch.zeros(1, 3, 32, 48))]
+    [(1, 4, 16, 24), (1, 8, 8, 12), (1, 16, 4, 6), (1, 32, 2, 3)]
+    """
+
+    mean, std = (0.5,), (0.25,)
 
     def __init__(self, width: int = 24, bands: int = 3) -> None:
         super().__init__()
+        check_least("an encoder", width=width, bands=bands)
+        self.width, self.bands, self.strides = width, bands, STRIDES
         self.channels = tuple(width * 2**i for i in range(len(STRIDES)))
         self.stem = convolve(bands, width, 2)
         inputs = (width, *self.channels[:-1])
@@ -58,8 +126,8 @@ class ResidualEncoder(nn.Module):
         )
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(N, bands, H, W), H and W multiples of 16 -> features, finest first, (N, channels[i], H / s, W / s)."""
-        x = self.stem(image)
+        """(N, bands, H, W) 0-1, H and W multiples of 16 -> features, finest first, (N, channels[i], H / s, W / s)."""
+        x = self.stem(normalise(image, self.mean, self.std))
         features = []
         for stage in self.stages:
             x = stage(x)

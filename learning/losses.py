@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own habit
 
-from mage.learning.segment import Prediction
+from mage.learning.heads import Prediction
 from mage.scenes.metrics import IGNORE
 
 

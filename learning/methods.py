@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, cast
 
@@ -241,14 +240,6 @@ def featured(model: nn.Module) -> Featured:
             found=type(model).__name__,
         )
     return cast("Featured", model)
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """A context in which new modules get the first weights of a seed; torch's global generator is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        yield
 
 
 def _checked(weights: Sequence[float], model: nn.Module) -> Tensor:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mage.learning.devices import autocast, place
-from mage.learning.segment import SiameseDamageNet
+from mage.learning.heads import maps_of
+from mage.learning.network import Network
 
 WINDOW, OVERLAP = 1024, 128  # pixels; a window of 1024 takes about half a GB at width 24
 
@@ -25,11 +26,28 @@ def classify(probabilities: NDArray[np.float32], threshold: float = 0.5) -> NDAr
     return np.where(1 - probabilities[0] >= threshold, grade, 0).astype(np.uint8)
 
 
-def predict_tile(model: SiameseDamageNet, image: Tensor, *, window: int = WINDOW, overlap: int = OVERLAP) -> Tensor:
-    """Probabilities, float32 (1 + grades, H, W), of one pair, uint8 (2, bands, H, W), on the model's device.
+def predict_tile(model: Network, image: Tensor, *, window: int = WINDOW, overlap: int = OVERLAP) -> Tensor:
+    """Probabilities of the classes, float32 (classes, H, W), of one place: ``classes`` of :func:`predict_maps`."""
+    return predict_maps(model, image, window=window, overlap=overlap)["classes"]
+
+
+def predict_maps(model: Network, image: Tensor, *, window: int = WINDOW, overlap: int = OVERLAP) -> dict[str, Tensor]:
+    """What a model says of one place, maps float32 (C, H, W) by name as of :func:`~mage.learning.maps_of`, on the
+    model's device.
 
     A side longer than ``window`` is cut into windows that overlap by at least ``overlap`` pixels and fade into each
     other. The model is left in the mode, training or not, that it was in.
+
+    Args:
+        model: any network.
+        image: uint8, (2, bands, H, W) for a pair, (bands, H, W) for a model of one image.
+        window: longest side, pixels, that the model is shown at once.
+        overlap: pixels that neighbouring windows share.
+
+    >>> from mage.learning import SegmentationNet
+    >>> maps = predict_maps(SegmentationNet(classes=2, width=4), torch.zeros(3, 20, 30, dtype=torch.uint8))
+    >>> {name: tuple(values.shape) for name, values in maps.items()}
+    {'classes': (2, 20, 30)}
     """
     training = model.training
     model.eval()
@@ -40,27 +58,31 @@ def predict_tile(model: SiameseDamageNet, image: Tensor, *, window: int = WINDOW
         model.train(training)
 
 
-def _blend(model: SiameseDamageNet, image: Tensor, window: int, overlap: int) -> Tensor:
+def _blend(model: Network, image: Tensor, window: int, overlap: int) -> dict[str, Tensor]:
     device = next(model.parameters()).device
     height, width = image.shape[-2:]
     rows, columns = _starts(height, window, overlap), _starts(width, window, overlap)
     if len(rows) == len(columns) == 1:
-        return _probabilities(model, image, device)
-    total = torch.zeros(1 + model.grades, height, width, device=device)
+        return _maps(model, image, device)
+    totals: dict[str, Tensor] = {}
     weight = torch.zeros(height, width, device=device)
     for row, column in product(rows, columns):
         part = (..., slice(row, row + window), slice(column, column + window))
-        found = _probabilities(model, image[part], device)
-        fade = _ramp(found.shape[-2], overlap, device)[:, None] * _ramp(found.shape[-1], overlap, device)
-        total[part] += found * fade
+        maps = _maps(model, image[part], device)
+        side = next(iter(maps.values())).shape[-2:]
+        fade = _ramp(side[0], overlap, device)[:, None] * _ramp(side[1], overlap, device)
+        for name, found in maps.items():
+            if name not in totals:
+                totals[name] = torch.zeros(len(found), height, width, device=device)
+            totals[name][part] += found * fade
         weight[part] += fade
-    return total / weight
+    return {name: total / weight for name, total in totals.items()}
 
 
-def _probabilities(model: SiameseDamageNet, image: Tensor, device: torch.device) -> Tensor:
+def _maps(model: Network, image: Tensor, device: torch.device) -> dict[str, Tensor]:
     with autocast(device):
-        prediction = model(place(image[None], device))
-    return prediction.probabilities()[0]
+        output = model(place(image[None], device))
+    return {name: values[0] for name, values in maps_of(output).items()}
 
 
 def _starts(side: int, window: int, overlap: int) -> list[int]:

@@ -1,71 +1,75 @@
-"""The siamese network: where buildings stand, and how badly each is hurt, from an image before and one after."""
+"""The networks: how badly each building is hurt, from an image before and one after; and classes of one image."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - torch's own habit
 
-from mage.learning.encoders import STRIDES, ResidualBlock, ResidualEncoder, norm
+from mage.learning.decoders import UNet, narrowed
+from mage.learning.encoders import Encoder, mix
+from mage.learning.heads import Head, Prediction
+from mage.learning.network import MakeDecoder, Network
+from mage.learning.seeds import seeded
 from mage.scenes.errors import ModelError
 
 DATES = 2
 
 
-class Prediction(NamedTuple):
-    """Logits of a batch: ``localisation`` (N, 1, H, W) building or not, ``damage`` (N, grades, H, W)."""
-
-    localisation: Tensor
-    damage: Tensor
-
-    def probabilities(self) -> Tensor:
-        """(N, 1 + grades, H, W) float32 that sum to 1: no building, then a building of each grade."""
-        building = self.localisation.float().sigmoid()
-        return torch.cat([1 - building, building * self.damage.float().softmax(1)], 1)
-
-    def log_probabilities(self) -> Tensor:
-        """The logarithm of :meth:`probabilities`, finite where these are 0 in float32."""
-        score = self.localisation.float()
-        graded = F.logsigmoid(score) + self.damage.float().log_softmax(1)
-        return torch.cat([F.logsigmoid(-score), graded], 1)
-
-
-class SiameseDamageNet(nn.Module):
-    """One encoder for both dates, their features fused at each scale, a U-Net decoder, two heads.
+class SiameseDamageNet(Network):
+    """One encoder for both dates, their features fused at each scale, a decoder, and heads: buildings and their grades,
+    and what else is asked for.
 
     The fusion sees both dates and their absolute difference, so that a change of light can be told from a change of
-    the building. Both heads predict 2x2 pixels per place of the finest features (sub-pixel convolution, Shi et al.
-    2016), which keeps outlines sharp at a quarter of the cost of a decoder at full size.
+    the building.
 
     Args:
         width: channels at the finest scale; cost and size grow with its square.
-        bands: channels of an image.
+        bands: channels of an image; None takes the encoder's, 3 of our own.
         grades: damage grades, 4 on the Joint Damage Scale.
+        encoder: such as ``ResNet(50)``; None takes a small residual one of this width. One that is given keeps its
+            weights.
+        decoder: ``UNet``, ``UPerNet``, or what else makes one from channels and a width.
+        heads: further ones, see :class:`~mage.learning.Head`.
         seed: of the first weights; torch's global generator is left as it was.
+
+    Raises:
+        ModelError: an argument cannot be used.
+
+    >>> model = SiameseDamageNet(width=4, heads=("flood", "height"))
+    >>> prediction = model(torch.zeros(1, 2, 3, 20, 30))
+    >>> prediction.damage.shape, prediction.height.shape, prediction.road
+    (torch.Size([1, 4, 20, 30]), torch.Size([1, 2, 20, 30]), None)
     """
 
-    def __init__(self, width: int = 24, bands: int = 3, grades: int = 4, *, seed: int = 0) -> None:
-        super().__init__()
-        for name, value, least in (("width", width, 1), ("bands", bands, 1), ("grades", grades, 2)):
-            if value < least:
-                raise ModelError(f"a model cannot have this {name}", expected=f"{least} or more", found=str(value))
-        if not 0 <= seed < 2**63:
-            raise ModelError("a model cannot have this seed", expected="0 to 2^63 - 1", found=str(seed))
-        self.width, self.bands, self.grades = width, bands, grades
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            self._build()
+    dates = DATES
 
-    def _build(self) -> None:
-        self.encoder = ResidualEncoder(self.width, self.bands)
-        channels = self.encoder.channels
-        self.fusions = nn.ModuleList(_Fusion(c) for c in channels)
-        self.decoders = nn.ModuleList(ResidualBlock(c + 2 * c, c) for c in channels[:-1])
-        self.head = nn.Conv2d(self.width, (1 + self.grades) * STRIDES[0] ** 2, 3, padding=1)
+    def __init__(
+        self,
+        width: int = 24,
+        bands: int | None = None,
+        grades: int = 4,
+        *,
+        encoder: Encoder | None = None,
+        decoder: MakeDecoder = UNet,
+        heads: Iterable[Head | str] = (),
+        seed: int = 0,
+    ) -> None:
+        if grades < 2:
+            raise ModelError("a model cannot have this grades", expected="2 or more", found=str(grades))
+        with seeded(seed):
+            super().__init__(width, bands, encoder)
+            self.grades, self.heads = grades, _heads(heads)
+            self.channels = tuple(narrowed(self.encoder.channels, width))
+            self.fusions = nn.ModuleList(
+                _Fusion(i, o) for i, o in zip(self.encoder.channels, self.channels, strict=True)
+            )
+            self.decoder = decoder(self.channels, width)
+            self.head = self._head(1 + grades)
+            self.further = nn.ModuleDict({head.value: self._head(head.channels) for head in self.heads})
 
     def forward(self, image: Tensor) -> Prediction:
         """Logits for a batch of any height and width.
@@ -76,33 +80,25 @@ class SiameseDamageNet(nn.Module):
         Raises:
             ModelError: the batch has another shape.
         """
-        height, width = image.shape[-2:]
-        return self.decode(self.features(image), (height, width))
+        return super().forward(image)
 
     def features(self, image: Tensor) -> list[Tensor]:
-        """Features of the pair, finest first, (N, channels, H / s, W / s) at strides 2 to 16, sides rounded up to
-        multiples of 16; arguments and errors as of :meth:`forward`.
+        """Features of the pair, finest first, (N, channels, H / s, W / s) at the encoder's strides, sides rounded up to
+        multiples of the last; arguments and errors as of :meth:`forward`.
         """
         self._check(image)
-        padded = _pad(image.flatten(0, 1), STRIDES[-1])
-        features = self.encoder((padded - 0.5) / 0.25)
-        return [fuse(f.unflatten(0, (-1, DATES))) for fuse, f in zip(self.fusions, features, strict=True)]
+        features = self._encode(image.flatten(0, 1))
+        return [fuse(f.reshape(-1, DATES, *f.shape[1:])) for fuse, f in zip(self.fusions, features, strict=True)]
 
     def decode(self, features: list[Tensor], size: tuple[int, int]) -> Prediction:
         """Logits of ``size`` (H, W) from :meth:`features`."""
-        x = features[-1]
-        for decode, skip in zip(reversed(self.decoders), reversed(features[:-1]), strict=True):
-            x = decode(torch.cat([skip, F.interpolate(x, scale_factor=2.0, mode="nearest")], 1))
-        logits = F.pixel_shuffle(self.head(x), STRIDES[0])[..., : size[0], : size[1]]
-        return Prediction(logits[:, :1], logits[:, 1:])
+        x = self.decoder(features)
+        logits = self._logits(self.head, x, size)
+        further = {name: self._logits(head, x, size) for name, head in self.further.items()}
+        return Prediction(logits[:, :1], logits[:, 1:], **further)
 
     @property
-    def channels(self) -> tuple[int, ...]:
-        """Channels of each of :meth:`features`."""
-        return self.encoder.channels
-
-    @property
-    def classes(self) -> int:
+    def classes(self) -> int:  # type: ignore[override]  # it follows from the grades
         """Values that a mask may hold: background and the grades."""
         return 1 + self.grades
 
@@ -111,46 +107,99 @@ class SiameseDamageNet(nn.Module):
 
         Returns:
             classes, uint8 (H, W): 0 no building, 1 + grade elsewhere; and probabilities, float32 (1 + grades, H, W).
+            Further heads: :meth:`map`.
 
         Raises:
             ModelError: the images are not uint8, differ in shape or have other bands.
         """
-        from mage.learning.predict import classify, predict_tile
+        from mage.learning.predict import classify
 
-        for name, picture in (("pre", pre), ("post", post)):
-            if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape != pre.shape:
-                raise ModelError(
-                    f"the image '{name}' cannot be used",
-                    expected=f"two uint8 arrays of one shape (H, W, {self.bands})",
-                    found=f"{picture.dtype} {picture.shape}",
-                )
-        pair = torch.from_numpy(np.stack([pre, post]).transpose(0, 3, 1, 2).copy())
-        probabilities = predict_tile(self, pair).cpu().numpy()
+        probabilities = self.map(pre, post)["classes"]
         return classify(probabilities), probabilities
 
-    def _check(self, image: Tensor) -> None:
-        expected = f"(N, {DATES}, {self.bands}, H, W)"
-        if image.ndim != 5 or tuple(image.shape[1:3]) != (DATES, self.bands) or 0 in image.shape:
-            raise ModelError("a batch of another shape", expected=expected, found=str(tuple(image.shape)))
-        if not image.is_floating_point():
-            raise ModelError("a batch of another type", expected="float, 0-1", found=str(image.dtype))
+
+class SegmentationNet(Network):
+    """Classes of one image: buildings, land cover, water. An encoder, a decoder, and logits (N, classes, H, W).
+
+    Args:
+        classes: 2 or more.
+        width: channels at the finest scale.
+        bands: channels of an image; None takes the encoder's, 3 of our own.
+        encoder: such as ``ConvNeXt()``; None takes a small residual one of this width. One that is given keeps its
+            weights.
+        decoder: ``UNet``, ``UPerNet``, or what else makes one from channels and a width.
+        seed: of the first weights; torch's global generator is left as it was.
+
+    Raises:
+        ModelError: an argument cannot be used.
+
+    >>> SegmentationNet(classes=3, width=4, bands=13)(torch.zeros(1, 13, 20, 30)).shape
+    torch.Size([1, 3, 20, 30])
+    """
+
+    dates = 1
+
+    def __init__(
+        self,
+        classes: int,
+        width: int = 24,
+        bands: int | None = None,
+        *,
+        encoder: Encoder | None = None,
+        decoder: MakeDecoder = UNet,
+        seed: int = 0,
+    ) -> None:
+        if classes < 2:
+            raise ModelError("a model cannot have so few classes", expected="2 or more", found=str(classes))
+        with seeded(seed):
+            super().__init__(width, bands, encoder)
+            self.classes, self.channels = classes, tuple(self.encoder.channels)
+            self.decoder = decoder(self.channels, width)
+            self.head = self._head(classes)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (N, classes, H, W) of (N, bands, H, W) float 0-1 of any height and width.
+
+        Raises:
+            ModelError: the batch has another shape.
+        """
+        return super().forward(image)
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """The encoder's, of images whose sides are rounded up to multiples of its last stride."""
+        self._check(image)
+        return self._encode(image)
+
+    def decode(self, features: list[Tensor], size: tuple[int, int]) -> Tensor:
+        """Logits of ``size`` (H, W) from :meth:`features`."""
+        return self._logits(self.head, self.decoder(features), size)
+
+    def predict(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """The likeliest class, uint8 (H, W), and probabilities, float32 (classes, H, W), of uint8 (H, W, bands).
+
+        Raises:
+            ModelError: the image is not uint8, or has other bands.
+        """
+        probabilities = self.map(image)["classes"]
+        return probabilities.argmax(0).astype(np.uint8), probabilities
 
 
 class _Fusion(nn.Module):
-    """Features of both dates and their absolute difference, (N, 2, C, H, W) -> (N, C, H, W)."""
+    """Features of both dates and their absolute difference, (N, 2, inputs, H, W) -> (N, outputs, H, W)."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.mix = nn.Sequential(
-            nn.Conv2d(3 * channels, channels, 1, bias=False), norm(channels), nn.ReLU(inplace=True)
-        )
+        self.mix = mix(3 * inputs, outputs)
 
     def forward(self, features: Tensor) -> Tensor:
         before, after = features.unbind(1)
         return self.mix(torch.cat([before, after, (after - before).abs()], 1))
 
 
-def _pad(image: Tensor, multiple: int) -> Tensor:
-    """Repeat the last row and column until both sides are multiples; unlike reflection it works from one pixel on."""
-    rows, columns = (-side % multiple for side in image.shape[-2:])
-    return F.pad(image, (0, columns, 0, rows), mode="replicate") if rows or columns else image
+def _heads(heads: Iterable[Head | str]) -> tuple[Head, ...]:
+    """In the order of :class:`Head`, each once."""
+    try:
+        asked = {Head(head) for head in heads}
+    except ValueError as error:
+        raise ModelError(f"no such head: {error}", expected=f"some of {', '.join(Head)}") from None
+    return tuple(head for head in Head if head in asked)

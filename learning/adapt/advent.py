@@ -11,7 +11,8 @@ from torch.func import functional_call
 from mage.learning.adapt.domains import SOURCE, TARGET, Discriminator, domain_loss
 from mage.learning.augmentation import augment
 from mage.learning.losses import log_probabilities, supervised_losses
-from mage.learning.methods import Augment, Batch, Supervised, seeded
+from mage.learning.methods import Augment, Batch, Supervised
+from mage.learning.seeds import seeded
 
 
 class ADVENT(Supervised):

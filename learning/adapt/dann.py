@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from mage.learning.adapt.domains import SOURCE, TARGET, domain_loss
 from mage.learning.augmentation import augment
 from mage.learning.losses import supervised_losses
-from mage.learning.methods import Augment, Batch, Supervised, featured, seeded
+from mage.learning.methods import Augment, Batch, Supervised, featured
+from mage.learning.seeds import seeded
 
 
 class DANN(Supervised):

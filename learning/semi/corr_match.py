@@ -12,7 +12,8 @@ from torch.nn import functional as F  # noqa: N812 - torch's own habit
 
 from mage.learning.augmentation import augment
 from mage.learning.losses import log_probabilities, pseudo_labels, supervised_losses, surprise
-from mage.learning.methods import Augment, Batch, Supervised, featured, seeded
+from mage.learning.methods import Augment, Batch, Supervised, featured
+from mage.learning.seeds import seeded
 from mage.learning.views import channel_masks, cut_mix, strong
 
 ALIKE = 0.5  # from which on a normalised correlation puts a place into a region

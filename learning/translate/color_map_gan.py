@@ -8,7 +8,8 @@ from torch.func import functional_call
 from torch.nn import functional as F  # noqa: N812 - torch's own habit
 
 from mage.learning.adapt.domains import Discriminator
-from mage.learning.methods import Batch, Method, seeded
+from mage.learning.methods import Batch, Method
+from mage.learning.seeds import seeded
 from mage.scenes.errors import ModelError
 
 

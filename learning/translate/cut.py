@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own habit
 
 from mage.learning.adapt.domains import Discriminator
-from mage.learning.methods import Batch, Method, seeded
+from mage.learning.methods import Batch, Method
+from mage.learning.seeds import seeded
 from mage.learning.translate.color_map_gan import least_squares, single
 from mage.scenes.errors import ModelError
 

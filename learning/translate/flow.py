@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own habit
 
-from mage.learning.methods import Batch, Method, seeded
+from mage.learning.methods import Batch, Method
+from mage.learning.seeds import seeded
 from mage.learning.translate.cut import normalise
 from mage.scenes.errors import ModelError
 

@@ -23,7 +23,7 @@ from mage.learning import (
     surprise,
 )
 from mage.learning.ema import MovingAverage
-from mage.learning.methods import seeded
+from mage.learning.seeds import seeded
 from mage.learning.trainer import channels_last
 from mage.scenes.errors import DatasetError, ModelError
 

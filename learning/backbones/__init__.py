@@ -1,0 +1,1 @@
+"""Encoders whose weights others have published, and how these are read."""

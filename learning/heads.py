@@ -1,0 +1,87 @@
+"""What networks say of a place: a damage network's prediction, its further heads, and the maps that people read."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - torch's own habit
+
+ROAD_STATES = 3  # no road, an open road, a blocked road
+
+
+class Head(StrEnum):
+    """What a damage network can predict beside buildings and their grades.
+
+    >>> Head("road").wants
+    ('post_road', 'post_blocked')
+    """
+
+    FLOOD = "flood"
+    """Whether water stands there: one logit."""
+    HEIGHT = "height"
+    """Height above the ground before and after: log(1 + metres), two channels. What fell is their difference."""
+    ROAD = "road"
+    """No road, an open one or a blocked one: three logits."""
+
+    @property
+    def channels(self) -> int:
+        """Of its logits."""
+        return {Head.FLOOD: 1, Head.HEIGHT: 2, Head.ROAD: ROAD_STATES}[self]
+
+    @property
+    def wants(self) -> tuple[str, ...]:
+        """Tensors of a sample from which it learns, by the names that MAGE's datasets give them."""
+        return {
+            Head.FLOOD: ("post_flood",),
+            Head.HEIGHT: ("pre_height", "post_height"),
+            Head.ROAD: ("post_road", "post_blocked"),
+        }[self]
+
+
+class Prediction(NamedTuple):
+    """Logits of a batch: ``localisation`` (N, 1, H, W) building or not, ``damage`` (N, grades, H, W), and those of
+    each further :class:`Head` that the network has, None of others.
+    """
+
+    localisation: Tensor
+    damage: Tensor
+    flood: Tensor | None = None
+    height: Tensor | None = None
+    road: Tensor | None = None
+
+    def probabilities(self) -> Tensor:
+        """(N, 1 + grades, H, W) float32 that sum to 1: no building, then a building of each grade."""
+        building = self.localisation.float().sigmoid()
+        return torch.cat([1 - building, building * self.damage.float().softmax(1)], 1)
+
+    def log_probabilities(self) -> Tensor:
+        """The logarithm of :meth:`probabilities`, finite where these are 0 in float32."""
+        score = self.localisation.float()
+        graded = F.logsigmoid(score) + self.damage.float().log_softmax(1)
+        return torch.cat([F.logsigmoid(-score), graded], 1)
+
+    def further(self) -> dict[Head, Tensor]:
+        """Logits of the further heads that are there."""
+        return {head: logits for head in Head if (logits := getattr(self, head)) is not None}
+
+
+def maps_of(output: Prediction | Tensor) -> dict[str, Tensor]:
+    """What an output says, by name, float32 (N, C, H, W): ``classes``, probabilities that sum to 1, of every output;
+    of further heads ``flood``, its probability, ``height``, metres before and after, and ``road``, probabilities of no,
+    an open and a blocked road.
+    """
+    if isinstance(output, Tensor):
+        return {"classes": output.float().softmax(1)}
+    maps = {"classes": output.probabilities()}
+    for head, logits in output.further().items():
+        match head:
+            case Head.FLOOD:
+                maps[head] = logits.float().sigmoid()
+            case Head.HEIGHT:
+                maps[head] = logits.float().expm1().clamp(min=0)
+            case Head.ROAD:
+                maps[head] = logits.float().softmax(1)
+    return {str(name): t for name, t in maps.items()}
