@@ -42,6 +42,12 @@ if TYPE_CHECKING:
     from mage.learning.network import Network
     from mage.learning.pictures import PictureFolder
     from mage.learning.predict import classify, predict_maps, predict_tile
+    from mage.learning.pretext.caco import CaCo
+    from mage.learning.pretext.dino import DINO
+    from mage.learning.pretext.geometry import Geometry
+    from mage.learning.pretext.moco import MoCo
+    from mage.learning.pretext.scale_mae import ScaleMAE
+    from mage.learning.pretext.x_stars import XStars
     from mage.learning.runs import Run, load_model, open_run
     from mage.learning.sampling import EpochSampler
     from mage.learning.segment import SegmentationNet, SiameseDamageNet
@@ -61,6 +67,7 @@ if TYPE_CHECKING:
     from mage.learning.translate.preservation import damage_preservation
     from mage.learning.translate.translator import Translated, Translator
     from mage.learning.translate.write import write_translated
+    from mage.learning.vit import ViT
     from mage.scenes.metrics import BuildingMetrics, DamageMetrics
 
 __all__ = [
@@ -68,9 +75,11 @@ __all__ = [
     "CUT",
     "DACS",
     "DANN",
+    "DINO",
     "MIC",
     "Batch",
     "BuildingMetrics",
+    "CaCo",
     "ColorMapGAN",
     "ColourMap",
     "ConvNeXt",
@@ -86,12 +95,14 @@ __all__ = [
     "Flow",
     "FlowMatching",
     "FourierStyle",
+    "Geometry",
     "Head",
     "HistogramMatching",
     "LinearColour",
     "MeanTeacher",
     "Method",
     "MinEnt",
+    "MoCo",
     "Network",
     "NetworkTranslator",
     "Painter",
@@ -101,6 +112,7 @@ __all__ = [
     "ResNet",
     "ResidualEncoder",
     "Run",
+    "ScaleMAE",
     "SegmentationNet",
     "ShardDataset",
     "SiameseDamageNet",
@@ -114,6 +126,8 @@ __all__ = [
     "UPerNet",
     "UniMatch",
     "UniMatchV2",
+    "ViT",
+    "XStars",
     "adapt_batch_norm",
     "augment",
     "bundled_weights",
@@ -173,6 +187,12 @@ _HOMES = {
     "mage.scenes.metrics": ("BuildingMetrics", "DamageMetrics"),
     "network": ("Network",),
     "predict": ("classify", "predict_maps", "predict_tile"),
+    "pretext.caco": ("CaCo",),
+    "pretext.dino": ("DINO",),
+    "pretext.geometry": ("Geometry",),
+    "pretext.moco": ("MoCo",),
+    "pretext.scale_mae": ("ScaleMAE",),
+    "pretext.x_stars": ("XStars",),
     "runs": ("Run", "load_model", "open_run"),
     "sampling": ("EpochSampler",),
     "segment": ("SegmentationNet", "SiameseDamageNet"),
@@ -192,6 +212,7 @@ _HOMES = {
     "translate.preservation": ("damage_preservation",),
     "translate.translator": ("Translated", "Translator"),
     "translate.write": ("write_translated",),
+    "vit": ("ViT",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
