@@ -92,8 +92,9 @@ class ViT(nn.Module):
         """(N, L, width) of the patches row by row, or (N, K, width) of those alone that ``keep``, (N, K) indices,
         names; the others are not looked at.
         """
+        grid = self.grid(image)
         x = self.embed(normalise(image, self.mean, self.std)).flatten(2).transpose(1, 2)
-        places = positions(self.grid(image), self.width, self.gsd if gsd is None else gsd, image.device)
+        places = positions(grid, self.width, self.gsd if gsd is None else gsd, image.device)
         x = x + places.to(x.dtype)
         if keep is not None:
             x = x.gather(1, keep[:, :, None].expand(-1, -1, self.width))
@@ -165,9 +166,9 @@ def positions(grid: tuple[int, int], width: int, gsd: Tensor | float, device: to
 
 
 def initialise(module: nn.Module) -> None:
-    """First weights of a transformer: kernels from a normal of 0.02 deviation cut at two, biases 0."""
+    """First weights of a transformer: kernels from a normal distribution of 0.02 deviation, biases 0."""
     for part in module.modules():
         if isinstance(part, nn.Linear | nn.Conv2d):
-            nn.init.trunc_normal_(part.weight, std=0.02, a=-0.04, b=0.04)
+            nn.init.normal_(part.weight, std=0.02)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)

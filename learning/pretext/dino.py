@@ -12,7 +12,6 @@ from mage.learning.ema import Teacher
 from mage.learning.methods import Batch
 from mage.learning.pretext.task import Pretext, padded, pool, view
 from mage.learning.seeds import seeded
-from mage.learning.vit import initialise
 from mage.scenes.errors import ModelError
 
 LOCAL_SIDE = 96 / 224  # of a local view to a global one, in pixels
@@ -134,7 +133,6 @@ class Head(nn.Module):
             nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, bottleneck)
         )
         self.prototypes = nn.Linear(bottleneck, prototypes, bias=False)
-        initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs) -> (N, prototypes)."""

@@ -29,7 +29,9 @@ class ScaleMAE(Pretext):
     L = |l - D(t)|² + high |h - (t - U(D(t)))|, means over the values of masked patches, where t is the patch of the
     finer image, less its mean and over its deviation, D the mean of factor x factor pixels, and U their repetition.
 
-    All dates of a place are images by themselves.
+    The paper cuts its bands at coarser scales (low frequencies of 14 pixels a side out of 448, high ones above 56), and
+    decodes them by convolutions; here both are cut at the input's scale, so that nothing of the image is left out, and
+    come from the token of the patch. All dates of a place are images by themselves.
 
     Args:
         model: a :class:`~mage.learning.ViT`.
@@ -46,7 +48,7 @@ class ScaleMAE(Pretext):
     Raises:
         ModelError: the model is no ViT, or a number cannot be.
 
-    >>> ScaleMAE(ViT(width=16, depth=1, heads=2)).settings()["masked"]
+    >>> ScaleMAE(ViT(width=16, depth=1, heads=2), width=16, depth=1).settings()["masked"]
     0.75
     """
 

@@ -101,8 +101,12 @@ def pool(features: list[Tensor]) -> Tensor:
 
 
 def padded(image: Tensor, multiple: int) -> Tensor:
-    """Images (N, C, H, W) whose last rows and columns are repeated until both sides are multiples."""
+    """Images (N, C, H, W) whose last rows and columns are repeated until both sides are multiples, and one of them two:
+    of a single place no mean and deviation could be taken.
+    """
     rows, columns = (-side % multiple for side in image.shape[-2:])
+    if (image.shape[-2] + rows, image.shape[-1] + columns) == (multiple, multiple):
+        columns += multiple
     return F.pad(image, (0, columns, 0, rows), mode="replicate") if rows or columns else image
 
 
@@ -133,11 +137,12 @@ def crops(image: Tensor, size: tuple[int, int], share: tuple[float, float], rng:
         image: to crop.
         size: height and width of the result in pixels.
         share: lowest and highest share of a box in the area of an image.
-        rng: draws area, aspect (3:4 to 4:3), place and symmetry of each.
+        rng: draws area, aspect (3:4 to 4:3, as far as it fits), place and symmetry of each.
     """
     n = len(image)
-    area, aspect = rng.uniform(*share, n), ASPECT ** rng.uniform(-1, 1, n)
-    tall, wide = np.minimum(np.sqrt(area / aspect), 1), np.minimum(np.sqrt(area * aspect), 1)
+    area = rng.uniform(*share, n)
+    aspect = np.clip(ASPECT ** rng.uniform(-1, 1, n), area, 1 / area)  # so that a box of this area fits
+    tall, wide = np.sqrt(area / aspect), np.sqrt(area * aspect)
     x, y = (1 - wide) * rng.uniform(-1, 1, n), (1 - tall) * rng.uniform(-1, 1, n)
     mirror = rng.choice([-1.0, 1.0], (2, n))
     turned = (rng.random(n) < 0.5) & (image.shape[-1] == image.shape[-2]) & (size[0] == size[1])
