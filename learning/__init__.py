@@ -55,6 +55,13 @@ if TYPE_CHECKING:
     from mage.learning.real.sen1floods11 import Sen1Floods11
     from mage.learning.real.taxonomy import BUILDINGS, CHANGE, DAMAGE, DAMAGED, Taxonomy
     from mage.learning.real.xbd import XBD
+    from mage.learning.predict import classify, predict_maps, predict_tile
+    from mage.learning.pretext.caco import CaCo
+    from mage.learning.pretext.dino import DINO
+    from mage.learning.pretext.geometry import Geometry
+    from mage.learning.pretext.moco import MoCo
+    from mage.learning.pretext.scale_mae import ScaleMAE
+    from mage.learning.pretext.x_stars import XStars
     from mage.learning.runs import Run, load_model, open_run
     from mage.learning.predict import classify, predict_maps, predict_tile
     from mage.learning.runs import Run, open_run
@@ -79,6 +86,7 @@ if TYPE_CHECKING:
     from mage.learning.translate.preservation import damage_preservation
     from mage.learning.translate.translator import Translated, Translator
     from mage.learning.translate.write import write_translated
+    from mage.learning.vit import ViT
     from mage.scenes.metrics import BuildingMetrics, DamageMetrics
 
 __all__ = [
@@ -91,12 +99,14 @@ __all__ = [
     "DAMAGE",
     "DAMAGED",
     "DANN",
+    "DINO",
     "MIC",
     "XBD",
     "Batch",
     "BuildingMetrics",
     "CollectedDataset",
     "Card",
+    "CaCo",
     "ColorMapGAN",
     "ColourMap",
     "ConvNeXt",
@@ -113,6 +123,7 @@ __all__ = [
     "Flow",
     "FlowMatching",
     "FourierStyle",
+    "Geometry",
     "Head",
     "HistogramMatching",
     "IdaBD",
@@ -123,6 +134,7 @@ __all__ = [
     "MeanTeacher",
     "Method",
     "MinEnt",
+    "MoCo",
     "Network",
     "NetworkTranslator",
     "Painter",
@@ -139,6 +151,7 @@ __all__ = [
     "Run",
     "Scene",
     "Sen1Floods11",
+    "ScaleMAE",
     "SegmentationNet",
     "ShardDataset",
     "SiameseDamageNet",
@@ -154,6 +167,8 @@ __all__ = [
     "UPerNet",
     "UniMatch",
     "UniMatchV2",
+    "ViT",
+    "XStars",
     "adapt_batch_norm",
     "augment",
     "by_block",
@@ -251,6 +266,13 @@ _HOMES = {
     "network": ("Network",),
     "predict": ("classify", "predict_maps", "predict_tile"),
     "runs": ("Run", "open_run"),
+    "pretext.caco": ("CaCo",),
+    "pretext.dino": ("DINO",),
+    "pretext.geometry": ("Geometry",),
+    "pretext.moco": ("MoCo",),
+    "pretext.scale_mae": ("ScaleMAE",),
+    "pretext.x_stars": ("XStars",),
+    "runs": ("Run", "load_model", "open_run"),
     "sampling": ("EpochSampler",),
     "saved": ("load_model", "model_record", "save_model"),
     "segment": ("SegmentationNet", "SiameseDamageNet"),
@@ -279,6 +301,7 @@ _HOMES = {
     "translate.preservation": ("damage_preservation",),
     "translate.translator": ("Translated", "Translator"),
     "translate.write": ("write_translated",),
+    "vit": ("ViT",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

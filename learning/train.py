@@ -143,6 +143,8 @@ def _streams(method: Method, *given: Stream) -> Datasets:
     missing = [name for name in method.needs if name not in there]
     if not missing and method.labelled and not {"source", "target"} & there.keys():
         missing = ["source' or 'target"]
+    if not there:
+        missing = ["', '".join(STREAMS)]
     if missing:
         name = type(method).__name__
         raise ModelError(f"{name} needs the stream '{missing[0]}'", found=", ".join(there) or "no stream")

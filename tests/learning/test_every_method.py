@@ -11,10 +11,24 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from toys import Stripes, ToyNet
+from toys import Pairs, Stripes, ToyNet
 
 import mage.learning
-from mage.learning import Batch, ColourMap, Flow, Method, Painter, ShardDataset, SiameseDamageNet, fit, open_run
+from mage.learning import (
+    Batch,
+    ColourMap,
+    Flow,
+    Method,
+    Painter,
+    ResidualEncoder,
+    ShardDataset,
+    SiameseDamageNet,
+    ViT,
+    fit,
+    open_run,
+)
+from mage.learning.pretext.task import Pretext
+from mage.learning.seeds import seeded
 
 
 def is_method(kind):
@@ -22,31 +36,48 @@ def is_method(kind):
 
 
 NAMES = [name for name in mage.learning.__all__ if is_method(getattr(mage.learning, name))]
+DISTILLED = {"local": 1, "prototypes": 8, "hidden": 8, "bottleneck": 4}
 SMALL = {
     "ADVENT": {"width": 4},
+    "CaCo": {"queue": 12, "code": 4, "memory": 8},
     "ColorMapGAN": {"width": 4},
     "CUT": {"width": 4, "hidden": 8, "patches": 16},
+    "DINO": DISTILLED,
+    "Geometry": {"width": 4},
+    "MoCo": {"queue": 5, "code": 4},
+    "ScaleMAE": {"width": 8, "depth": 1, "heads": 2},
+    "XStars": {"code": 4} | DISTILLED,
 }
-PAINTERS = {
+OWN = {  # models of methods that do not train a damage network
     "ColorMapGAN": lambda _: ColourMap(5),
     "CUT": lambda seed: Painter(width=4, blocks=1, seed=seed),
     "FlowMatching": lambda seed: Flow(width=4, blocks=1, seed=seed),
-}
+    "ScaleMAE": lambda seed: ViT(width=8, depth=1, heads=2, patch=4, seed=seed),
+} | dict.fromkeys(("CaCo", "DINO", "Geometry", "MoCo", "XStars"), lambda seed: encoder(seed))
+
+
+def encoder(seed):
+    with seeded(seed):
+        return ResidualEncoder(width=2)
 
 
 def toy(name, seed=0):
     """The model that a method trains in these tests."""
-    return PAINTERS.get(name, ToyNet)(seed)
+    return OWN.get(name, ToyNet)(seed)
 
 
 def started(name, model):
     return getattr(mage.learning, name)(model, **SMALL.get(name, {}))
 
 
-def streams(name):
+def streams(name, labelled=None, unlabelled=None):
+    """What a method learns from, of two datasets, or of toys."""
     kind = getattr(mage.learning, name)
-    labelled = Stripes() if kind.labelled else None
-    return labelled, None, Stripes(light=0.3) if "unlabelled" in kind.needs else None
+    pretext = issubclass(kind, Pretext)
+    labelled, unlabelled = labelled or (Pairs() if pretext else Stripes()), unlabelled or Stripes(light=0.3)
+    if pretext:
+        return (labelled, None, None) if kind.labelled else (None, None, labelled)
+    return labelled if kind.labelled else None, None, unlabelled if "unlabelled" in kind.needs else None
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -89,13 +120,12 @@ def test_a_run_that_was_cut_in_two_equals_one_that_was_not(name, tmp_path):
 def test_it_trains_a_damage_model_in_both_precisions(name, drawn, tmp_path, monkeypatch):
     from mage.learning import devices
 
-    kind, tiles = getattr(mage.learning, name), ShardDataset(drawn, size=16)
-    there = (tiles if kind.labelled else None, None, tiles if "unlabelled" in kind.needs else None)
+    tiles = ShardDataset(drawn, size=16, labels=("pre_height", "post_height"))
     for bfloat16 in (False, True):
         monkeypatch.setattr(devices, "_cpu_has_bfloat16", lambda on=bfloat16: on)
         run = fit(
-            started(name, PAINTERS[name](0) if name in PAINTERS else SiameseDamageNet(4)),
-            *there,
+            started(name, OWN.get(name, lambda _: SiameseDamageNet(4))(0)),
+            *streams(name, tiles, tiles),
             out=tmp_path / str(bfloat16),
             steps=2,
             batch=2,
@@ -114,10 +144,10 @@ def test_its_numbers_are_recorded(name, tmp_path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_images_of_one_pixel_give_finite_losses_and_gradients(name):
-    model = PAINTERS[name](0) if name in PAINTERS else SiameseDamageNet(4)
-    method = started(name, model)
-    images = {"image": torch.zeros(2, 2, 3, 1, 1, dtype=torch.uint8)}
-    tiles = images | {"mask": torch.tensor([0, 2]).view(2, 1, 1)}
+    method = started(name, OWN.get(name, lambda _: SiameseDamageNet(4))(0))
+    images = {"image": torch.zeros(2, 2, 3, 1, 1, dtype=torch.uint8), "gsd": torch.ones(2)}
+    heights = dict.fromkeys(("pre_height", "post_height"), torch.ones(2, 1, 1, dtype=torch.int32))
+    tiles = images | {"mask": torch.tensor([0, 2]).view(2, 1, 1)} | heights
     losses = method.losses(Batch(np.random.default_rng(0), source=tiles, unlabelled=images))
     sum(losses.values()).backward()
     assert all(loss.isfinite() and loss.ndim == 0 and loss.dtype == torch.float32 for loss in losses.values())

@@ -62,6 +62,27 @@ class Stripes(torch.utils.data.Dataset):
         return {"image": (mask * 0.25 + self.light + noise).float(), "mask": mask}
 
 
+class Pairs(Stripes):
+    """Stripes at two dates, the second darker and with a square of rubble in every other place; with a GSD, and at each
+    date a height in cm.
+    """
+
+    def __getitem__(self, index):
+        tile = super().__getitem__(index)
+        before, after, half = tile["image"], tile["image"] * 0.8, self.side // 2
+        if int(index) % 2:
+            after[:, :half, :half] = torch.rand(half, half, generator=torch.Generator().manual_seed(int(index)))
+        height = tile["mask"].int() * 500
+        heights = {"pre_height": height, "post_height": height // 2}
+        return {"image": torch.stack([before, after]), "mask": tile["mask"], "gsd": torch.tensor(0.5)} | heights
+
+
+def pairs(n=4, side=SIDE):
+    """A collated batch of pairs."""
+    tiles = [Pairs(n, side=side)[index] for index in range(n)]
+    return {name: torch.stack([tile[name] for tile in tiles]) for name in tiles[0]}
+
+
 def stream(n=2, light=0.0, side=SIDE):
     """A collated batch of stripes."""
     tiles = [Stripes(n, light, side)[index] for index in range(n)]

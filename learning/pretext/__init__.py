@@ -1,0 +1,1 @@
+"""Pretext tasks: what an encoder can learn before, or without, labels of damage."""
