@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -50,6 +51,7 @@ def train(
     from mage.learning.devices import pick_device, reduced_precision
     from mage.learning.losses import grade_weights
     from mage.learning.methods import Supervised
+    from mage.learning.processes import is_first
     from mage.learning.runs import Arguments, ModelShape, open_run
     from mage.learning.segment import SiameseDamageNet
     from mage.learning.shards import GRADES, ShardDataset
@@ -62,10 +64,10 @@ def train(
     asked = {"steps": steps, "batch": batch, "lr": lr, "seed": seed}
     chosen = begun.model_copy(update={name: value for name, value in asked.items() if value is not None})
     dataset = ShardDataset(data, split=split, size=size or (learned.size if learned else SIZE))
-    target = pick_device(device)
+    target, tell = pick_device(device), _say if is_first() else _hush
     model = SiameseDamageNet(width or shape.width, shape.bands, shape.grades, seed=chosen.seed)
     where = f"{target}, {reduced_precision(target) or 'float32'}".replace("torch.", "")
-    _say(_greeting(chosen, dataset.size, len(dataset), where))
+    tell(_greeting(chosen, dataset.size, len(dataset), where))
     try:
         run = fit(
             Supervised(model, weights=grade_weights(dataset.grade_counts())),
@@ -76,18 +78,19 @@ def train(
             accumulate=chosen.accumulate,
             lr=chosen.lr,
             seed=chosen.seed,
-            device=str(target),
+            device=device,
             workers=workers,
             every=every,
             resume=resume,
             progress=True,
         )
     except KeyboardInterrupt as interrupt:
-        how = f": mage train --data {data} --out {out} --resume{_same(split)}"
-        _say(f"{interrupt}{how}" if str(interrupt) else "interrupted; what was saved before stays")
+        how = f": {_started()} train --data {data} --out {out} --resume{_same(split)}"
+        tell(f"{interrupt}{how}" if str(interrupt) else "interrupted; what was saved before stays")
         raise typer.Exit(130) from None
-    _say(f"next: mage evaluate {out} --data {data}")
-    typer.echo(str(run.path))
+    tell(f"next: mage evaluate {out} --data {data}")
+    if is_first():
+        typer.echo(str(run.path))
 
 
 def evaluate(
@@ -172,6 +175,16 @@ def _greeting(chosen: Arguments, size: int | None, samples: int, where: str) -> 
 
 def _same(split: str | None) -> str:
     return f" --split {split}" if split else ""
+
+
+def _started() -> str:
+    """How this command was started: by itself, or as several processes."""
+    number = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    return "mage" if number == "1" else f"torchrun --nproc-per-node {number} -m mage.scenes.cli"
+
+
+def _hush(_: str) -> None:
+    """Of several processes that would say the same, one says it."""
 
 
 def _say(line: str) -> None:

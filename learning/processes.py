@@ -141,7 +141,7 @@ def join(device: str = "auto") -> tuple[Processes, torch.device]:
         ModelError: no such device, more processes than GPUs, or the processes do not find each other.
     """
     ready = distributed.is_available() and distributed.is_initialized()
-    if not ready and int(os.environ.get("WORLD_SIZE", "1")) <= 1:
+    if not ready and _number("WORLD_SIZE", 1) <= 1:
         return Processes(), pick_device(device)
     goal = _own_device(device)
     if not ready:
@@ -151,7 +151,15 @@ def join(device: str = "auto") -> tuple[Processes, torch.device]:
 
 def is_first() -> bool:
     """Whether this process is the one of a training that speaks to people."""
-    return int(os.environ.get("RANK", "0")) == 0
+    return _number("RANK", 0) == 0
+
+
+def _number(name: str, default: int) -> int:
+    """What the environment says, or a default."""
+    found = os.environ.get(name, str(default))
+    if not found.isdecimal():
+        raise ModelError(f"{name} in the environment is no number", expected="what torchrun sets", found=found)
+    return int(found)
 
 
 def _own_device(name: str) -> torch.device:
@@ -160,7 +168,7 @@ def _own_device(name: str) -> torch.device:
         return goal
     if goal.type != "cuda" or goal.index is not None:
         raise ModelError("each process takes a GPU of its own", expected="the device auto, cuda or cpu", found=name)
-    number, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    number, there = _number("LOCAL_RANK", 0), torch.cuda.device_count()
     if number >= there:
         raise ModelError("more processes than GPUs on this machine", expected=f"at most {there}")
     torch.cuda.set_device(number)
