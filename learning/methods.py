@@ -32,7 +32,8 @@ class Batch:
     """What one step learns from: up to three streams of collated samples, on the device of the method.
 
     Samples have TorchGeo's keys: ``image``, (N, T, C, H, W) or (N, C, H, W), uint8, or float of about 0-1; and
-    ``mask``, (N, H, W) integers, 255 ignored, which unlabelled ones need not have.
+    ``mask``, (N, H, W) integers, 255 ignored, which unlabelled ones need not have; beside them whatever the
+    method ``wants`` and they hold.
 
     Attributes:
         rng: of all that is random in this step.
@@ -58,6 +59,21 @@ class Batch:
         if samples is None:
             raise ModelError(f"this method needs the stream '{stream}', and the batch has none")
         return unit(samples["image"])
+
+    def wanted(self, stream: str, name: str) -> Tensor:
+        """A further tensor of a stream, as the samples hold it, stacked.
+
+        Raises:
+            ModelError: the stream is not in the batch, or its samples do not hold it.
+        """
+        samples: Samples | None = getattr(self, stream)
+        if samples is None or name not in samples:
+            raise ModelError(
+                f"this method needs '{name}' in the samples of the stream '{stream}'",
+                expected="a dataset that gives it, such as ShardDataset with `labels` or `images`",
+                found="no such stream" if samples is None else ", ".join(samples),
+            )
+        return samples[name]
 
     def labelled(self) -> tuple[Tensor, Tensor]:
         """Images, float 0-1, and masks of all labelled streams, one after the other along N.
@@ -109,6 +125,9 @@ class Method(nn.Module, ABC):
     """Streams without which the method cannot work."""
     labelled: ClassVar[bool] = True
     """Whether it needs at least one labelled stream."""
+    wants: tuple[str, ...] = ()
+    """Further tensors of samples that batches keep where samples have them, such as ``pre_height`` or ``gsd``; of
+    unlabelled samples never a label."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()

@@ -100,21 +100,16 @@ def sheet(rows: Sequence[Mapping[str, Pixels]]) -> Pixels:
 def _rows(
     method: Method, stream: str, samples: Samples, device: torch.device, colours: NDArray[np.uint8]
 ) -> list[dict[str, Pixels]]:
-    image = samples["image"]
-    found = _look(method, image, device)
+    found = _look(method, samples["image"], device)
     if found is None:
         return []
-    pictures = image.flatten(1, -4) if image.ndim == 5 else image[:, None]
-    names = ("before", "after") if pictures.shape[1] == 2 else [f"date {i + 1}" for i in range(pictures.shape[1])]
-    rows: list[dict[str, Pixels]] = []
-    for number in range(len(image)):
-        row = {f"{stream}, {n}": _photograph(p) for n, p in zip(names, pictures[number].numpy(), strict=True)}
-        if found.ndim == image.ndim:
-            dates = found[number] if image.ndim == 5 else found[number][None]
-            row |= {f"{n}, made": _photograph(p) for n, p in zip(names, dates, strict=True)}
+    rows = []
+    for number, image in enumerate(samples["image"].numpy()):
+        row = {f"{stream}, {name}": picture for name, picture in _photographs(image).items()}
+        if found[number].shape == image.shape:
+            row |= {f"{name}, made": picture for name, picture in _photographs(found[number]).items()}
         else:
-            if "mask" in samples:
-                row["truth"] = colours[samples["mask"][number].numpy().astype(np.int64)]
+            row |= {"truth": colours[samples["mask"][number].long().numpy()]} if "mask" in samples else {}
             row["prediction"] = colours[found[number]]
         rows.append(row)
     return rows
@@ -135,16 +130,19 @@ def _look(method: Method, image: torch.Tensor, device: torch.device) -> NDArray[
     return found.float().cpu().numpy() if found.is_floating_point() else found.cpu().numpy()
 
 
-def _photograph(image: NDArray[Any]) -> Pixels:
-    """Bands (C, H, W) as RGB: the first three, or the first as grey; floats are stretched to where most of them lie."""
-    bands = image[:3] if len(image) >= 3 else image[[0, 0, 0]]
-    picture = np.moveaxis(bands, 0, -1)
-    if picture.dtype == np.uint8:
-        return np.ascontiguousarray(picture)
-    low, high = np.percentile(picture, (1, 99))
-    span = high - low if low < 0 or high > 1 or high < 0.5 else 1.0  # reflectances are dark, 0-1 is as it is meant
-    start = low if span != 1.0 else 0.0
-    return np.clip((picture - start) / max(span, 1e-6) * 255, 0, 255).round().astype(np.uint8)
+def _photographs(image: NDArray[Any]) -> dict[str, Pixels]:
+    """An image (T, C, H, W) or (C, H, W) as RGB by date: the first three bands, or the first as grey. Floats that are
+    dark, as reflectances are, or beyond 0-1 are stretched, both dates alike.
+    """
+    dates = image if image.ndim == 4 else image[None]
+    names = {1: ("image",), 2: ("before", "after")}.get(len(dates), [f"date {i + 1}" for i in range(len(dates))])
+    rgb = np.moveaxis(dates[:, :3] if dates.shape[1] >= 3 else dates[:, [0, 0, 0]], 1, -1)
+    if rgb.dtype != np.uint8:
+        low, high = np.percentile(rgb, (1, 99))
+        if 0 <= low and 0.5 <= high <= 1:
+            low, high = 0.0, 1.0
+        rgb = np.clip((rgb - low) / max(high - low, 1e-6) * 255, 0, 255).round().astype(np.uint8)
+    return {name: np.ascontiguousarray(picture) for name, picture in zip(names, rgb, strict=True)}
 
 
 def _enlarged(panel: Pixels) -> Pixels:

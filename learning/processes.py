@@ -131,6 +131,9 @@ class Processes:
             ) from error
 
 
+ALONE = Processes()
+
+
 def join(device: str = "auto") -> tuple[Processes, torch.device]:
     """Which process this is of those that ``torchrun`` started, or alone; and the device that it computes on.
 
@@ -142,7 +145,7 @@ def join(device: str = "auto") -> tuple[Processes, torch.device]:
     """
     ready = distributed.is_available() and distributed.is_initialized()
     if not ready and _number("WORLD_SIZE", 1) <= 1:
-        return Processes(), pick_device(device)
+        return ALONE, pick_device(device)
     goal = _own_device(device)
     if not ready:
         _meet(goal)

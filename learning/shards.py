@@ -36,9 +36,10 @@ class ShardDataset(Dataset[SampleDict]):
     """The samples of a MAGE dataset, as TorchGeo's sample dicts.
 
     A sample holds ``image``, uint8 (2, 3, H, W), RGB before and after; ``mask``, uint8 (H, W), 0 background, 1 + Joint
-    Damage Scale grade on buildings, 255 outside the tile; ``key``, its name; each of ``labels``, int32 (H, W); and each
-    of ``images``, float32 (2, bands, H, W): reflectance, or 0-1 of an 8-bit product, bands as in ``dataset.json``,
-    every pixel of the tile with the value of the sensor's pixel that it lies in.
+    Damage Scale grade on buildings, 255 outside the tile; ``gsd``, float32 (), side of a pixel in metres; ``key``, its
+    name; each of ``labels``, int32 (H, W); and each of ``images``, float32 (2, bands, H, W): reflectance, or 0-1 of an
+    8-bit product, bands as in ``dataset.json``, every pixel of the tile with the value of the sensor's pixel that it
+    lies in.
 
     Args:
         root: the dataset's folder.
@@ -104,6 +105,7 @@ class ShardDataset(Dataset[SampleDict]):
         sample: SampleDict = {
             "image": torch.from_numpy(np.ascontiguousarray(image.transpose(0, 3, 1, 2))),
             "mask": _mask(rasters[MASK], window, path, key),
+            "gsd": torch.tensor(self._gsds[shard], dtype=torch.float32),
             "key": key,
         }
         for name in self.labels:

@@ -13,25 +13,29 @@ from torch.utils.data import DataLoader, Dataset
 
 from mage.learning.interruption import deaf
 from mage.learning.methods import STREAMS, Samples
-from mage.learning.processes import Processes
-from mage.learning.runs import Arguments, TrainedOn
+from mage.learning.processes import ALONE, Processes
+from mage.learning.runs import TrainedOn
 from mage.learning.sampling import Draw, EpochSampler
 from mage.learning.shards import ShardDataset
+from mage.scenes.dataset.fields import label_members
 from mage.scenes.errors import DatasetError
 from mage.scenes.metrics import IGNORE
 
 LARGEST = 64  # a float image beyond is of 0-255 or of digital numbers, and would train without a complaint
+LABELS = frozenset({"mask", *label_members("annotator")})  # what no method sees of an unlabelled stream
 Datasets = Mapping[str, Dataset[dict[str, Any]]]
 
 
-def samplers(datasets: Datasets, arguments: Arguments, processes: Processes) -> dict[str, EpochSampler]:
+def samplers(
+    datasets: Datasets, seed: int, batch: int, stop: int, processes: Processes = ALONE
+) -> dict[str, EpochSampler]:
     """A sampler of this process's part of each stream; streams of one seed have different orders and crops."""
     return {
         name: EpochSampler(
             length(dataset),
-            seed=arguments.seed + (STREAMS.index(name) << 64),
-            batch=arguments.batch,
-            stop=arguments.steps * arguments.accumulate,
+            seed=seed + (STREAMS.index(name) << 64),
+            batch=batch,
+            stop=stop,
             rank=processes.rank,
             world=processes.world,
         )
@@ -40,16 +44,23 @@ def samplers(datasets: Datasets, arguments: Arguments, processes: Processes) -> 
 
 
 def together(
-    datasets: Datasets, orders: Mapping[str, EpochSampler], workers: int, device: torch.device, classes: int | None
+    datasets: Datasets,
+    orders: Mapping[str, EpochSampler],
+    workers: int,
+    device: torch.device,
+    classes: int | None,
+    wants: Sequence[str] = (),
 ) -> Generator[dict[str, Samples], None, None]:
-    """Batches of all streams, one of each at a time, on the CPU.
+    """Batches of all streams, one of each at a time, on the CPU; ``wants`` are those of the method.
 
     Raises:
         DatasetError: a sample cannot be read, or is of another kind than a method can use.
     """
     with ExitStack() as stack:
         streams: list[Iterator[Samples]] = [
-            stack.enter_context(closing(_batches(_loader(dataset, orders[name], workers, device, name), classes)))
+            stack.enter_context(
+                closing(_batches(_loader(dataset, orders[name], workers, device, name, wants), classes))
+            )
             for name, dataset in datasets.items()
         ]
         for samples in zip(*streams, strict=True):
@@ -89,19 +100,24 @@ def origin(dataset: Dataset[dict[str, Any]]) -> TrainedOn:
     )
 
 
-def collate(samples: list[dict[str, Any]], labelled: bool = True) -> Samples:
-    """Stack ``image`` and, of labelled samples, ``mask``; whatever else samples hold is left out, so that masks of an
-    unlabelled stream cannot be looked at.
+def collate(samples: list[dict[str, Any]], labelled: bool = True, wants: Sequence[str] = ()) -> Samples:
+    """Stack ``image``, of labelled samples ``mask``, and what a method ``wants`` where samples have it.
+
+    Whatever else samples hold is left out, and of an unlabelled stream every label that MAGE's datasets know, so that
+    labels of an unlabelled stream cannot be looked at.
 
     Raises:
-        DatasetError: a sample lacks one of them, or they differ in shape or type.
+        DatasetError: a sample lacks one of the first two, only some samples have what is wanted, or they differ in
+            shape or type.
     """
-    return {name: _stack([sample.get(name) for sample in samples], name) for name in ("image", "mask")[: 1 + labelled]}
+    further = [name for name in wants if any(name in sample for sample in samples)]
+    names = ["image", "mask", *further] if labelled else ["image", *(name for name in further if name not in LABELS)]
+    return {name: _stack([sample.get(name) for sample in samples], name) for name in names}
 
 
 def _stack(values: list[Any], name: str) -> Tensor:
     if not all(isinstance(value, Tensor) for value in values):
-        raise DatasetError(f"samples lack the tensor '{name}'", expected="dicts with 'image' and 'mask'")
+        raise DatasetError(f"samples lack the tensor '{name}'", expected="dicts that all hold it")
     if len({(value.shape, value.dtype) for value in values}) > 1:
         found = " and ".join(sorted({f"{value.dtype} {tuple(value.shape)}" for value in values}))
         raise DatasetError(f"'{name}' of samples differ in shape or type", expected="equal crops", found=found)
@@ -109,13 +125,18 @@ def _stack(values: list[Any], name: str) -> Tensor:
 
 
 def _loader(
-    dataset: Dataset[dict[str, Any]], order: EpochSampler, workers: int, device: torch.device, name: str
+    dataset: Dataset[dict[str, Any]],
+    order: EpochSampler,
+    workers: int,
+    device: torch.device,
+    name: str,
+    wants: Sequence[str],
 ) -> DataLoader[Any]:
     return DataLoader(
         dataset,
         batch_sampler=order,
         num_workers=workers,
-        collate_fn=partial(collate, labelled=name != "unlabelled"),
+        collate_fn=partial(collate, labelled=name != "unlabelled", wants=wants),
         worker_init_fn=deaf,
         pin_memory=device.type == "cuda",
         generator=torch.Generator(),  # the loader's own draw must not advance the user's generator
@@ -152,6 +173,9 @@ def _check(batch: Samples, classes: int | None) -> None:
         raise DatasetError(
             "a float image that is not finite, or not of about 0-1", expected="uint8, or reflectance, or 0-1"
         )
+    for name in batch.keys() - {"image", "mask"}:
+        if batch[name].is_floating_point() and not bool(batch[name].isfinite().all()):
+            raise DatasetError(f"'{name}' of a sample is not finite")
     if mask is not None:
         _check_mask(mask, classes)
 

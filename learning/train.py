@@ -107,10 +107,11 @@ def fit(
     pace = Pace(checkpoint=every, preview=preview)
     with Interruption() as interruption, explained(), processes.joined():
         datasets = _streams(method, source, target, unlabelled)
-        orders = samplers(datasets, arguments, processes)
+        orders = samplers(datasets, seed, batch, steps * accumulate, processes)
         training = _begin(Path(out), datasets, Training(method, arguments, orders, goal, processes), resume)
         log = Log(Path(out), training.step, steps, progress=progress, watch=watch, silent=not processes.first)
-        with closing(together(datasets, orders, workers, goal, method.classes)) as batches, log:
+        batches = together(datasets, orders, workers, goal, method.classes, method.wants)
+        with closing(batches), log:
             run = _train(training, batches, pace, interruption, log, Previews(log.folder, datasets, orders))
     if run.step < steps:
         raise KeyboardInterrupt(f"stopped after step {run.step} of {steps}; resume to go on")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mage.learning.devices import autocast, reduced_precision
 from mage.learning.ema import BatchNorm, MovingAverage
 from mage.learning.methods import Batch, Method, Samples
-from mage.learning.processes import Processes
+from mage.learning.processes import ALONE, Processes
 from mage.learning.runs import (
     AVERAGE,
     METHOD,
@@ -34,7 +34,6 @@ from mage.learning.segment import SiameseDamageNet
 from mage.scenes.errors import ModelError
 
 WEIGHT_DECAY, CLIP = 0.01, 1.0
-ALONE = Processes()
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # AdamW's state of a parameter
 
 

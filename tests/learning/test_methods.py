@@ -139,6 +139,53 @@ def test_masks_of_the_unlabelled_stream_never_reach_a_method(tmp_path):
     assert run.record.method.name == "Peeking"
 
 
+class Measured(Stripes):
+    """Stripes with a height in cm, a label, and a GSD, which is none."""
+
+    def __getitem__(self, index):
+        sample = super().__getitem__(index)
+        return sample | {"pre_height": sample["mask"].int() * 300, "gsd": torch.tensor(0.5), "key": str(int(index))}
+
+
+class Curious(Supervised):
+    """Wants what Measured holds, and something that nobody has."""
+
+    wants, needs = ("pre_height", "gsd", "nobody"), ("unlabelled",)
+
+    def losses(self, batch):
+        assert set(batch.source) == {"image", "mask", "pre_height", "gsd"}
+        assert set(batch.unlabelled) == {"image", "gsd"}
+        assert batch.wanted("source", "pre_height").shape == batch.source["mask"].shape
+        assert batch.wanted("unlabelled", "gsd").tolist() == [0.5, 0.5]
+        return self.supervised(batch)
+
+
+def test_further_tensors_come_to_the_method_that_wants_them_but_labels_only_of_labelled_streams(tmp_path):
+    arguments = {"steps": 1, "batch": 2, "device": "cpu"}
+    assert fit(Curious(ToyNet()), Measured(), None, Measured(), out=tmp_path / "run", **arguments).step == 1
+    with pytest.raises(AssertionError):
+        fit(Curious(ToyNet()), Stripes(), None, Measured(), out=tmp_path / "bare", **arguments)
+
+
+def test_what_a_method_cannot_do_without_is_named():
+    whole = batch()
+    with pytest.raises(ModelError, match=r"needs 'gsd' in the samples of the stream 'source'.*found image, mask"):
+        whole.wanted("source", "gsd")
+    with pytest.raises(ModelError, match="no such stream"):
+        whole.wanted("target", "gsd")
+
+
+@pytest.mark.parametrize(("gsd", "word"), [(None, "lack the tensor 'gsd'"), (torch.tensor(torch.nan), "not finite")])
+def test_further_tensors_are_whole_and_finite(tmp_path, gsd, word):
+    class Broken(Measured):
+        def __getitem__(self, index):
+            sample = super().__getitem__(index)
+            return sample | {"gsd": gsd} if int(index) == 0 else sample
+
+    with pytest.raises(DatasetError, match=word):
+        fit(Curious(ToyNet()), Broken(2), None, Measured(), out=tmp_path / "run", steps=1, batch=2, device="cpu")
+
+
 def test_streams_of_one_seed_have_orders_of_their_own():
     from mage.learning.streams import samplers
 

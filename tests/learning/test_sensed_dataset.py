@@ -49,7 +49,7 @@ def test_a_crop_cuts_all_images_alike(root):
 
 
 def test_without_asking_nothing_more_is_read_and_other_names_are_refused(root, drawn):
-    assert set(ShardDataset(root)[0]) == {"image", "mask", "key"}
+    assert set(ShardDataset(root)[0]) == {"image", "gsd", "mask", "key"}
     with pytest.raises(DatasetError, match="drawn-2"):
         ShardDataset(root, images=("sentinel-2",))
     with pytest.raises(DatasetError, match="RGB images only"):

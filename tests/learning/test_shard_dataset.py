@@ -28,6 +28,7 @@ def test_samples_are_what_was_written(drawn):
         assert (sample["mask"].numpy() == written.labels["post_damage"]).all()
         assert (sample["post_depth"].numpy() == written.labels["post_depth"]).all()
         assert sample["image"].dtype == sample["mask"].dtype == torch.uint8
+        assert sample["gsd"].item() == pytest.approx(written.record.grid.gsd)
 
 
 def test_indices_count_from_the_end_and_end(drawn):
