@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mage.learning.ema import Teacher
     from mage.learning.encoders import ResidualEncoder
     from mage.learning.evaluation import Evaluation, evaluate
+    from mage.learning.log import TensorBoard
     from mage.learning.losses import (
         damage_losses,
         entropy,
@@ -90,6 +91,7 @@ __all__ = [
     "SiameseDamageNet",
     "Supervised",
     "Teacher",
+    "TensorBoard",
     "Tent",
     "Translated",
     "Translator",
@@ -129,6 +131,7 @@ _HOMES = {
     "ema": ("Teacher",),
     "encoders": ("ResidualEncoder",),
     "evaluation": ("Evaluation", "evaluate"),
+    "log": ("TensorBoard",),
     "losses": (
         "damage_losses",
         "entropy",

@@ -44,11 +44,18 @@ def train(
     device: DeviceName = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Processes that load samples.")] = 0,
     every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 200,
+    preview: Annotated[
+        int, typer.Option(min=0, help="Steps between preview pictures, beside those of steps 10 and 50; 0 for none.")
+    ] = 200,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write TensorBoard's event files too, into the run.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, as it was begun.")] = False,
 ) -> None:
     """Train a damage model on a dataset."""
     _need_torch()
     from mage.learning.devices import pick_device, reduced_precision
+    from mage.learning.log import TensorBoard
     from mage.learning.losses import grade_weights
     from mage.learning.methods import Supervised
     from mage.learning.processes import is_first
@@ -81,8 +88,10 @@ def train(
             device=device,
             workers=workers,
             every=every,
+            preview=preview,
             resume=resume,
             progress=True,
+            watch=TensorBoard(out / "tensorboard") if tensorboard else None,
         )
     except KeyboardInterrupt as interrupt:
         how = f": {_started()} train --data {data} --out {out} --resume{_same(split)}"

@@ -6,14 +6,17 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
 from mage.learning.runs import LOG, TABLE, Run, publish
+from mage.scenes.errors import MissingExtraError
 
+FLUSH = 10  # seconds that TensorBoard may lag behind
 Line = Mapping[str, float]
 Watch = Callable[[Line], object]
 
@@ -58,6 +61,43 @@ class Log:
         self._bar.update()
         if self.watch is not None:
             self.watch(line)
+
+
+class TensorBoard:
+    """Writes the lines of a training as event files that TensorBoard shows while they grow.
+
+    A run that is resumed goes on in the same folder; what TensorBoard knew of later steps it forgets.
+
+    Args:
+        folder: for the event files, such as ``tensorboard`` in the run's.
+
+    Raises:
+        MissingExtraError: the package ``tensorboard`` is not installed.
+
+    >>> from mage.learning import fit
+    >>> fit(method, tiles, out="out/run", watch=TensorBoard("out/run/tensorboard"))  # doctest: +SKIP
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        if find_spec("tensorboard") is None:
+            raise MissingExtraError("tensorboard", "tensorboard")
+        self.folder = Path(folder)
+        self._writer: Any = None
+
+    def __call__(self, line: Line) -> None:
+        """Take in the line of a step."""
+        step = int(line["step"])
+        if self._writer is None:  # not before: of several processes one is called
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(self.folder), purge_step=step, flush_secs=FLUSH)
+        for name in line.keys() - {"step"}:
+            self._writer.add_scalar(name, line[name], step)
+
+    def close(self) -> None:
+        """Put all on disk. It happens at the end of the process as well."""
+        if self._writer is not None:
+            self._writer.close()
 
 
 def write_table(run: Run) -> None:

@@ -139,7 +139,7 @@ def _photographs(image: NDArray[Any]) -> dict[str, Pixels]:
     rgb = np.moveaxis(dates[:, :3] if dates.shape[1] >= 3 else dates[:, [0, 0, 0]], 1, -1)
     if rgb.dtype != np.uint8:
         low, high = np.percentile(rgb, (1, 99))
-        if 0 <= low and 0.5 <= high <= 1:
+        if low >= 0 and 0.5 <= high <= 1:
             low, high = 0.0, 1.0
         rgb = np.clip((rgb - low) / max(high - low, 1e-6) * 255, 0, 255).round().astype(np.uint8)
     return {name: np.ascontiguousarray(picture) for name, picture in zip(names, rgb, strict=True)}
