@@ -1,7 +1,7 @@
 """What mage.learning reads and computes, beside webdataset and the plain loops that are usual: ratios of CPU seconds.
 
 Run: ``python benchmarks/learning.py [REPEATS]``. One thread. Both ways of a row are checked to give the same before
-they are timed, and are timed in turn, so that what else the machine does meets both.
+they are timed, but for the last two, and are timed in turn, so that what else the machine does meets both.
 """
 
 from __future__ import annotations
@@ -258,7 +258,7 @@ def train_step() -> Ways:
 
 def inference() -> Ways:
     """A map of a pair of 768 px in windows of 256 with an overlap of 64: windows that vote with equal weight, in
-    float32, or what ``predict`` does.
+    float32, or what ``predict`` does, whose windows fade into each other, so that the maps are not the same.
     """
     pair = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (2, 3, 768, 768), np.uint8))
     net = SiameseDamageNet(24).eval()
@@ -277,7 +277,6 @@ def inference() -> Ways:
     def ours() -> torch.Tensor:
         return predict_tile(net, pair, window=256, overlap=64)
 
-    assert (naive() - ours()).abs().mean() < 0.02  # they differ in how windows fade
     return naive, ours
 
 
