@@ -1,33 +1,47 @@
-"""What mage.learning computes per batch, beside the plain loops that are usual for it: ratios of CPU seconds.
+"""What mage.learning reads and computes, beside webdataset and the plain loops that are usual: ratios of CPU seconds.
 
 Run: ``python benchmarks/learning.py [REPEATS]``. One thread. Both ways of a row are checked to give the same before
-they are timed, and are timed in turn, so that what else the machine does meets both.
+they are timed, but for the last two, and are timed in turn, so that what else the machine does meets both.
 """
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from fake_dataset import write_fake_dataset
 
 from mage.learning import (
     EfficientNetLite,
     FourierStyle,
     HistogramMatching,
     SegmentationNet,
+    ShardDataset,
     SiameseDamageNet,
+    Supervised,
+    damage_losses,
     predict_tile,
 )
 from mage.learning.devices import ready, reduced_precision
 from mage.learning.ema import MovingAverage
+from mage.learning.runs import Arguments
 from mage.learning.semi.corr_match import spread_regions
+from mage.learning.trainer import Training
 from mage.learning.views import class_mask
+from mage.scenes.dataset.tar import TarIndex
 
 SIDE = 512
+FIELDS = ("pre.png", "post.png", "post_damage.png")
 Ways = tuple[Callable[[], object], Callable[[], object]]
 
 
@@ -140,7 +154,7 @@ def regions() -> Ways:
     return naive, ours
 
 
-def inference() -> Ways:
+def lite_inference() -> Ways:
     """One image of 512 px through a U-Net on EfficientNet-Lite 0: as built, in float32; or as :func:`load_model` lays
     it out, channels last, in bfloat16 where the processor has units for it.
     """
@@ -160,6 +174,135 @@ def inference() -> Ways:
     return naive, ours
 
 
+def first_epoch(folder: Path) -> Ways:
+    """Bytes of 48 pairs and their labels, 256 px, in the order of the shards: webdataset, or tars that are mapped and
+    indexed first.
+    """
+    shards = _shards(folder)
+
+    def ours() -> list[list[bytes]]:
+        opened = (TarIndex(shard) for shard in shards)
+        return [[tar.read(key, field) for field in FIELDS] for tar in opened for key in tar.keys]
+
+    naive = partial(_by_webdataset, shards)
+    assert naive() == ours()
+    return naive, ours
+
+
+def later_epoch(folder: Path) -> Ways:
+    """The same bytes in any later epoch: webdataset reads the files again, in their order; tars stay mapped, and are
+    read in random order.
+    """
+    shards = _shards(folder)
+    opened = [TarIndex(shard) for shard in shards]
+    places = [(tar, key) for tar in opened for key in tar.keys]
+    order = [places[i] for i in np.random.default_rng(0).permutation(len(places))]
+
+    def ours() -> list[list[bytes]]:
+        return [[tar.read(key, field) for field in FIELDS] for tar, key in order]
+
+    naive = partial(_by_webdataset, shards)
+    assert sorted(naive()) == sorted(ours())
+    return naive, ours
+
+
+def _shards(folder: Path) -> list[Path]:
+    return sorted((folder / "shards").glob("*.tar"))
+
+
+def _by_webdataset(shards: list[Path]) -> list[list[bytes]]:
+    import webdataset
+
+    samples = webdataset.WebDataset([str(s) for s in shards], shardshuffle=False, empty_check=False)
+    return [[sample[field] for field in FIELDS] for sample in samples]
+
+
+def decoded(folder: Path) -> Ways:
+    """The same pairs as tensors: webdataset with Pillow, as its documentation has it, or ShardDataset."""
+    import webdataset
+    from PIL import Image
+
+    shards = _shards(folder)
+    tiles = ShardDataset(folder)
+
+    def opened(data: bytes) -> NDArray[np.uint8]:
+        return np.asarray(Image.open(io.BytesIO(data)))
+
+    def naive() -> list[torch.Tensor]:
+        found = []
+        for sample in webdataset.WebDataset([str(s) for s in shards], shardshuffle=False, empty_check=False):
+            pair = np.stack([opened(sample[f"{date}.png"]) for date in ("pre", "post")]).transpose(0, 3, 1, 2)
+            opened(sample["post_damage.png"])
+            found.append(torch.from_numpy(np.ascontiguousarray(pair)))
+        return found
+
+    def ours() -> list[torch.Tensor]:
+        return [tiles[index]["image"] for index in range(len(tiles))]
+
+    assert all(torch.equal(one, other) for one, other in zip(naive(), ours(), strict=True))
+    return naive, ours
+
+
+def train_step() -> Ways:
+    """A step of the network of width 24 on 8 pairs of 128 px: the loop of a tutorial (float augmentation by image,
+    losses read one by one, an average tensor by tensor), or what ``fit`` does.
+    """
+    rng = np.random.default_rng(0)
+    tiles: dict[str, torch.Tensor] = {
+        "image": torch.from_numpy(rng.integers(0, 255, (8, 2, 3, 128, 128), np.uint8)),
+        "mask": torch.from_numpy(rng.integers(0, 5, (8, 128, 128), np.uint8)),
+    }
+    training = Training(
+        Supervised(SiameseDamageNet(24)), Arguments(steps=10**6, batch=8, lr=1e-3, seed=0), {}, torch.device("cpu")
+    )
+    net = SiameseDamageNet(24)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, foreach=False)
+    mean = {name: t.clone() for name, t in net.state_dict().items()}
+
+    def naive() -> None:
+        image, mask = tiles["image"].float() / 255, tiles["mask"].long()
+        for n in range(len(image)):  # flips and light, one image after the other
+            if rng.random() < 0.5:
+                image[n], mask[n] = image[n].flip(-1), mask[n].flip(-1)
+            for date in range(2):
+                image[n, date] = (image[n, date] * float(rng.uniform(0.8, 1.2))).clamp(0, 1)
+        losses = damage_losses(net(image), mask)
+        optimizer.zero_grad()
+        sum(losses.values(), torch.zeros(())).backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            for name, tensor in net.state_dict().items():
+                mean[name] = 0.999 * mean[name] + 0.001 * tensor
+        [loss.item() for loss in losses.values()]
+
+    return naive, lambda: training.advance([{"source": tiles}])
+
+
+def inference() -> Ways:
+    """A map of a pair of 768 px in windows of 256 with an overlap of 64: windows that vote with equal weight, in
+    float32, or what ``predict`` does, whose windows fade into each other, so that the maps are not the same.
+    """
+    pair = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (2, 3, 768, 768), np.uint8))
+    net = SiameseDamageNet(24).eval()
+
+    def naive() -> torch.Tensor:
+        total, votes = torch.zeros(5, 768, 768), torch.zeros(768, 768)
+        starts = sorted({*range(0, 768 - 256, 192), 768 - 256})
+        with torch.no_grad():
+            for row in starts:
+                for column in starts:
+                    part = (..., slice(row, row + 256), slice(column, column + 256))
+                    total[part] += net(pair[part][None].float() / 255).probabilities()[0]
+                    votes[part] += 1
+        return total / votes
+
+    def ours() -> torch.Tensor:
+        return predict_tile(net, pair, window=256, overlap=64)
+
+    return naive, ours
+
+
 def measure(ways: Ways, repeats: int) -> tuple[float, float]:
     """Median CPU milliseconds of each way, timed in turn."""
     spent: list[list[float]] = [[], []]
@@ -176,15 +319,18 @@ def main() -> None:
     """Print a row for each."""
     torch.set_num_threads(1)
     repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-    print(f"{'':<32}{'loop, ms':>10}{'here, ms':>10}{'ratio':>8}")
-    for row in (fda, histogram, class_mix, moving_average, regions):
-        naive, ours = measure(row(), repeats)
-        print(f"{row.__name__:<32}{naive:>10.2f}{ours:>10.2f}{naive / ours:>8.2f}")
-    naive, ours = measure(inference(), max(repeats // 5, 3))
-    dtype = str(reduced_precision(torch.device("cpu")) or torch.float32).removeprefix("torch.")
-    print(f"{'inference':<32}{naive:>10.2f}{ours:>10.2f}{naive / ours:>8.2f}")
-    pixels = SIDE * SIDE / 1000  # per millisecond this is Mpx/s
-    print(f"inference: {pixels / naive:.2f} Mpx/s in float32, {pixels / ours:.2f} channels last in {dtype}, one core")
+    print(f"{'':<32}{'plain, ms':>10}{'here, ms':>10}{'ratio':>8}")
+    with TemporaryDirectory() as folder:
+        write_fake_dataset(Path(folder), count=48, size=256, shard_size=12)
+        for reader in (first_epoch, later_epoch, decoded):
+            _row(reader.__name__, reader(Path(folder)), repeats)
+    for row in (fda, histogram, class_mix, moving_average, regions, train_step, inference, lite_inference):
+        _row(row.__name__, row(), repeats)
+
+
+def _row(name: str, ways: Ways, repeats: int) -> None:
+    naive, ours = measure(ways, repeats)
+    print(f"{name:<32}{naive:>10.2f}{ours:>10.2f}{naive / ours:>8.1f}", flush=True)
 
 
 if __name__ == "__main__":

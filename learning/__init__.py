@@ -19,18 +19,19 @@ if TYPE_CHECKING:
     from mage.learning.adapt.rare import RareClasses, class_counts
     from mage.learning.adapt.test_time import Tent
     from mage.learning.augmentation import augment
-    from mage.learning.collected import CollectedDataset
     from mage.learning.backbones.convnext import ConvNeXt
     from mage.learning.backbones.efficientnet import EfficientNetLite
     from mage.learning.backbones.pretrained import bundled_weights, load_pretrained
     from mage.learning.backbones.pyramid import SimplePyramid
     from mage.learning.backbones.resnet import ResNet
     from mage.learning.cards import Card, card_of
+    from mage.learning.collected import CollectedDataset
     from mage.learning.decoders import Decoder, UNet, UPerNet
     from mage.learning.ema import Teacher
     from mage.learning.encoders import Encoder, ResidualEncoder
     from mage.learning.evaluation import Evaluation, evaluate
     from mage.learning.heads import Prediction, maps_of
+    from mage.learning.log import TensorBoard
     from mage.learning.losses import (
         damage_losses,
         entropy,
@@ -44,7 +45,13 @@ if TYPE_CHECKING:
     from mage.learning.names import Head
     from mage.learning.network import Network
     from mage.learning.pictures import PictureFolder
-    from mage.learning.predict import classify, predict_tile
+    from mage.learning.predict import classify, predict_maps, predict_tile
+    from mage.learning.pretext.caco import CaCo
+    from mage.learning.pretext.dino import DINO
+    from mage.learning.pretext.geometry import Geometry
+    from mage.learning.pretext.moco import MoCo
+    from mage.learning.pretext.scale_mae import ScaleMAE
+    from mage.learning.pretext.x_stars import XStars
     from mage.learning.raster_crops import RasterCrops, RasterPairs
     from mage.learning.real.bright import BRIGHT
     from mage.learning.real.drone_floods import FloodNet, RescueNet
@@ -55,15 +62,6 @@ if TYPE_CHECKING:
     from mage.learning.real.sen1floods11 import Sen1Floods11
     from mage.learning.real.taxonomy import BUILDINGS, CHANGE, DAMAGE, DAMAGED, Taxonomy
     from mage.learning.real.xbd import XBD
-    from mage.learning.predict import classify, predict_maps, predict_tile
-    from mage.learning.pretext.caco import CaCo
-    from mage.learning.pretext.dino import DINO
-    from mage.learning.pretext.geometry import Geometry
-    from mage.learning.pretext.moco import MoCo
-    from mage.learning.pretext.scale_mae import ScaleMAE
-    from mage.learning.pretext.x_stars import XStars
-    from mage.learning.runs import Run, load_model, open_run
-    from mage.learning.predict import classify, predict_maps, predict_tile
     from mage.learning.runs import Run, open_run
     from mage.learning.sampling import EpochSampler
     from mage.learning.saved import load_model, model_record, save_model
@@ -74,8 +72,8 @@ if TYPE_CHECKING:
     from mage.learning.semi.uni_match import UniMatch
     from mage.learning.semi.uni_match_v2 import UniMatchV2
     from mage.learning.shards import ShardDataset
-    from mage.learning.splits import Part, Row, by_block, by_event, by_place, leave_one_event_out
     from mage.learning.single import SingleImage
+    from mage.learning.splits import Part, Row, by_block, by_event, by_place, leave_one_event_out
     from mage.learning.train import fit
     from mage.learning.translate.color_map_gan import ColorMapGAN, ColourMap
     from mage.learning.translate.colour import HistogramMatching, LinearColour
@@ -104,9 +102,9 @@ __all__ = [
     "XBD",
     "Batch",
     "BuildingMetrics",
-    "CollectedDataset",
-    "Card",
     "CaCo",
+    "Card",
+    "CollectedDataset",
     "ColorMapGAN",
     "ColourMap",
     "ConvNeXt",
@@ -144,15 +142,15 @@ __all__ = [
     "RareClasses",
     "RasterCrops",
     "RasterPairs",
-    "RescueNet",
     "ResNet",
+    "RescueNet",
     "ResidualEncoder",
     "Row",
     "Run",
-    "Scene",
-    "Sen1Floods11",
     "ScaleMAE",
+    "Scene",
     "SegmentationNet",
+    "Sen1Floods11",
     "ShardDataset",
     "SiameseDamageNet",
     "SimplePyramid",
@@ -160,6 +158,7 @@ __all__ = [
     "Supervised",
     "Taxonomy",
     "Teacher",
+    "TensorBoard",
     "Tent",
     "Translated",
     "Translator",
@@ -171,10 +170,10 @@ __all__ = [
     "XStars",
     "adapt_batch_norm",
     "augment",
+    "bundled_weights",
     "by_block",
     "by_event",
     "by_place",
-    "bundled_weights",
     "card_of",
     "class_counts",
     "classify",
@@ -211,18 +210,19 @@ _HOMES = {
     "adapt.rare": ("RareClasses", "class_counts"),
     "adapt.test_time": ("Tent",),
     "augmentation": ("augment",),
-    "collected": ("CollectedDataset",),
     "backbones.convnext": ("ConvNeXt",),
     "backbones.efficientnet": ("EfficientNetLite",),
     "backbones.pretrained": ("bundled_weights", "load_pretrained"),
     "backbones.pyramid": ("SimplePyramid",),
     "backbones.resnet": ("ResNet",),
     "cards": ("Card", "card_of"),
+    "collected": ("CollectedDataset",),
     "decoders": ("Decoder", "UNet", "UPerNet"),
     "ema": ("Teacher",),
     "encoders": ("Encoder", "ResidualEncoder"),
     "evaluation": ("Evaluation", "evaluate"),
     "heads": ("Prediction", "maps_of"),
+    "log": ("TensorBoard",),
     "losses": (
         "damage_losses",
         "entropy",
@@ -233,46 +233,27 @@ _HOMES = {
         "surprise",
     ),
     "methods": ("Batch", "Method", "Supervised"),
-    "mage.scenes.metrics": ("BuildingMetrics", "DamageMetrics"),
-    "pictures": ("PictureFolder",),
-    "predict": ("classify", "predict_tile"),
-    "raster_crops": (
-        "RasterCrops",
-        "RasterPairs",
-    ),
-    "real.bright": ("BRIGHT",),
-    "real.drone_floods": (
-        "FloodNet",
-        "RescueNet",
-    ),
-    "real.ida_bd": ("IdaBD",),
-    "real.labelled_folder": ("LabelledFolder",),
-    "real.levir_cd": ("LevirCD",),
-    "real.scenes": (
-        "LabelledScenes",
-        "Scene",
-    ),
-    "real.sen1floods11": ("Sen1Floods11",),
-    "real.taxonomy": (
-        "BUILDINGS",
-        "CHANGE",
-        "DAMAGE",
-        "DAMAGED",
-        "Taxonomy",
-    ),
-    "real.xbd": ("XBD",),
-    "runs": ("Run", "load_model", "open_run"),
     "names": ("Head",),
     "network": ("Network",),
+    "pictures": ("PictureFolder",),
     "predict": ("classify", "predict_maps", "predict_tile"),
-    "runs": ("Run", "open_run"),
     "pretext.caco": ("CaCo",),
     "pretext.dino": ("DINO",),
     "pretext.geometry": ("Geometry",),
     "pretext.moco": ("MoCo",),
     "pretext.scale_mae": ("ScaleMAE",),
     "pretext.x_stars": ("XStars",),
-    "runs": ("Run", "load_model", "open_run"),
+    "raster_crops": ("RasterCrops", "RasterPairs"),
+    "real.bright": ("BRIGHT",),
+    "real.drone_floods": ("FloodNet", "RescueNet"),
+    "real.ida_bd": ("IdaBD",),
+    "real.labelled_folder": ("LabelledFolder",),
+    "real.levir_cd": ("LevirCD",),
+    "real.scenes": ("LabelledScenes", "Scene"),
+    "real.sen1floods11": ("Sen1Floods11",),
+    "real.taxonomy": ("BUILDINGS", "CHANGE", "DAMAGE", "DAMAGED", "Taxonomy"),
+    "real.xbd": ("XBD",),
+    "runs": ("Run", "open_run"),
     "sampling": ("EpochSampler",),
     "saved": ("load_model", "model_record", "save_model"),
     "segment": ("SegmentationNet", "SiameseDamageNet"),
@@ -282,15 +263,8 @@ _HOMES = {
     "semi.uni_match": ("UniMatch",),
     "semi.uni_match_v2": ("UniMatchV2",),
     "shards": ("ShardDataset",),
-    "splits": (
-        "Part",
-        "Row",
-        "by_block",
-        "by_event",
-        "by_place",
-        "leave_one_event_out",
-    ),
     "single": ("SingleImage",),
+    "splits": ("Part", "Row", "by_block", "by_event", "by_place", "leave_one_event_out"),
     "train": ("fit",),
     "translate.color_map_gan": ("ColorMapGAN", "ColourMap"),
     "translate.colour": ("HistogramMatching", "LinearColour"),
@@ -302,6 +276,7 @@ _HOMES = {
     "translate.translator": ("Translated", "Translator"),
     "translate.write": ("write_translated",),
     "vit": ("ViT",),
+    "mage.scenes.metrics": ("BuildingMetrics", "DamageMetrics"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

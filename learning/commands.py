@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -61,13 +62,21 @@ def train(
     device: DeviceName = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Processes that load samples.")] = 0,
     every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 200,
+    preview: Annotated[
+        int, typer.Option(min=0, help="Steps between preview pictures, beside those of steps 10 and 50; 0 for none.")
+    ] = 200,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write TensorBoard's event files too, into the run.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, as it was begun.")] = False,
 ) -> None:
     """Train a damage model on a dataset."""
     _need_torch()
     from mage.learning.devices import pick_device, reduced_precision
+    from mage.learning.log import TensorBoard
     from mage.learning.losses import grade_weights
     from mage.learning.methods import Supervised, labels_of
+    from mage.learning.processes import is_first
     from mage.learning.runs import Arguments, open_run
     from mage.learning.shards import ShardDataset
     from mage.learning.train import fit
@@ -83,9 +92,9 @@ def train(
         _pretrain(model, pretrained)
     labels = labels_of(model)
     dataset = ShardDataset(data, split=split, size=size or (learned.size if learned else SIZE), labels=labels)
-    target = pick_device(device)
+    target, tell = pick_device(device), _say if is_first() else _hush
     where = f"{target}, {reduced_precision(target) or 'float32'}".replace("torch.", "")
-    _say(_greeting(chosen, dataset.size, len(dataset), where))
+    tell(_greeting(chosen, dataset.size, len(dataset), where))
     try:
         run = fit(
             Supervised(model, weights=grade_weights(dataset.grade_counts())),
@@ -96,18 +105,21 @@ def train(
             accumulate=chosen.accumulate,
             lr=chosen.lr,
             seed=chosen.seed,
-            device=str(target),
+            device=device,
             workers=workers,
             every=every,
+            preview=preview,
             resume=resume,
             progress=True,
+            watch=TensorBoard(out / "tensorboard") if tensorboard else None,
         )
     except KeyboardInterrupt as interrupt:
-        how = f": mage train --data {data} --out {out} --resume{_same(split)}"
-        _say(f"{interrupt}{how}" if str(interrupt) else "interrupted; what was saved before stays")
+        how = f": {_started()} train --data {data} --out {out} --resume{_same(split)}"
+        tell(f"{interrupt}{how}" if str(interrupt) else "interrupted; what was saved before stays")
         raise typer.Exit(130) from None
-    _say(f"next: mage evaluate {out} --data {data}")
-    typer.echo(str(run.path))
+    tell(f"next: mage evaluate {out} --data {data}")
+    if is_first():
+        typer.echo(str(run.path))
 
 
 def evaluate(
@@ -233,6 +245,16 @@ def _greeting(chosen: Arguments, size: int | None, samples: int, where: str) -> 
 
 def _same(split: str | None) -> str:
     return f" --split {split}" if split else ""
+
+
+def _started() -> str:
+    """How this command was started: by itself, or as several processes."""
+    number = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    return "mage" if number == "1" else f"torchrun --nproc-per-node {number} -m mage.scenes.cli"
+
+
+def _hush(_: str) -> None:
+    """Of several processes that would say the same, one says it."""
 
 
 def _say(line: str) -> None:

@@ -132,6 +132,15 @@ def log_probabilities(output: Prediction | Tensor) -> Tensor:
     return output.float().log_softmax(1) if isinstance(output, Tensor) else output.log_probabilities()
 
 
+def predicted_classes(output: Prediction | Tensor) -> Tensor:
+    """The class map, integers (N, H, W), of what a model returned: of logits the highest; of a damage model's
+    prediction, as :func:`~mage.learning.classify` does it, 0 where no building is likelier than one, else 1 + grade.
+    """
+    if isinstance(output, Prediction):
+        return torch.where(output.localisation[:, 0] >= 0, output.damage.argmax(1) + 1, 0)
+    return log_probabilities(output).argmax(1)
+
+
 def surprise(log_p: Tensor, label: Tensor, weight: Tensor) -> Tensor:
     """Cross-entropy of labels that are not sure, a scalar: the mean over all pixels of weight · -log p[label].
 

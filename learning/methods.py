@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from mage.learning.augmentation import augment
 from mage.learning.devices import unit
-from mage.learning.losses import supervised_losses
+from mage.learning.losses import predicted_classes, supervised_losses
 from mage.scenes.errors import ModelError
 
 STREAMS = ("source", "target", "unlabelled")
@@ -145,6 +145,12 @@ class Method(nn.Module, ABC):
     def after_step(self) -> None:
         """What follows the optimizer's step, such as a teacher that follows its student. Nothing by default."""
 
+    def preview(self, image: Tensor) -> Tensor | None:  # noqa: ARG002 - for subclasses
+        """What a preview picture shows of images, float 0-1: their classes, integers (N, H, W), or images of their
+        shape. None, as by default, shows nothing.
+        """
+        return None
+
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The same as :meth:`losses`; wrappers such as DistributedDataParallel hook in here."""
         return self.losses(batch)
@@ -206,6 +212,10 @@ class Supervised(Method):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Those of :meth:`supervised`."""
         return self.supervised(batch)
+
+    def preview(self, image: Tensor) -> Tensor | None:
+        """The classes that the model sees."""
+        return predicted_classes(self.model(image))
 
     def supervised(self, batch: Batch) -> dict[str, Tensor]:
         """The supervised losses of the labelled streams, augmented."""

@@ -1,9 +1,9 @@
 """Runs on disk: checkpoints in safetensors, and one JSON file whose replacement commits them.
 
 A folder holds ``run.json`` (the record), ``checkpoint-00000200.safetensors`` (the state of the method, the averaged
-weights of its model and the state of the optimizer), ``trained_on.json`` (which samples of each stream) and
-``log.jsonl`` (a line a step). The record names the checkpoint and is replaced after it is safe on disk, so that a run
-is always that of one step.
+weights of its model and the state of the optimizer), ``trained_on.json`` (which samples of each stream),
+``log.jsonl`` (a line a step), in the end the same as a table, ``log.csv``, and ``previews/`` (pictures). The record
+names the checkpoint and is replaced after it is safe on disk, so that a run is always that of one step.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mage.learning.shapes import DamageShape, ModelShape, SegmentationShape, Str
 from mage.scenes.dataset.store import LocalStore
 from mage.scenes.errors import ModelError
 
-RECORD, TRAINED_ON, LOG = "run.json", "trained_on.json", "log.jsonl"
+RECORD, TRAINED_ON, LOG, TABLE = "run.json", "trained_on.json", "log.jsonl", "log.csv"
 METHOD, AVERAGE, OPTIMIZER = "method.", "average.", "optimizer."  # what tensors in a checkpoint are of
 
 
@@ -62,6 +62,7 @@ class RunRecord(Strict):
     samplers: dict[str, dict[str, int]]
     device: str
     precision: str
+    processes: int = Field(1, ge=1)
     versions: dict[str, str]
 
 

@@ -41,23 +41,61 @@ class EpochSampler(Sampler[list[Draw]]):
     The stream is one permutation of all ``n`` samples after another, each a function of ``(seed, epoch)``: every
     sample comes once in each epoch. A batch may reach over the end of an epoch, so that all have the same size and no
     sample is left out.
+
+    Of ``world`` processes that train together each gets an equal part of every batch, its own, in order: together
+    their parts are the batches that one process alone would get. The state tells nothing of processes, so that others,
+    fewer or more, can go on with it.
+
+    Args:
+        n: samples.
+        seed: of their order, and of what datasets draw.
+        batch: samples in a batch, of all processes together.
+        stop: batches in all; None goes on without end.
+        rank: number of this process, from 0.
+        world: number of processes.
+
+    Raises:
+        ModelError: there is nothing to draw, or a batch cannot be parted equally.
+
+    >>> whole = [int(index) for batch in EpochSampler(6, batch=4, stop=3) for index in batch]
+    >>> sorted(whole[:6]), sorted(whole[6:])
+    ([0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5])
+    >>> parts = [list(EpochSampler(6, batch=4, stop=3, rank=rank, world=2)) for rank in (0, 1)]
+    >>> [int(index) for pair in zip(*parts) for part in pair for index in part] == whole
+    True
     """
 
-    def __init__(self, n: int, *, seed: int = 0, batch: int = 8, stop: int | None = None) -> None:
+    def __init__(
+        self, n: int, *, seed: int = 0, batch: int = 8, stop: int | None = None, rank: int = 0, world: int = 1
+    ) -> None:
         for name, value, least in (("samples", n, 1), ("batch size", batch, 1), ("seed", seed, 0)):
             if value < least:
                 raise ModelError(
                     f"nothing can be drawn with this {name}", expected=f"{least} or more", found=str(value)
                 )
+        if not 0 <= rank < world:
+            raise ModelError("no such process", expected=f"a rank of 0 to {world - 1}", found=str(rank))
+        if batch % world:
+            raise ModelError(
+                "a batch cannot be parted equally among the processes",
+                expected=f"a multiple of {world} samples",
+                found=str(batch),
+            )
         self.n, self.seed, self.batch, self.stop = n, seed, batch, stop
+        self.rank, self.world = rank, world
         self.batches = 0
         self._order: tuple[int, list[int]] = (-1, [])
 
     def __iter__(self) -> Iterator[list[Draw]]:
         while self.stop is None or self.batches < self.stop:
-            first = self.batches * self.batch
+            share = self.batch // self.world
+            first = self.batches * self.batch + self.rank * share
             self.batches += 1
-            yield [self._draw(position) for position in range(first, first + self.batch)]
+            yield [self._draw(position) for position in range(first, first + share)]
+
+    def first(self, number: int) -> list[Draw]:
+        """The first draws of the whole stream, wherever this process stands in it."""
+        return [self._draw(position) for position in range(number)]
 
     def state_dict(self, batches: int | None = None) -> dict[str, Any]:
         """Where the stream stands after ``batches`` batches in all; by default after those handed out so far.

@@ -13,8 +13,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from mage.learning.interruption import deaf
 from mage.learning.methods import STREAMS, Samples
+from mage.learning.processes import ALONE, Processes
 from mage.learning.runs import TrainedOn
-from mage.learning.sampling import EpochSampler
+from mage.learning.sampling import Draw, EpochSampler
 from mage.learning.shards import ShardDataset
 from mage.scenes.dataset.fields import label_members
 from mage.scenes.errors import DatasetError
@@ -25,10 +26,19 @@ LABELS = frozenset({"mask", *label_members("annotator")})  # what no method sees
 Datasets = Mapping[str, Dataset[dict[str, Any]]]
 
 
-def samplers(datasets: Datasets, seed: int, batch: int, stop: int) -> dict[str, EpochSampler]:
-    """A sampler of each stream; streams of one seed have different orders and crops."""
+def samplers(
+    datasets: Datasets, seed: int, batch: int, stop: int, processes: Processes = ALONE
+) -> dict[str, EpochSampler]:
+    """A sampler of this process's part of each stream; streams of one seed have different orders and crops."""
     return {
-        name: EpochSampler(length(dataset), seed=seed + (STREAMS.index(name) << 64), batch=batch, stop=stop)
+        name: EpochSampler(
+            length(dataset),
+            seed=seed + (STREAMS.index(name) << 64),
+            batch=batch,
+            stop=stop,
+            rank=processes.rank,
+            world=processes.world,
+        )
         for name, dataset in datasets.items()
     }
 
@@ -55,6 +65,15 @@ def together(
         ]
         for samples in zip(*streams, strict=True):
             yield dict(zip(datasets, samples, strict=True))
+
+
+def gather(dataset: Dataset[dict[str, Any]], draws: Sequence[Draw], name: str) -> Samples:
+    """Samples of a stream, loaded here and now, as a batch of the stream of this name.
+
+    Raises:
+        DatasetError: a sample cannot be read.
+    """
+    return collate([dataset[draw] for draw in draws], labelled=name != "unlabelled")
 
 
 def length(dataset: Dataset[dict[str, Any]]) -> int:

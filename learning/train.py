@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
-from mage.learning.devices import explained, pick_device
+from mage.learning.devices import explained
 from mage.learning.interruption import Interruption
+from mage.learning.log import Log, Watch, write_table
 from mage.learning.methods import STREAMS, Method, Samples
-from mage.learning.runs import LOG, RECORD, TRAINED_ON, Arguments, Origins, Run, open_run, publish
-from mage.learning.shapes import shape_of
+from mage.learning.previews import EARLY, Previews
+from mage.learning.processes import join
+from mage.learning.resume import begin, checked, cut_log, find
+from mage.learning.runs import LOG, Origins, Run
 from mage.learning.streams import Datasets, origin, samplers, together
 from mage.learning.trainer import Training, method_record
 from mage.scenes.errors import ModelError
@@ -40,14 +41,22 @@ def fit(
     device: str = "auto",
     workers: int = 0,
     every: int = 200,
+    preview: int = 200,
     resume: bool = False,
     progress: bool = False,
+    watch: Watch | None = None,
 ) -> Run:
     """Train the model of a method and leave it, with its averaged weights, in memory and as a run on disk.
 
     AdamW, a linear warm-up and a cosine to zero, clipped gradients, an exponential moving average of the model.
     Everything random follows from ``seed`` and the step: two runs on one kind of CPU, and one that was interrupted and
     resumed, end with the same weights to the bit.
+
+    Several processes that ``torchrun`` started, on one machine or more, train together where all call this alike: each
+    computes an equal part of every batch on a device of its own, as one process would accumulate these parts, and ends
+    with the same weights; the first one writes. Losses are means over parts, as they are over accumulated
+    batches, and BatchNorm normalises each part by itself; its running statistics are averaged. Any number of processes
+    can go on with a run; only the same number ends with the same weights to the bit.
 
     The streams are map-style datasets of dicts with TorchGeo's keys, all of one crop's size within a stream, such as
     ``ShardDataset(root, size=128)``: ``image``, uint8 or float of about 0-1, (T, C, H, W) or (C, H, W); and, but for
@@ -59,21 +68,25 @@ def fit(
         source: labelled samples of the source domain.
         target: labelled samples of the target domain.
         unlabelled: samples of the target domain.
-        out: folder of the run.
+        out: folder of the run; on several machines one that all of them see.
         steps: updates of the weights in all.
-        batch: samples of each stream in a batch.
+        batch: samples of each stream in a batch, of all processes together.
         accumulate: batches whose gradients make one update.
         lr: highest learning rate.
         seed: of order, crops and all that a method draws.
         device: auto, cpu, cuda or mps.
         workers: processes that load each stream; 0 loads in this one.
         every: steps between checkpoints.
+        preview: steps between pictures in ``previews/`` of a few samples, the truth, and what the model makes of them,
+            beside those of the steps 10 and 50; 0 draws none.
         resume: go on with the run in ``out``; ``steps`` may grow, the other arguments must be what they were.
         progress: a bar on standard error.
+        watch: called with the line of each step, as of :meth:`Run.log`, in the first process: another kind of log, such
+            as :class:`TensorBoard`.
 
     Raises:
         ModelError: ``out`` holds a run and ``resume`` is not given, or the other way round; arguments, streams or
-            model do not fit the method; the loss is not finite.
+            model do not fit the method; the loss is not finite; another process failed or is gone.
         DatasetError: a sample cannot be read.
         KeyboardInterrupt: after Ctrl-C or SIGTERM; a checkpoint of the last whole step has been saved.
 
@@ -89,47 +102,77 @@ def fit(
     >>> run.log()[0]["loss"] > run.log()[-1]["loss"]
     True
     """
-    folder, goal = Path(out), pick_device(device)
-    datasets = _streams(method, source, target, unlabelled)
-    arguments = _arguments(steps, batch, accumulate, every, lr, seed)
-    origins = Origins(**{name: origin(dataset) for name, dataset in datasets.items()})
-    before = _prepare(folder, origins, arguments, method, resume)
-    training = Training(method, arguments, samplers(datasets, seed, batch, steps * accumulate), goal)
-    if before is not None:
-        training.restore(before)
-    with Interruption() as interruption, explained():
-        batches = together(datasets, training.samplers, workers, goal, method.classes, method.wants)
-        with closing(batches):
-            _train(training, batches, folder, every, interruption, progress)
-        run = training.save(folder)
-    if interruption.asked and training.step < steps:
-        raise KeyboardInterrupt(f"stopped after step {training.step} of {steps}; resume to go on")
+    processes, goal = join(device)
+    arguments = checked(steps, batch, accumulate, lr, seed)
+    pace = Pace(checkpoint=every, preview=preview)
+    with Interruption() as interruption, explained(), processes.joined():
+        datasets = _streams(method, source, target, unlabelled)
+        orders = samplers(datasets, seed, batch, steps * accumulate, processes)
+        training = _begin(Path(out), datasets, Training(method, arguments, orders, goal, processes), resume)
+        log = Log(Path(out), training.step, steps, progress=progress, watch=watch, silent=not processes.first)
+        batches = together(datasets, orders, workers, goal, method.classes, method.wants)
+        with closing(batches), log:
+            run = _train(training, batches, pace, interruption, log, Previews(log.folder, datasets, orders))
+    if run.step < steps:
+        raise KeyboardInterrupt(f"stopped after step {run.step} of {steps}; resume to go on")
     method.model.load_state_dict(training.average.weights)
     return run
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Steps between checkpoints, and between preview pictures; 0 draws none."""
+
+    checkpoint: int
+    preview: int
+
+    def __post_init__(self) -> None:
+        for name, value, least in (("every", self.checkpoint, 1), ("preview", self.preview, 0)):
+            if value < least:
+                raise ModelError(f"'{name}' is too small", expected=f"{least} or more", found=str(value))
+
+    def pictures(self, step: int) -> bool:
+        """Whether a picture of this step is wanted: early ones, then every so often."""
+        return self.preview > 0 and (step in EARLY or step % self.preview == 0)
+
+
+def _begin(folder: Path, datasets: Datasets, training: Training, resume: bool) -> Training:
+    """The training with its folder ready, and the state of the run that is gone on with, if one is."""
+    origins = Origins(**{name: origin(dataset) for name, dataset in datasets.items()})
+    arguments, method, first = training.arguments, training.method, training.processes.first
+    training.processes.agree(on=f"{arguments} {method_record(method)} {origins} {resume}")
+    if resume:
+        training.restore(find(folder, origins, arguments, method))
+        if first:
+            cut_log(folder / LOG, training.step)
+    elif first:
+        begin(folder, origins)
+    return training
 
 
 def _train(
     training: Training,
     batches: Iterable[dict[str, Samples]],
-    folder: Path,
-    every: int,
+    pace: Pace,
     interruption: Interruption,
-    progress: bool,
-) -> None:
-    """Step through the batches to their end, or until somebody asks to stop."""
-    steps = training.arguments.steps
-    bar = tqdm(total=steps, initial=training.step, disable=not progress, unit="step", mininterval=0.5)
-    with (folder / LOG).open("a", encoding="utf-8") as log, closing(bar):
-        for parts in _grouped(iter(batches), training.arguments.accumulate):
-            line = training.advance(parts)
-            log.write(json.dumps(line) + "\n")
-            log.flush()
-            bar.set_postfix(loss=f"{line['loss']:.3f}", refresh=False)
-            bar.update()
-            if interruption.asked:
-                break
-            if training.step % every == 0 and training.step < steps:
-                training.save(folder)
+    log: Log,
+    previews: Previews,
+) -> Run:
+    """Step through the batches to their end, or until somebody asks to stop; the run with its last checkpoint."""
+    steps, first = training.arguments.steps, training.processes.first
+    for parts in _grouped(iter(batches), training.arguments.accumulate):
+        log.write(training.advance(parts, lambda: interruption.asked))
+        if first and pace.pictures(training.step):
+            previews.draw(training.method, training.step, training.device)
+        if training.stopping:
+            break
+        if training.step % pace.checkpoint == 0 and training.step < steps:
+            training.save(log.folder)
+    run = training.save(log.folder)
+    if first:
+        write_table(run)
+    training.processes.agree()  # none ends, and has the others ended, before all is written
+    return run
 
 
 def _grouped(batches: Iterator[dict[str, Samples]], number: int) -> Iterator[list[dict[str, Samples]]]:
@@ -149,62 +192,3 @@ def _streams(method: Method, *given: Stream) -> Datasets:
         name = type(method).__name__
         raise ModelError(f"{name} needs the stream '{missing[0]}'", found=", ".join(there) or "no stream")
     return there
-
-
-def _arguments(steps: int, batch: int, accumulate: int, every: int, lr: float, seed: int) -> Arguments:
-    least = {"steps": (steps, 1), "batch": (batch, 1), "accumulate": (accumulate, 1), "every": (every, 1)}
-    for name, (value, lowest) in (least | {"seed": (seed, 0)}).items():
-        if value < lowest:
-            raise ModelError(f"'{name}' is too small", expected=f"{lowest} or more", found=str(value))
-    if not (math.isfinite(lr) and lr > 0):
-        raise ModelError("the learning rate cannot be used", expected="a number above 0", found=str(lr))
-    return Arguments(steps=steps, batch=batch, accumulate=accumulate, lr=lr, seed=seed)
-
-
-def _prepare(folder: Path, origins: Origins, arguments: Arguments, method: Method, resume: bool) -> Run | None:
-    """Make the folder ready; returns the run to go on with, if any."""
-    if not resume:
-        if (folder / RECORD).exists():
-            raise ModelError("this folder already holds a run: resume it, or name another", file=folder)
-        if folder.exists() and not folder.is_dir():
-            raise ModelError("a run needs a folder, and a file is in its place", file=folder)
-        publish(folder / TRAINED_ON, origins.model_dump_json(indent=2).encode())
-        (folder / LOG).unlink(missing_ok=True)
-        return None
-    run = open_run(folder)
-    _check_same(run, origins, arguments, method)
-    if arguments.steps < run.step:
-        raise ModelError("the run is already longer", file=folder, expected=f"{run.step} steps or more")
-    _cut_log(folder / LOG, run.step)
-    return run
-
-
-def _check_same(run: Run, origins: Origins, arguments: Arguments, method: Method) -> None:
-    _compare(run, "argument", run.record.arguments.model_dump(exclude={"steps"}), arguments.model_dump())
-    shape, now = run.record.model, shape_of(method.model)
-    _compare(run, "model", *({} if s is None else s.model_dump() for s in (shape, now)))
-    how, used = run.record.method, method_record(method)
-    _compare(run, "method", {"name": how.name} | how.settings, {"name": used.name} | used.settings)
-    for name in STREAMS:
-        streams = (getattr(o, name) for o in (run.trained_on(), origins))
-        _compare(
-            run, f"the {name} data's", *({"presence": s is not None} | (s.model_dump() if s else {}) for s in streams)
-        )
-
-
-def _compare(run: Run, what: str, before: dict[str, Any], now: dict[str, Any]) -> None:
-    for name, value in before.items():
-        if now.get(name) != value:
-            texts = [v if len(v := str(x)) <= 60 else f"{v[:57]}..." for x in (value, now.get(name))]
-            raise ModelError(
-                f"a run is resumed with what it began with; {what} '{name}' differs",
-                file=run.path,
-                expected=texts[0],
-                found=texts[1],
-            )
-
-
-def _cut_log(path: Path, step: int) -> None:
-    """Drop the lines of steps that the checkpoint does not know."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)[:step] if path.exists() else []
-    publish(path, "".join(lines).encode())

@@ -79,6 +79,10 @@ class ColorMapGAN(Method):
         """The discriminator's."""
         return {"discriminator": self.rate}
 
+    def preview(self, image: Tensor) -> Tensor | None:
+        """The images in the target's style."""
+        return self.model(image)
+
 
 def least_squares(discriminator: nn.Module, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
     """Both sides of a least-squares game in one step: ``adversarial``, the generator's, (D(fake) - 1)², through D

@@ -146,6 +146,10 @@ class CUT(Method):
         """The discriminator's."""
         return {"discriminator": self.rate}
 
+    def preview(self, image: Tensor) -> Tensor | None:
+        """The images in the target's style."""
+        return self.model(image)
+
     def _contrast(self, out: Tensor, image: Tensor, rng: np.random.Generator) -> Tensor:
         """Mean PatchNCE over the layers."""
         total = out.new_zeros(())

@@ -120,6 +120,10 @@ class FlowMatching(Method):
         found = self.flow.velocity((1 - t) * source + t * target, time)
         return {"velocity": (found - (target - source)).square().mean()}
 
+    def preview(self, image: Tensor) -> Tensor | None:
+        """The images in the target's style."""
+        return self.model(image)
+
 
 def layout_cost(source: Tensor, target: Tensor) -> Tensor:
     """Mean squared distances, (N, M), of coarse images without their mean colour."""

@@ -32,6 +32,7 @@ def test_the_loaded_model_has_the_averaged_weights_and_is_ready(run):
 def test_a_run_leaves_nothing_but_its_files(short_run):
     assert sorted(path.name for path in short_run.path.iterdir()) == [
         "checkpoint-00000004.safetensors",
+        "log.csv",
         "log.jsonl",
         "run.json",
         "trained_on.json",

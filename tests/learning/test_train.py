@@ -161,7 +161,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_its_checkpoint(drawn,
             prediction = super().decode(features, size)
             return prediction._replace(localisation=prediction.localisation * (float("nan") if self.calls > 5 else 1))
 
-    with pytest.raises(ModelError, match="not finite at step 6"):
+    with pytest.raises(ModelError, match=r"the loss 'localisation' is not finite at step 6 \(nan\): try"):
         train_tiles(Diverging(4), ShardDataset(drawn, size=32), tmp_path / "run", steps=9, every=4)
     assert open_run(tmp_path / "run").step == 4
 
@@ -174,24 +174,6 @@ def test_a_broken_sample_is_named_whoever_loads_it(drawn, tmp_path, workers):
     with pytest.raises(DatasetError) as caught:
         train(drawn, tmp_path / "run", transform=fail, workers=workers)
     assert str(caught.value) == "x.tar: the sample is broken"
-
-
-@pytest.mark.parametrize(
-    ("change", "word"),
-    [
-        (lambda s: {"image": s["image"]}, "mask"),
-        (lambda s: s | {"image": s["image"].float()}, "0-1"),
-        (lambda s: s | {"image": s["image"] * float("nan")}, "not finite"),
-        (lambda s: s | {"image": s["image"].int()}, "another kind"),
-        (lambda s: s | {"mask": s["mask"] * float("nan")}, "another kind"),
-        (lambda s: s | {"mask": s["mask"][1:]}, "another kind"),
-        (lambda s: s | {"mask": s["mask"] + 4}, "grades"),
-        (lambda s: s | {"image": s["image"][:, :2]}, "another shape"),
-    ],
-)
-def test_samples_of_another_kind_are_refused(drawn, tmp_path, change, word):
-    with pytest.raises((DatasetError, ModelError), match=word):
-        train(drawn, tmp_path / "run", transform=change)
 
 
 class Tiles(torch.utils.data.Dataset):
