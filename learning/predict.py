@@ -7,10 +7,11 @@ from itertools import product
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from mage.learning.devices import autocast, place
-from mage.learning.segment import SiameseDamageNet
+from mage.learning.segment import Prediction
+from mage.learning.temperature import tempered
 
 WINDOW, OVERLAP = 1024, 128  # pixels; a window of 1024 takes about half a GB at width 24
 
@@ -25,11 +26,13 @@ def classify(probabilities: NDArray[np.float32], threshold: float = 0.5) -> NDAr
     return np.where(1 - probabilities[0] >= threshold, grade, 0).astype(np.uint8)
 
 
-def predict_tile(model: SiameseDamageNet, image: Tensor, *, window: int = WINDOW, overlap: int = OVERLAP) -> Tensor:
-    """Probabilities, float32 (1 + grades, H, W), of one pair, uint8 (2, bands, H, W), on the model's device.
+def predict_tile(model: nn.Module, image: Tensor, *, window: int = WINDOW, overlap: int = OVERLAP) -> Tensor:
+    """Probabilities, float32 (classes, H, W), of one image, (2, bands, H, W) or (bands, H, W), on the model's device:
+    of no building and a building of each grade by a damage model, of each class by one that returns plain logits.
 
     A side longer than ``window`` is cut into windows that overlap by at least ``overlap`` pixels and fade into each
-    other. The model is left in the mode, training or not, that it was in.
+    other. The model is left in the mode, training or not, that it was in. Its :class:`~mage.learning.Temperatures`, if
+    it has any, apply.
     """
     training = model.training
     model.eval()
@@ -40,30 +43,39 @@ def predict_tile(model: SiameseDamageNet, image: Tensor, *, window: int = WINDOW
         model.train(training)
 
 
-def _blend(model: SiameseDamageNet, image: Tensor, window: int, overlap: int) -> Tensor:
+def _blend(model: nn.Module, image: Tensor, window: int, overlap: int) -> Tensor:
     device = next(model.parameters()).device
     height, width = image.shape[-2:]
-    rows, columns = _starts(height, window, overlap), _starts(width, window, overlap)
+    rows, columns = starts(height, window, overlap), starts(width, window, overlap)
     if len(rows) == len(columns) == 1:
         return _probabilities(model, image, device)
-    total = torch.zeros(1 + model.grades, height, width, device=device)
-    weight = torch.zeros(height, width, device=device)
+    total, weight = torch.zeros(1, device=device), torch.zeros(height, width, device=device)
     for row, column in product(rows, columns):
         part = (..., slice(row, row + window), slice(column, column + window))
         found = _probabilities(model, image[part], device)
         fade = _ramp(found.shape[-2], overlap, device)[:, None] * _ramp(found.shape[-1], overlap, device)
+        total = total if total.ndim == 3 else torch.zeros(len(found), height, width, device=device)
         total[part] += found * fade
         weight[part] += fade
     return total / weight
 
 
-def _probabilities(model: SiameseDamageNet, image: Tensor, device: torch.device) -> Tensor:
+def _probabilities(model: nn.Module, image: Tensor, device: torch.device) -> Tensor:
+    return as_probabilities(tempered(model, logits(model, image, device)))[0]
+
+
+def logits(model: nn.Module, image: Tensor, device: torch.device) -> Prediction | Tensor:
+    """What the model returns of one image, as a batch of one."""
     with autocast(device):
-        prediction = model(place(image[None], device))
-    return prediction.probabilities()[0]
+        return model(place(image[None], device))
 
 
-def _starts(side: int, window: int, overlap: int) -> list[int]:
+def as_probabilities(output: Prediction | Tensor) -> Tensor:
+    """Class probabilities, (N, classes, H, W) float32, of what a model returned."""
+    return output.float().softmax(1) if isinstance(output, Tensor) else output.probabilities()
+
+
+def starts(side: int, window: int, overlap: int) -> list[int]:
     """First pixels of windows that cover a side; spread evenly, so that the last one is as large as the others."""
     if side <= window:
         return [0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from torch.nn import functional as F  # noqa: N812 - torch's own habit
 
 from mage.learning.encoders import STRIDES, ResidualBlock, ResidualEncoder, norm
 from mage.scenes.errors import ModelError
+
+if TYPE_CHECKING:
+    from mage.learning.temperature import Temperatures
 
 DATES = 2
 
@@ -56,6 +59,7 @@ class SiameseDamageNet(nn.Module):
         if not 0 <= seed < 2**63:
             raise ModelError("a model cannot have this seed", expected="0 to 2^63 - 1", found=str(seed))
         self.width, self.bands, self.grades = width, bands, grades
+        self.temperatures: Temperatures | None = None  # of predict_tile, see mage.learning.fit_temperatures
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             self._build()
