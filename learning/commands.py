@@ -1,15 +1,15 @@
-"""``mage train``, ``mage evaluate`` and ``mage translate``; torch is imported only when one of them runs."""
+"""``mage train`` and ``mage translate``, and where the others join; torch is imported only when one of them runs."""
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mage.scenes.errors import MissingExtraError
+from mage.learning import judging_commands
+from mage.learning.options import DataFolder, DeviceName, Split, need_torch, say
 
 if TYPE_CHECKING:
     from mage.learning.pictures import PictureFolder
@@ -18,15 +18,11 @@ if TYPE_CHECKING:
 
 STEPS, SIZE, BATCH, LR, WIDTH = 1000, 128, 8, 1e-3, 24  # of a new run, where nothing else is asked for
 
-DataFolder = Annotated[Path, typer.Option("--data", help="A dataset: the folder that `mage generate` wrote.")]
-Split = Annotated[str | None, typer.Option(help="Samples of this split only; all by default.")]
-DeviceName = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands of learning."""
     app.command()(train)
-    app.command()(evaluate)
+    judging_commands.register(app)
     app.command()(translate)
 
 
@@ -46,7 +42,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, as it was begun.")] = False,
 ) -> None:
     """Train a damage model on a dataset."""
-    _need_torch()
+    need_torch()
     from mage.learning.devices import pick_device, reduced_precision
     from mage.learning.losses import grade_weights
     from mage.learning.methods import Supervised
@@ -65,7 +61,7 @@ def train(
     target = pick_device(device)
     model = SiameseDamageNet(width or shape.width, shape.bands, shape.grades, seed=chosen.seed)
     where = f"{target}, {reduced_precision(target) or 'float32'}".replace("torch.", "")
-    _say(_greeting(chosen, dataset.size, len(dataset), where))
+    say(_greeting(chosen, dataset.size, len(dataset), where))
     try:
         run = fit(
             Supervised(model, weights=grade_weights(dataset.grade_counts())),
@@ -84,27 +80,10 @@ def train(
         )
     except KeyboardInterrupt as interrupt:
         how = f": mage train --data {data} --out {out} --resume{_same(split)}"
-        _say(f"{interrupt}{how}" if str(interrupt) else "interrupted; what was saved before stays")
+        say(f"{interrupt}{how}" if str(interrupt) else "interrupted; what was saved before stays")
         raise typer.Exit(130) from None
-    _say(f"next: mage evaluate {out} --data {data}")
+    say(f"next: mage evaluate {out} --data {data}")
     typer.echo(str(run.path))
-
-
-def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run: the folder that `mage train` wrote.")],
-    data: DataFolder,
-    split: Split = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    device: DeviceName = "auto",
-) -> None:
-    """Score a trained model on a dataset."""
-    _need_torch()
-    from mage.learning.evaluation import BUILDING
-    from mage.learning.evaluation import evaluate as score
-    from mage.learning.shards import ShardDataset
-
-    found = score(run, ShardDataset(data, split=split, labels=(BUILDING,)), device=device, progress=True)
-    typer.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False) if as_json else found.table())
 
 
 class Way(StrEnum):
@@ -125,7 +104,7 @@ def translate(
     ] = False,
 ) -> None:
     """Write a dataset in the style of other images, labels unchanged."""
-    _need_torch()
+    need_torch()
     from mage.learning.translate.colour import HistogramMatching, LinearColour
     from mage.learning.translate.fourier import FourierStyle
     from mage.learning.translate.write import write_translated
@@ -141,15 +120,15 @@ def translate(
             translator = LinearColour()
         case Way.FOURIER:
             translator = FourierStyle(beta)
-    _say(f"fitting to {len(target)} images of {to}")
+    say(f"fitting to {len(target)} images of {to}")
     translator.fit(target[index] for index in range(len(target)))
     styled_by = {"name": to.resolve().name, "format": kind, "licence": licence, "sha256": None}
     try:
         write_translated(data, translator, out, styled_by=styled_by, styles=not mean, progress=True)
     except KeyboardInterrupt:
-        _say("interrupted; the same command goes on")
+        say("interrupted; the same command goes on")
         raise typer.Exit(130) from None
-    _say(f"next: mage train --data {out} --out RUN")
+    say(f"next: mage train --data {out} --out RUN")
     typer.echo(str(out))
 
 
@@ -172,20 +151,3 @@ def _greeting(chosen: Arguments, size: int | None, samples: int, where: str) -> 
 
 def _same(split: str | None) -> str:
     return f" --split {split}" if split else ""
-
-
-def _say(line: str) -> None:
-    typer.echo(line, err=True)
-
-
-def _need_torch() -> None:
-    """MissingExtraError where torch or safetensors are not installed, or cannot be imported."""
-    from importlib.util import find_spec
-
-    for module in ("torch", "safetensors"):
-        try:
-            found = find_spec(module) is not None
-        except (ImportError, ValueError):  # blocked, or half-removed
-            found = False
-        if not found:
-            raise MissingExtraError(module, "learning")

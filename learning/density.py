@@ -125,9 +125,7 @@ def load_density(path: str | Path, model: nn.Module) -> Density:
         if metadata.get("format") != FORMAT:
             raise ModelError("not a density", file=path, expected=FORMAT, found=str(metadata.get("format")))
         tile, part = (Gaussian(arrays[f"{name}.mean"], arrays[f"{name}.factor"]) for name in ("tile", "part"))
-        return Density(
-            model, tile, part, float(about["threshold"]), float(about["false_alarm"]), int(about["window"])
-        )
+        return Density(model, tile, part, float(about["threshold"]), float(about["false_alarm"]), int(about["window"]))
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"the density cannot be read ({error})", file=path, expected="a file that Density.save wrote"

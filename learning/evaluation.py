@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 from torch.utils.data import Dataset
 from tqdm import tqdm
@@ -19,7 +18,7 @@ from mage.learning.runs import DENSITY, Origins, Run, open_run
 from mage.learning.scoring.boundary import TOLERANCE, boundary_f1
 from mage.learning.scoring.calibration import Reliability
 from mage.learning.scoring.counting import Counted, Task, count_sample, samples, task_of
-from mage.learning.scoring.figures import Figure, values
+from mage.learning.scoring.figures import WORDS, Figure, values
 from mage.learning.scoring.intervals import Interval, bootstrap
 from mage.learning.scoring.tiles import TileCounts
 from mage.learning.shards import GRADES, ShardDataset
@@ -67,6 +66,11 @@ class Evaluation:
     def headlines(self) -> dict[str, Figure]:
         """The figures that intervals, groups and tests are of."""
         return self.task.figures(self.buildings is not None)
+
+    def headline_values(self) -> dict[str, Interval]:
+        """The headline figures, with their intervals where these were drawn."""
+        found = values(self.headlines, self.tiles.sums())
+        return {name: self.intervals.get(name, Interval(value, None, None)) for name, value in found.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """All of it but the tiles as JSON types; an undefined figure is None."""
@@ -118,6 +122,7 @@ def evaluate(
         ModelError: not a run, its checkpoint cannot be read, or it predicts other grades than the dataset has.
         DatasetError: a sample cannot be read or lacks what is compared, or the dataset is empty.
 
+    >>> import torch
     >>> from mage.learning import SiameseDamageNet
     >>> tile = {"image": torch.zeros(2, 3, 16, 16, dtype=torch.uint8), "mask": torch.ones(16, 16, dtype=torch.uint8)}
     >>> found = evaluate(SiameseDamageNet(width=2), [tile])
@@ -180,10 +185,11 @@ def _gsd(sample: Mapping[str, Any]) -> float:
 
 
 def _figures(tiles: TileCounts, task: Task) -> dict[str, Any]:
-    metrics = DamageMetrics(task.classes - 1, len(tiles))
     sums = tiles.sums()
-    metrics.confusion = sums["confusion"]
-    metrics.located = np.array([[c[0, 0], c[0, 1:].sum()], [c[1:, 0].sum(), c[1:, 1:].sum()]] if (c := sums["confusion"]).any() else np.zeros((2, 2), np.int64))  # fmt: skip
+    confusion = sums["confusion"]
+    metrics = DamageMetrics(task.classes - 1, len(tiles))
+    metrics.confusion = confusion
+    metrics.located = np.add.reduceat(np.add.reduceat(confusion, [0, 1], 0), [0, 1], 1)
     metrics.scored = sums.get("scored", metrics.scored)
     summary = metrics.summary()
     if task.graded:
@@ -249,42 +255,19 @@ def _lines(evaluation: Evaluation) -> Iterator[str]:
             f"{_figure(row['f1']):>8}{row['pixels']:>12,}"
         )
     yield ""
-    for words, name, value in _headlines(evaluation):
-        interval = evaluation.intervals.get(name)
-        reach = "" if interval is None or interval.low is None else f"  {interval.low:.4f} – {interval.high:.4f}"
-        yield f"{words:<44}{_figure(value):>8}{reach}"
+    for name, found in evaluation.headline_values().items():
+        reach = "" if found.low is None else f"  {found.low:.4f} – {found.high:.4f}"
+        yield f"{_words(evaluation, name):<44}{_figure(found.value):>8}{reach}"
     for warning in evaluation.warnings:
         yield f"note: {warning}"
 
 
-WORDS = {
-    "xview2": "xView2 score",
-    "xview2_present": "xView2 score over present grades",
-    "localisation_f1": "localisation F1",
-    "building_iou": "building IoU",
-    "macro_f1": "damage F1, macro over present grades",
-    "mean_iou": "mean IoU of all classes",
-    "mean_f1": "mean F1 of all classes",
-    "boundary_f1": "boundary F1",
-    "buildings_found": "share found of all buildings",
-    "buildings_f1": "F1 per building, macro over present grades",
-    "quadratic_kappa": "quadratic kappa per building found",
-    "ece": "calibration error",
-    "ece_localisation": "calibration error, localisation",
-    "ece_damage": "calibration error, damage",
-    "ece_buildings": "calibration error, damage per building",
-}
-"""What figures are called in tables and plots."""
-
-
-def _headlines(evaluation: Evaluation) -> Iterator[tuple[str, str, float | None]]:
-    for name, value in values(evaluation.headlines, evaluation.tiles.sums()).items():
-        words = WORDS[name]
-        if name == "boundary_f1":
-            words += f" at {evaluation.boundary['tolerance']:g}"
-        if name == "buildings_found" and evaluation.buildings is not None:
-            words = f"share found of {evaluation.buildings['buildings']:,} buildings"
-        yield words, name, value
+def _words(evaluation: Evaluation, name: str) -> str:
+    if name == "boundary_f1":
+        return f"{WORDS[name]} at {evaluation.boundary['tolerance']:g}"
+    if name == "buildings_found" and evaluation.buildings is not None:
+        return f"share found of {evaluation.buildings['buildings']:,} buildings"
+    return WORDS[name]
 
 
 def _figure(value: float | None) -> str:

@@ -3,8 +3,8 @@
 A folder holds ``run.json`` (the record), ``checkpoint-00000200.safetensors`` (the state of the method, the averaged
 weights of its model and the state of the optimizer), ``trained_on.json`` (which samples of each stream) and
 ``log.jsonl`` (a line a step); once calibrated also ``checkpoint-00000200.temperatures.json`` and
-``checkpoint-00000200.density.safetensors``, which hold for that checkpoint alone and go with it. The record names the checkpoint and is replaced after it is safe on disk, so that a run
-is always that of one step.
+``checkpoint-00000200.density.safetensors``, which hold for that checkpoint alone and go with it. The record names the
+checkpoint and is replaced after it is safe on disk, so that a run is always that of one step.
 """
 
 from __future__ import annotations

@@ -142,9 +142,7 @@ def _labelled(
     return [(head, *_drawn(scores, truth, where, rng)) for head, scores, truth, where in found]
 
 
-def _drawn(
-    scores: Tensor, truth: Tensor, where: Tensor, rng: np.random.Generator
-) -> tuple[Logits, NDArray[np.int64]]:
+def _drawn(scores: Tensor, truth: Tensor, where: Tensor, rng: np.random.Generator) -> tuple[Logits, NDArray[np.int64]]:
     index = torch.nonzero(where.flatten())[:, 0]
     if len(index) > PIXELS:
         index = index[torch.from_numpy(rng.choice(len(index), PIXELS, replace=False)).to(index.device)]

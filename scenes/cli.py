@@ -32,6 +32,8 @@ ORDER = (
     "reproduce",
     "translate",
     "train",
+    "calibrate",
+    "choose",
     "evaluate",
     "doctor",
 )  # as a newcomer meets them

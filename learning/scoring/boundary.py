@@ -1,4 +1,4 @@
-"""Boundary F1: are outlines where they should be, to within a tolerance?
+"""Boundary F1: whether outlines are where they should be, to within a tolerance.
 
 Overlap figures forgive frayed outlines of large areas and punish one pixel around small ones; this one asks the
 outlines alone (Csurka et al. 2013, *What is a good evaluation measure for semantic segmentation?*, section 3.3, here

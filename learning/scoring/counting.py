@@ -108,7 +108,7 @@ def count_sample(
     if not isinstance(image, torch.Tensor) or not isinstance(mask, torch.Tensor):
         raise DatasetError("a sample lacks what is compared", expected="tensors 'image' and 'mask'")
     predicted, probabilities = task.read(predict_tile(model, image).float().cpu().numpy())
-    target = _target(mask.numpy(), task, only=task.classes == 2)
+    target = as_target(mask.numpy(), task)
     counts = _pixels(predicted, target, task, tolerance)
     counts |= _confidences(probabilities, target, task, into.reliability)
     numbers = next((sample[name] for name in NUMBERS if name in sample), None)
@@ -131,8 +131,13 @@ def known_places(dataset: Dataset[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {row.pop("key"): row for row in rows}
 
 
-def _target(mask: NDArray[Any], task: Task, only: bool) -> NDArray[Any]:
-    if only:
+def as_target(mask: NDArray[Any], task: Task) -> NDArray[Any]:
+    """A mask (H, W) as the task sees it: buildings of any grade are one class where they alone are compared.
+
+    Raises:
+        DatasetError: it holds other classes.
+    """
+    if task.classes == 2:
         mask = np.where((mask > 0) & (mask != IGNORE), 1, mask)
     values = mask[mask != IGNORE]
     if values.size and not 0 <= values.min() <= values.max() < task.classes:

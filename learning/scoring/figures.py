@@ -131,6 +131,25 @@ CLASSES: dict[str, Figure] = {
 }
 """Of other maps; ``building_iou`` only where the classes are two, building or none."""
 
+WORDS = {
+    "xview2": "xView2 score",
+    "xview2_present": "xView2 score over present grades",
+    "localisation_f1": "localisation F1",
+    "building_iou": "building IoU",
+    "macro_f1": "damage F1, macro over present grades",
+    "mean_iou": "mean IoU of all classes",
+    "mean_f1": "mean F1 of all classes",
+    "boundary_f1": "boundary F1",
+    "buildings_found": "share found of all buildings",
+    "buildings_f1": "F1 per building, macro over present grades",
+    "quadratic_kappa": "quadratic kappa per building found",
+    "ece": "calibration error",
+    "ece_localisation": "calibration error, localisation",
+    "ece_damage": "calibration error, damage",
+    "ece_buildings": "calibration error, damage per building",
+}
+"""What figures are called in tables and plots."""
+
 
 def values(figures: dict[str, Figure], sums: Sums) -> dict[str, float | None]:
     """Each figure of one sum; None where undefined.

@@ -98,7 +98,7 @@ def bootstrap(
     """
     sums = resampled(tiles, drawn_weights(tiles, rng, replicates), rng)
     whole = tiles.sums()
-    return {name: _interval(figure(whole), figure(sums), level) for name, figure in figures.items()}
+    return {name: interval_of(figure(whole), figure(sums), level) for name, figure in figures.items()}
 
 
 def paired(
@@ -128,7 +128,9 @@ def paired(
     weights = drawn_weights(first, rng, replicates)
     drawn = figure(resampled(second, weights, rng)) - figure(resampled(first, weights, rng))
     whole = figure(second.sums()) - figure(first.sums())
-    return Paired(_interval(whole, drawn, level), _two_sided(drawn), _exchanged(first, second, figure, rng, replicates))
+    return Paired(
+        interval_of(whole, drawn, level), _two_sided(drawn), _exchanged(first, second, figure, rng, replicates)
+    )
 
 
 def over_seeds(values: Sequence[float], level: float = LEVEL) -> OverSeeds:
@@ -215,7 +217,8 @@ def _drawn_buildings(counts: NDArray[Any], weights: NDArray[np.int64], rng: np.r
     return total.reshape(len(weights), *counts.shape[1:])
 
 
-def _interval(value: Values, drawn: Values, level: float) -> Interval:
+def interval_of(value: Values, drawn: Values, level: float) -> Interval:
+    """Percentile interval of a value by its replicates, undefined ones left out."""
     defined = drawn[np.isfinite(drawn)]
     if not np.isfinite(value) or not defined.size:
         return Interval(float(value) if np.isfinite(value) else None, None, None)
