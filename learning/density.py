@@ -1,10 +1,10 @@
-"""Is this imagery like what the model was trained on? A Gaussian of the features of training tiles, and distances.
+"""Is this imagery like what the model was trained on? Gaussians of what training tiles look like, and distances.
 
 A model maps whatever it is shown, and says nothing where it has never seen the like. The distance of an image's pooled
 features from those of the training (Mahalanobis distance, Lee et al. 2018, *A simple unified framework for detecting
-out-of-distribution samples and adversarial attacks*, here with one class and shrunken covariance) tells. Beside the
-encoder's features stand light, contrast and sharpness of the image itself, which normalisation layers take out of
-features.
+out-of-distribution samples and adversarial attacks*, here with one class and shrunken covariance) tells. Beside it
+stands the same distance of light, contrast and sharpness of the image itself, which normalisation layers take out of
+features: haze and other sensors show there first.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from mage.learning.runs import publish
 from mage.scenes.errors import ModelError
 
 WINDOW = 64  # pixels
+MOST = 3.0  # standard deviations that one direction counts: a rare thing must not weigh like another world
+LOOKS = 3  # figures of each band
 HELD_OUT = 5  # every so many'th tile sets the threshold and is not learned
 FORMAT = "mage-density/1"
 
@@ -45,9 +47,11 @@ class Gaussian:
     mean: Values
     factor: Values
 
-    def distance(self, vectors: Values) -> Values:
-        """Mahalanobis distance of vectors (n, d) per square root of dimension, (n,): about 1 for those it is of."""
-        return np.asarray(np.sqrt((((vectors - self.mean) @ self.factor) ** 2).mean(-1)))
+    def excess(self, vectors: Values) -> Values:
+        """Mean square of the whitened differences of vectors (n, d), each capped at 3: 1 on average for those it is
+        of, 9 for what is far away in every direction.
+        """
+        return np.asarray((np.clip((vectors - self.mean) @ self.factor, -MOST, MOST) ** 2).mean(-1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,41 +60,47 @@ class Density:
 
     Attributes:
         model: whose features it is of.
-        tile: the Gaussian of whole tiles' vectors.
-        part: that of the windows' vectors.
+        features: the Gaussian of windows' mean features.
+        look: that of their light, contrast and sharpness.
         threshold: score of a tile from which on it counts as unlike the training.
         false_alarm: share of tiles like the training that exceed it.
         window: side of a window in pixels.
     """
 
     model: nn.Module
-    tile: Gaussian
-    part: Gaussian
+    features: Gaussian
+    look: Gaussian
     threshold: float
     false_alarm: float
     window: int
 
     def score(self, image: Tensor) -> float:
-        """Distance of an image, shaped as in training but of any height and width: about 1 where it is as usual.
+        """Mean distance of an image's windows; shaped as in training but of any height and width. Up to about 1 where
+        it is as usual, 3 for what could not be stranger.
 
         Raises:
             ModelError: another shape.
         """
-        vectors = describe(self.model, image, self.window)
-        return float(self.tile.distance(vectors.reshape(-1, vectors.shape[-1]).mean(0)[None])[0])
+        return float(self.map(image).mean())
 
     def unlike(self, image: Tensor) -> bool:
         """Whether the score exceeds the threshold."""
         return self.score(image) > self.threshold
 
     def map(self, image: Tensor) -> Values:
-        """Distance of each window of an image, (rows, columns): 1 where it is as usual; where to look."""
-        vectors = describe(self.model, image, self.window)
-        return self.part.distance(vectors.reshape(-1, vectors.shape[-1])).reshape(vectors.shape[:2])
+        """Distance of each window of an image, (rows, columns): where to look.
+
+        Raises:
+            ModelError: another shape.
+        """
+        if (found := LOOKS * _bands(image)) != len(self.look.mean):
+            expected, counted = f"{len(self.look.mean) // LOOKS} bands of all dates", str(found // LOOKS)
+            raise ModelError("the image is of another kind than the training's", expected=expected, found=counted)
+        return _distance(self.features, self.look, describe(self.model, image, self.window))
 
     def save(self, path: str | Path) -> Path:
         """Write it as one safetensors file, whole or not at all; the model is not in it."""
-        arrays = {"tile": self.tile, "part": self.part}
+        arrays = {"features": self.features, "look": self.look}
         tensors = {
             f"{name}.{field}": torch.from_numpy(np.ascontiguousarray(getattr(gaussian, field)))
             for name, gaussian in arrays.items()
@@ -124,12 +134,20 @@ def load_density(path: str | Path, model: nn.Module) -> Density:
         about = json.loads(metadata.get("density", "null"))
         if metadata.get("format") != FORMAT:
             raise ModelError("not a density", file=path, expected=FORMAT, found=str(metadata.get("format")))
-        tile, part = (Gaussian(arrays[f"{name}.mean"], arrays[f"{name}.factor"]) for name in ("tile", "part"))
-        return Density(model, tile, part, float(about["threshold"]), float(about["false_alarm"]), int(about["window"]))
+        features, look = (Gaussian(arrays[f"{name}.mean"], arrays[f"{name}.factor"]) for name in ("features", "look"))
+        density = Density(
+            model, features, look, float(about["threshold"]), float(about["false_alarm"]), int(about["window"])
+        )
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"the density cannot be read ({error})", file=path, expected="a file that Density.save wrote"
         ) from error
+    channels, found = sum(featured(model).channels), len(features.mean)
+    if found != channels or features.factor.shape != (found, found) or look.factor.shape != (len(look.mean),) * 2:
+        raise ModelError(
+            "the density is of another model", file=path, expected=f"{channels} features", found=str(found)
+        )
+    return density
 
 
 def fit_density(
@@ -174,10 +192,12 @@ def fit_density(
     if len(seen) < 4 or not judged:
         expected, found = "4 tiles to learn from and 1 to set the threshold", f"{len(seen)} and {len(judged)}"
         raise ModelError("too few tiles for a density", expected=expected, found=found)
-    tile = gaussian(np.stack([vectors.mean(0) for vectors in seen]))
-    scores = tile.distance(np.stack([vectors.mean(0) for vectors in judged]))
+    vectors = np.concatenate(seen)
+    looks = LOOKS * _bands(dataset[0]["image"])
+    features, look = gaussian(vectors[:, :-looks]), gaussian(vectors[:, -looks:])
+    scores = [_distance(features, look, part).mean() for part in judged]
     threshold = float(np.quantile(scores, 1 - false_alarm, method="higher"))
-    return Density(model, tile, gaussian(np.concatenate(seen)), threshold, false_alarm, window)
+    return Density(model, features, look, threshold, false_alarm, window)
 
 
 def gaussian(vectors: Values) -> Gaussian:
@@ -235,6 +255,17 @@ def describe(model: nn.Module, image: Tensor, window: int = WINDOW) -> Values:
     if not np.isfinite(values).all():
         raise ModelError("the features of an image are not finite")
     return values
+
+
+def _distance(features: Gaussian, look: Gaussian, vectors: Values) -> Values:
+    """Root mean square of the two Gaussians' distances, which count alike however many dimensions they have."""
+    looks = len(look.mean)
+    return np.sqrt((features.excess(vectors[..., :-looks]) + look.excess(vectors[..., -looks:])) / 2)
+
+
+def _bands(image: Tensor) -> int:
+    """Of all dates together."""
+    return image[..., 0, 0].numel()
 
 
 def _look(bands: Tensor, rows: int, columns: int) -> Tensor:

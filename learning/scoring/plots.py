@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,7 +30,16 @@ if TYPE_CHECKING:
 DPI = 150
 INK, BAR, TRUE = "#1b2a3a", "#3b7ea1", "#c8553d"
 CLASS_COLOURS = ((40, 44, 52), (86, 180, 120), (240, 200, 70), (230, 130, 50), (200, 50, 60))
-GAP = 4  # pixels between pictures
+GAP, LINE, SMALLEST = 4, 20, 192  # pixels between pictures, of a line of words; narrower tiles are enlarged
+
+
+class TilePictures(NamedTuple):
+    """Images, uint8 (dates, bands, H, W), labels (H, W) and map (H, W) of a tile, and what to write above them."""
+
+    words: str
+    images: NDArray[np.uint8]
+    target: NDArray[Any]
+    predicted: NDArray[Any]
 
 
 def need_plots() -> None:
@@ -66,10 +76,10 @@ def draw_reliability(path: Path, reliability: Mapping[str, Reliability]) -> None
         axes.plot([0, 1], [0, 1], color="grey", lw=0.8, ls="--")
         x, y, share = (np.array([point[key] for point in curve]) for key in ("confidence", "accuracy", "share"))
         axes.plot(x, y, color=BAR, lw=1.2)
-        axes.scatter(x, y, s=12 + 240 * share, color=BAR, alpha=0.75, linewidths=0)
+        axes.scatter(x, y, s=12 + 240 * share, color=BAR, alpha=0.75, linewidths=0, clip_on=False, zorder=3)
         error = counts.ece()
         axes.set_title(f"{name}: ECE {'–' if error is None else f'{error:.3f}'}", fontsize=10)
-        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", aspect="equal")
+        axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", aspect="equal")
         axes.set_ylabel("share that is right")
     _save(figure, path)
 
@@ -96,22 +106,24 @@ def draw_groups(path: Path, groups: Groups, names: Sequence[str]) -> None:
         axes.set_yticks(place, labels if axes is panels[0] else [""] * len(labels))
         axes.invert_yaxis()
         axes.set_title(WORDS.get(name, name), fontsize=8)
-        axes.set_xlim(left=min(0.0, float(np.nanmin(low, initial=0))))
+        axes.set_xlim(min(0.0, float(np.nanmin(low, initial=0))), 1.02)
     figure.suptitle(f"By {groups.by} (tiles); red: macro average with its interval", fontsize=10)
     _save(figure, path)
 
 
-def draw_tiles(path: Path, tiles: Sequence[tuple[NDArray[np.uint8], NDArray[Any], NDArray[Any]]]) -> None:
-    """A row a tile: its image or images, its labels, its map. Needs no matplotlib.
+def draw_tiles(path: Path, tiles: Sequence[TilePictures]) -> None:
+    """A row a tile under a line of words: its image or images, its labels, its map. Needs no matplotlib.
 
     Args:
         path: of the PNG.
-        tiles: images, uint8 (dates, bands, H, W), labels (H, W) and map (H, W), the best first.
+        tiles: the best first.
     """
-    rows = [
-        _side_by_side([*(_rgb(date) for date in images), _coloured(target), _coloured(predicted)])
-        for images, target, predicted in tiles
-    ]
+    rows: list[NDArray[np.uint8]] = []
+    for tile in tiles:
+        parts = [*(_rgb(date) for date in tile.images), _coloured(tile.target), _coloured(tile.predicted)]
+        times = max(SMALLEST // parts[0].shape[1], 1)
+        row = _side_by_side([part.repeat(times, 0).repeat(times, 1) for part in parts])
+        rows += [_words(tile.words, row.shape[1]), row]
     width = max(row.shape[1] for row in rows)
     sheet = [np.pad(row, [(0, GAP), (0, width - row.shape[1]), (0, 0)], constant_values=255) for row in rows]
     publish(path, encode_png(np.concatenate(sheet)))
@@ -152,6 +164,14 @@ def _coloured(classes: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _side_by_side(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     return np.concatenate([np.pad(p, [(0, 0), (0, GAP), (0, 0)], constant_values=255) for p in pictures], 1)
+
+
+def _words(text: str, width: int) -> NDArray[np.uint8]:
+    """A line of words on white."""
+    strip = np.full((LINE, width, 3), 255, np.uint8)
+    return np.asarray(
+        cv2.putText(strip, text, (2, LINE - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (27, 42, 58), 1, cv2.LINE_AA)
+    )
 
 
 def _short(number: int) -> str:

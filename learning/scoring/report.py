@@ -22,11 +22,18 @@ from mage.learning.scoring.comparison import Comparison, Groups
 from mage.learning.scoring.counting import as_target
 from mage.learning.scoring.figures import WORDS, building_iou, macro_f1, mean_iou
 from mage.learning.scoring.intervals import Interval
-from mage.learning.scoring.plots import draw_confusion, draw_groups, draw_reliability, draw_tiles, need_plots
+from mage.learning.scoring.plots import (
+    TilePictures,
+    draw_confusion,
+    draw_groups,
+    draw_reliability,
+    draw_tiles,
+    need_plots,
+)
 from mage.scenes.errors import ModelError
 
 BEST, WORST = 3, 3
-PANELS = 4  # figures in the plot of groups
+MAIN = ("xview2_present", "building_iou", "macro_f1", "boundary_f1", "buildings_f1", "mean_f1")  # of groups
 NOTE = "report.json"
 
 
@@ -64,10 +71,10 @@ def write_report(
     draw_reliability(folder / "reliability.png", first.reliability)
     pictures = ["confusion.png", "reliability.png"]
     if groups is not None:
-        draw_groups(folder / "groups.png", groups, list(first.headlines)[:PANELS])
+        draw_groups(folder / "groups.png", groups, _main(first))
         pictures.append("groups.png")
     if shown := _ranked(first):
-        draw_tiles(folder / "tiles.png", [_maps(model, dataset, first, index) for index in shown])
+        draw_tiles(folder / "tiles.png", [_pictures(model, dataset, first, index) for index in shown])
         pictures.append("tiles.png")
     publish(folder / "tiles.csv", _csv(first).encode())
     publish(folder / "report.txt", (as_text(evaluations, groups, comparison) + "\n").encode())
@@ -90,7 +97,7 @@ def to_json(evaluations: Sequence[Evaluation], groups: Groups | None, comparison
 def as_text(evaluations: Sequence[Evaluation], groups: Groups | None, comparison: Comparison | None) -> str:
     """Everything for people, as ``mage evaluate`` prints it."""
     texts = [evaluation.table() for evaluation in evaluations]
-    texts += [groups_table(groups, list(evaluations[0].headlines))] if groups is not None else []
+    texts += [groups_table(groups, _main(evaluations[0]))] if groups is not None else []
     return "\n\n".join(texts + ([comparison.table()] if comparison is not None else []))
 
 
@@ -100,8 +107,13 @@ def groups_table(groups: Groups, names: Sequence[str]) -> str:
     lines = [f"{groups.by:<{width}}{'tiles':>7}" + "".join(f"{name:>18}" for name in names)]
     rows = [(key, str(groups.tiles[key]), row) for key, row in groups.rows.items()]
     for key, number, row in (*rows, ("macro over groups", str(sum(groups.tiles.values())), groups.macro)):
-        lines.append(f"{key:<{width}}{number:>7}" + "".join(f"{_value(row[name]):>18}" for name in names))
+        lines.append(f"{key:<{width}}{number:>7}" + "".join(f"{_plain(row[name]):>18}" for name in names))
     return "\n".join(lines)
+
+
+def _main(evaluation: Evaluation) -> list[str]:
+    """The figures of groups that fit beside each other."""
+    return [name for name in MAIN if name in evaluation.headlines]
 
 
 def _claim(folder: Path) -> None:
@@ -125,15 +137,15 @@ def _of_tile(confusion: NDArray[Any]) -> NDArray[np.float64]:
     return mean_iou({"confusion": confusion})
 
 
-def _maps(
-    model: nn.Module, dataset: Dataset[dict[str, Any]], evaluation: Evaluation, index: int
-) -> tuple[NDArray[np.uint8], NDArray[Any], NDArray[Any]]:
+def _pictures(model: nn.Module, dataset: Dataset[dict[str, Any]], evaluation: Evaluation, index: int) -> TilePictures:
     sample = dataset[index]
     image: torch.Tensor = sample["image"]
     predicted, _ = evaluation.task.read(predict_tile(model, image).float().cpu().numpy())
     shown = image if image.dtype == torch.uint8 else (image.clamp(0, 1) * 255).round().to(torch.uint8)
     dates = shown[None] if shown.ndim == 3 else shown
-    return dates.numpy(), as_target(sample["mask"].numpy(), evaluation.task), predicted
+    score = float(_of_tile(evaluation.tiles.counts["confusion"][index]))
+    words = f"{evaluation.tiles.keys[index]}: mean IoU {score:.3f}"
+    return TilePictures(words, dates.numpy(), as_target(sample["mask"].numpy(), evaluation.task), predicted)
 
 
 def _csv(evaluation: Evaluation) -> str:
@@ -198,6 +210,10 @@ def _class_rows(evaluation: Evaluation) -> list[list[str]]:
 
 def _rows(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
     return ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *body)] + [""]
+
+
+def _plain(interval: Interval) -> str:
+    return "-" if interval.value is None else f"{interval.value:.4f}"
 
 
 def _value(interval: Interval) -> str:
