@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from mage.learning.adapt.rare import RareClasses, class_counts
     from mage.learning.adapt.test_time import Tent
     from mage.learning.augmentation import augment
+    from mage.learning.buildings import Graded, cems_verdicts, grade_buildings, grade_entropy
+    from mage.learning.calibrated import Calibration, calibrate
+    from mage.learning.choice import Choice, choose, mixed_consistency, neighbourhood_density
+    from mage.learning.density import Density, auroc, fit_density, load_density
     from mage.learning.ema import Teacher
     from mage.learning.encoders import ResidualEncoder
     from mage.learning.evaluation import Evaluation, evaluate
@@ -34,8 +38,14 @@ if TYPE_CHECKING:
     from mage.learning.methods import Batch, Method, Supervised
     from mage.learning.pictures import PictureFolder
     from mage.learning.predict import classify, predict_tile
-    from mage.learning.runs import Run, load_model, open_run
+    from mage.learning.runs import Run, load_model, open_run, save_temperatures
     from mage.learning.sampling import EpochSampler
+    from mage.learning.scoring.boundary import boundary_counts, boundary_f1
+    from mage.learning.scoring.calibration import Reliability
+    from mage.learning.scoring.comparison import Comparison, Groups, compare, group
+    from mage.learning.scoring.intervals import Interval, OverSeeds, Paired, bootstrap, over_seeds, paired
+    from mage.learning.scoring.report import write_report
+    from mage.learning.scoring.tiles import TileCounts
     from mage.learning.segment import Prediction, SiameseDamageNet
     from mage.learning.semi.corr_match import CorrMatch
     from mage.learning.semi.fix_match import FixMatch
@@ -43,6 +53,7 @@ if TYPE_CHECKING:
     from mage.learning.semi.uni_match import UniMatch
     from mage.learning.semi.uni_match_v2 import UniMatchV2
     from mage.learning.shards import ShardDataset
+    from mage.learning.temperature import Temperatures, fit_temperatures
     from mage.learning.train import fit
     from mage.learning.translate.color_map_gan import ColorMapGAN, ColourMap
     from mage.learning.translate.colour import HistogramMatching, LinearColour
@@ -63,55 +74,87 @@ __all__ = [
     "MIC",
     "Batch",
     "BuildingMetrics",
+    "Calibration",
+    "Choice",
     "ColorMapGAN",
     "ColourMap",
+    "Comparison",
     "CorrMatch",
     "DAFormer",
     "DamageMetrics",
+    "Density",
     "EpochSampler",
     "Evaluation",
     "FixMatch",
     "Flow",
     "FlowMatching",
     "FourierStyle",
+    "Graded",
+    "Groups",
     "HistogramMatching",
+    "Interval",
     "LinearColour",
     "MeanTeacher",
     "Method",
     "MinEnt",
     "NetworkTranslator",
+    "OverSeeds",
     "Painter",
+    "Paired",
     "PictureFolder",
     "Prediction",
     "RareClasses",
+    "Reliability",
     "ResidualEncoder",
     "Run",
     "ShardDataset",
     "SiameseDamageNet",
     "Supervised",
     "Teacher",
+    "Temperatures",
     "Tent",
+    "TileCounts",
     "Translated",
     "Translator",
     "UniMatch",
     "UniMatchV2",
     "adapt_batch_norm",
     "augment",
+    "auroc",
+    "bootstrap",
+    "boundary_counts",
+    "boundary_f1",
+    "calibrate",
+    "cems_verdicts",
+    "choose",
     "class_counts",
     "classify",
+    "compare",
     "damage_losses",
     "damage_preservation",
     "entropy",
     "evaluate",
     "fit",
+    "fit_density",
+    "fit_temperatures",
+    "grade_buildings",
+    "grade_entropy",
     "grade_weights",
+    "group",
+    "load_density",
     "load_model",
     "log_probabilities",
+    "mixed_consistency",
+    "neighbourhood_density",
     "open_run",
+    "over_seeds",
+    "paired",
     "predict_tile",
     "pseudo_labels",
+    "save_temperatures",
     "supervised_losses",
     "surprise",
+    "write_report",
     "write_translated",
 ]
 
@@ -126,6 +169,10 @@ _HOMES = {
     "adapt.rare": ("RareClasses", "class_counts"),
     "adapt.test_time": ("Tent",),
     "augmentation": ("augment",),
+    "buildings": ("Graded", "cems_verdicts", "grade_buildings", "grade_entropy"),
+    "calibrated": ("Calibration", "calibrate"),
+    "choice": ("Choice", "choose", "mixed_consistency", "neighbourhood_density"),
+    "density": ("Density", "auroc", "fit_density", "load_density"),
     "ema": ("Teacher",),
     "encoders": ("ResidualEncoder",),
     "evaluation": ("Evaluation", "evaluate"),
@@ -138,12 +185,18 @@ _HOMES = {
         "supervised_losses",
         "surprise",
     ),
+    "mage.scenes.metrics": ("BuildingMetrics", "DamageMetrics"),
     "methods": ("Batch", "Method", "Supervised"),
     "pictures": ("PictureFolder",),
-    "mage.scenes.metrics": ("BuildingMetrics", "DamageMetrics"),
     "predict": ("classify", "predict_tile"),
-    "runs": ("Run", "load_model", "open_run"),
+    "runs": ("Run", "load_model", "open_run", "save_temperatures"),
     "sampling": ("EpochSampler",),
+    "scoring.boundary": ("boundary_counts", "boundary_f1"),
+    "scoring.calibration": ("Reliability",),
+    "scoring.comparison": ("Comparison", "Groups", "compare", "group"),
+    "scoring.intervals": ("Interval", "OverSeeds", "Paired", "bootstrap", "over_seeds", "paired"),
+    "scoring.report": ("write_report",),
+    "scoring.tiles": ("TileCounts",),
     "segment": ("Prediction", "SiameseDamageNet"),
     "semi.corr_match": ("CorrMatch",),
     "semi.fix_match": ("FixMatch",),
@@ -151,6 +204,7 @@ _HOMES = {
     "semi.uni_match": ("UniMatch",),
     "semi.uni_match_v2": ("UniMatchV2",),
     "shards": ("ShardDataset",),
+    "temperature": ("Temperatures", "fit_temperatures"),
     "train": ("fit",),
     "translate.color_map_gan": ("ColorMapGAN", "ColourMap"),
     "translate.colour": ("HistogramMatching", "LinearColour"),

@@ -35,7 +35,7 @@ WINDOW = 64  # pixels
 MOST = 3.0  # standard deviations that one direction counts: a rare thing must not weigh like another world
 LOOKS = 3  # figures of each band
 HELD_OUT = 5  # every so many'th tile sets the threshold and is not learned
-FORMAT = "mage-density/1"
+FORMAT, NOTE = "mage-density/1", "density"
 
 Values = NDArray[np.float64]
 
@@ -107,7 +107,8 @@ class Density:
             for field in ("mean", "factor")
         }
         about = {name: getattr(self, name) for name in ("threshold", "false_alarm", "window")}
-        publish(Path(path), save(tensors, {"format": FORMAT, "density": json.dumps(about)}))
+        # one entry, since their order in the file is not the same every time
+        publish(Path(path), save(tensors, {NOTE: json.dumps({"format": FORMAT} | about)}))
         return Path(path)
 
 
@@ -131,14 +132,14 @@ def load_density(path: str | Path, model: nn.Module) -> Density:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name).double().numpy() for name in file.keys()}  # noqa: SIM118 - not a mapping
-        about = json.loads(metadata.get("density", "null"))
-        if metadata.get("format") != FORMAT:
-            raise ModelError("not a density", file=path, expected=FORMAT, found=str(metadata.get("format")))
+        about = json.loads(metadata.get(NOTE, "{}"))
+        if about.get("format") != FORMAT:
+            raise ModelError("not a density", file=path, expected=FORMAT, found=str(about.get("format")))
         features, look = (Gaussian(arrays[f"{name}.mean"], arrays[f"{name}.factor"]) for name in ("features", "look"))
         density = Density(
             model, features, look, float(about["threshold"]), float(about["false_alarm"]), int(about["window"])
         )
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ModelError(
             f"the density cannot be read ({error})", file=path, expected="a file that Density.save wrote"
         ) from error
