@@ -24,9 +24,13 @@ if TYPE_CHECKING:
     from mage.learning.backbones.pretrained import bundled_weights, load_pretrained
     from mage.learning.backbones.pyramid import SimplePyramid
     from mage.learning.backbones.resnet import ResNet
+    from mage.learning.buildings import Graded, cems_verdicts, grade_buildings, grade_entropy
+    from mage.learning.calibrated import Calibration, calibrate
     from mage.learning.cards import Card, card_of
+    from mage.learning.choice import Choice, choose, mixed_consistency, neighbourhood_density
     from mage.learning.collected import CollectedDataset
     from mage.learning.decoders import Decoder, UNet, UPerNet
+    from mage.learning.density import Density, auroc, fit_density, load_density
     from mage.learning.ema import Teacher
     from mage.learning.encoders import Encoder, ResidualEncoder
     from mage.learning.evaluation import Evaluation, evaluate
@@ -62,9 +66,15 @@ if TYPE_CHECKING:
     from mage.learning.real.sen1floods11 import Sen1Floods11
     from mage.learning.real.taxonomy import BUILDINGS, CHANGE, DAMAGE, DAMAGED, Taxonomy
     from mage.learning.real.xbd import XBD
-    from mage.learning.runs import Run, open_run
+    from mage.learning.runs import Run, open_run, save_temperatures
     from mage.learning.sampling import EpochSampler
     from mage.learning.saved import load_model, model_record, save_model
+    from mage.learning.scoring.boundary import boundary_counts, boundary_f1
+    from mage.learning.scoring.calibration import Reliability
+    from mage.learning.scoring.comparison import Comparison, Groups, compare, group
+    from mage.learning.scoring.intervals import Interval, OverSeeds, Paired, bootstrap, over_seeds, paired
+    from mage.learning.scoring.report import write_report
+    from mage.learning.scoring.tiles import TileCounts
     from mage.learning.segment import SegmentationNet, SiameseDamageNet
     from mage.learning.semi.corr_match import CorrMatch
     from mage.learning.semi.fix_match import FixMatch
@@ -74,6 +84,7 @@ if TYPE_CHECKING:
     from mage.learning.shards import ShardDataset
     from mage.learning.single import SingleImage
     from mage.learning.splits import Part, Row, by_block, by_event, by_place, leave_one_event_out
+    from mage.learning.temperature import Temperatures, fit_temperatures
     from mage.learning.train import fit
     from mage.learning.translate.color_map_gan import ColorMapGAN, ColourMap
     from mage.learning.translate.colour import HistogramMatching, LinearColour
@@ -103,15 +114,19 @@ __all__ = [
     "Batch",
     "BuildingMetrics",
     "CaCo",
+    "Calibration",
     "Card",
+    "Choice",
     "CollectedDataset",
     "ColorMapGAN",
     "ColourMap",
+    "Comparison",
     "ConvNeXt",
     "CorrMatch",
     "DAFormer",
     "DamageMetrics",
     "Decoder",
+    "Density",
     "EfficientNetLite",
     "Encoder",
     "EpochSampler",
@@ -122,9 +137,12 @@ __all__ = [
     "FlowMatching",
     "FourierStyle",
     "Geometry",
+    "Graded",
+    "Groups",
     "Head",
     "HistogramMatching",
     "IdaBD",
+    "Interval",
     "LabelledFolder",
     "LabelledScenes",
     "LevirCD",
@@ -135,13 +153,16 @@ __all__ = [
     "MoCo",
     "Network",
     "NetworkTranslator",
+    "OverSeeds",
     "Painter",
+    "Paired",
     "Part",
     "PictureFolder",
     "Prediction",
     "RareClasses",
     "RasterCrops",
     "RasterPairs",
+    "Reliability",
     "ResNet",
     "RescueNet",
     "ResidualEncoder",
@@ -158,8 +179,10 @@ __all__ = [
     "Supervised",
     "Taxonomy",
     "Teacher",
+    "Temperatures",
     "TensorBoard",
     "Tent",
+    "TileCounts",
     "Translated",
     "Translator",
     "UNet",
@@ -170,32 +193,52 @@ __all__ = [
     "XStars",
     "adapt_batch_norm",
     "augment",
+    "auroc",
+    "bootstrap",
+    "boundary_counts",
+    "boundary_f1",
     "bundled_weights",
     "by_block",
     "by_event",
     "by_place",
+    "calibrate",
     "card_of",
+    "cems_verdicts",
+    "choose",
     "class_counts",
     "classify",
+    "compare",
     "damage_losses",
     "damage_preservation",
     "entropy",
     "evaluate",
     "fit",
+    "fit_density",
+    "fit_temperatures",
+    "grade_buildings",
+    "grade_entropy",
     "grade_weights",
+    "group",
     "leave_one_event_out",
+    "load_density",
     "load_model",
     "load_pretrained",
     "log_probabilities",
     "maps_of",
+    "mixed_consistency",
     "model_record",
+    "neighbourhood_density",
     "open_run",
+    "over_seeds",
+    "paired",
     "predict_maps",
     "predict_tile",
     "pseudo_labels",
     "save_model",
+    "save_temperatures",
     "supervised_losses",
     "surprise",
+    "write_report",
     "write_translated",
 ]
 
@@ -215,9 +258,13 @@ _HOMES = {
     "backbones.pretrained": ("bundled_weights", "load_pretrained"),
     "backbones.pyramid": ("SimplePyramid",),
     "backbones.resnet": ("ResNet",),
+    "buildings": ("Graded", "cems_verdicts", "grade_buildings", "grade_entropy"),
+    "calibrated": ("Calibration", "calibrate"),
     "cards": ("Card", "card_of"),
+    "choice": ("Choice", "choose", "mixed_consistency", "neighbourhood_density"),
     "collected": ("CollectedDataset",),
     "decoders": ("Decoder", "UNet", "UPerNet"),
+    "density": ("Density", "auroc", "fit_density", "load_density"),
     "ema": ("Teacher",),
     "encoders": ("Encoder", "ResidualEncoder"),
     "evaluation": ("Evaluation", "evaluate"),
@@ -253,9 +300,15 @@ _HOMES = {
     "real.sen1floods11": ("Sen1Floods11",),
     "real.taxonomy": ("BUILDINGS", "CHANGE", "DAMAGE", "DAMAGED", "Taxonomy"),
     "real.xbd": ("XBD",),
-    "runs": ("Run", "open_run"),
+    "runs": ("Run", "open_run", "save_temperatures"),
     "sampling": ("EpochSampler",),
     "saved": ("load_model", "model_record", "save_model"),
+    "scoring.boundary": ("boundary_counts", "boundary_f1"),
+    "scoring.calibration": ("Reliability",),
+    "scoring.comparison": ("Comparison", "Groups", "compare", "group"),
+    "scoring.intervals": ("Interval", "OverSeeds", "Paired", "bootstrap", "over_seeds", "paired"),
+    "scoring.report": ("write_report",),
+    "scoring.tiles": ("TileCounts",),
     "segment": ("SegmentationNet", "SiameseDamageNet"),
     "semi.corr_match": ("CorrMatch",),
     "semi.fix_match": ("FixMatch",),
@@ -265,6 +318,7 @@ _HOMES = {
     "shards": ("ShardDataset",),
     "single": ("SingleImage",),
     "splits": ("Part", "Row", "by_block", "by_event", "by_place", "leave_one_event_out"),
+    "temperature": ("Temperatures", "fit_temperatures"),
     "train": ("fit",),
     "translate.color_map_gan": ("ColorMapGAN", "ColourMap"),
     "translate.colour": ("HistogramMatching", "LinearColour"),

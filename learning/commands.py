@@ -1,8 +1,7 @@
-"""``mage train``, ``mage evaluate`` and ``mage translate``; torch is imported only when one of them runs."""
+"""``mage train`` and ``mage translate``, and where the others join; torch is imported only when one of them runs."""
 
 from __future__ import annotations
 
-import json
 import os
 from enum import StrEnum
 from pathlib import Path
@@ -10,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from mage.learning import judging_commands
 from mage.learning.collect.command import collect
 from mage.learning.names import DecoderName, EncoderName, Head
-from mage.scenes.errors import MissingExtraError, ModelError
+from mage.learning.options import DataFolder, DeviceName, Split, need_torch, say
+from mage.scenes.errors import ModelError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,16 +26,12 @@ if TYPE_CHECKING:
 
 STEPS, SIZE, BATCH, LR, WIDTH = 1000, 128, 8, 1e-3, 24  # of a new run, where nothing else is asked for
 
-DataFolder = Annotated[Path, typer.Option("--data", help="A dataset: the folder that `mage generate` wrote.")]
-Split = Annotated[str | None, typer.Option(help="Samples of this split only; all by default.")]
-DeviceName = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands of learning."""
     app.command()(collect)
     app.command()(train)
-    app.command()(evaluate)
+    judging_commands.register(app)
     app.command()(translate)
 
 
@@ -71,7 +68,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, as it was begun.")] = False,
 ) -> None:
     """Train a damage model on a dataset."""
-    _need_torch()
+    need_torch()
     from mage.learning.devices import pick_device, reduced_precision
     from mage.learning.log import TensorBoard
     from mage.learning.losses import grade_weights
@@ -92,7 +89,7 @@ def train(
         _pretrain(model, pretrained)
     labels = labels_of(model)
     dataset = ShardDataset(data, split=split, size=size or (learned.size if learned else SIZE), labels=labels)
-    target, tell = pick_device(device), _say if is_first() else _hush
+    target, tell = pick_device(device), say if is_first() else _hush
     where = f"{target}, {reduced_precision(target) or 'float32'}".replace("torch.", "")
     tell(_greeting(chosen, dataset.size, len(dataset), where))
     try:
@@ -122,23 +119,6 @@ def train(
         typer.echo(str(run.path))
 
 
-def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run: the folder that `mage train` wrote.")],
-    data: DataFolder,
-    split: Split = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    device: DeviceName = "auto",
-) -> None:
-    """Score a trained model on a dataset."""
-    _need_torch()
-    from mage.learning.evaluation import BUILDING
-    from mage.learning.evaluation import evaluate as score
-    from mage.learning.shards import ShardDataset
-
-    found = score(run, ShardDataset(data, split=split, labels=(BUILDING,)), device=device, progress=True)
-    typer.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False) if as_json else found.table())
-
-
 class Way(StrEnum):
     """Translators that need no training."""
 
@@ -157,7 +137,7 @@ def translate(
     ] = False,
 ) -> None:
     """Write a dataset in the style of other images, labels unchanged."""
-    _need_torch()
+    need_torch()
     from mage.learning.translate.colour import HistogramMatching, LinearColour
     from mage.learning.translate.fourier import FourierStyle
     from mage.learning.translate.write import write_translated
@@ -173,15 +153,15 @@ def translate(
             translator = LinearColour()
         case Way.FOURIER:
             translator = FourierStyle(beta)
-    _say(f"fitting to {len(target)} images of {to}")
+    say(f"fitting to {len(target)} images of {to}")
     translator.fit(target[index] for index in range(len(target)))
     styled_by = {"name": to.resolve().name, "format": kind, "licence": licence, "sha256": None}
     try:
         write_translated(data, translator, out, styled_by=styled_by, styles=not mean, progress=True)
     except KeyboardInterrupt:
-        _say("interrupted; the same command goes on")
+        say("interrupted; the same command goes on")
         raise typer.Exit(130) from None
-    _say(f"next: mage train --data {out} --out RUN")
+    say(f"next: mage train --data {out} --out RUN")
     typer.echo(str(out))
 
 
@@ -255,20 +235,3 @@ def _started() -> str:
 
 def _hush(_: str) -> None:
     """Of several processes that would say the same, one says it."""
-
-
-def _say(line: str) -> None:
-    typer.echo(line, err=True)
-
-
-def _need_torch() -> None:
-    """MissingExtraError where torch or safetensors are not installed, or cannot be imported."""
-    from importlib.util import find_spec
-
-    for module in ("torch", "safetensors"):
-        try:
-            found = find_spec(module) is not None
-        except (ImportError, ValueError):  # blocked, or half-removed
-            found = False
-        if not found:
-            raise MissingExtraError(module, "learning")

@@ -1,21 +1,28 @@
-"""A run against a dataset: whole tiles, the figures of :mod:`mage.scenes.metrics`, and what to beware of."""
+"""A run against a dataset: whole tiles, honest figures with intervals, by group, and what to beware of."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from mage.learning.density import Density, load_density
 from mage.learning.devices import explained, pick_device
-from mage.learning.predict import classify, predict_tile
-from mage.learning.runs import Origins, Run, open_run
-from mage.learning.segment import SiameseDamageNet
+from mage.learning.runs import DENSITY, Origins, Run, open_run
+from mage.learning.scoring.boundary import TOLERANCE, boundary_f1
+from mage.learning.scoring.calibration import Reliability
+from mage.learning.scoring.counting import Counted, Task, count_sample, samples, task_of
+from mage.learning.scoring.figures import WORDS, Figure, values
+from mage.learning.scoring.intervals import Interval, bootstrap
+from mage.learning.scoring.tiles import TileCounts
 from mage.learning.shards import GRADES, ShardDataset
-from mage.scenes.errors import ModelError
+from mage.scenes.errors import DatasetError, ModelError
 from mage.scenes.metrics import BuildingMetrics, DamageMetrics
 
 BUILDING = "post_building"
@@ -23,23 +30,59 @@ BUILDING = "post_building"
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What came out. ``figures`` is the summary of :class:`DamageMetrics`, ``buildings`` that of
-    :class:`BuildingMetrics`, None where the samples carry no building numbers.
+    """What came out.
+
+    Attributes:
+        run: the run's folder, or the class of a model.
+        step: of the run's checkpoint; None of a model.
+        dataset: its folder, or its class.
+        split: of the dataset, None for all.
+        samples: number of tiles.
+        figures: of pixels: the summary of :class:`DamageMetrics`; without grades what of it makes sense.
+        buildings: the summary of :class:`BuildingMetrics`, None where the samples carry no building numbers.
+        boundary: boundary F1 of each class and of buildings (or all that is not background), and the tolerance.
+        reliability: counts by confidence: of ``localisation``, ``damage`` and ``buildings``, or of ``classes``.
+        tiles: counts of each tile, for intervals, groups and tests.
+        task: what is mapped.
+        warnings: what to beware of.
+        intervals: of the headline figures, empty unless drawn.
     """
 
     run: str
-    step: int
+    step: int | None
     dataset: str
     split: str | None
     samples: int
     figures: dict[str, Any]
     buildings: dict[str, Any] | None
+    boundary: dict[str, float | None]
+    reliability: dict[str, Reliability]
+    tiles: TileCounts
+    task: Task
     warnings: list[str]
+    intervals: dict[str, Interval] = field(default_factory=dict)
+
+    @property
+    def headlines(self) -> dict[str, Figure]:
+        """The figures that intervals, groups and tests are of."""
+        return self.task.figures(self.buildings is not None)
+
+    def headline_values(self) -> dict[str, Interval]:
+        """The headline figures, with their intervals where these were drawn."""
+        found = values(self.headlines, self.tiles.sums())
+        return {name: self.intervals.get(name, Interval(value, None, None)) for name, value in found.items()}
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON types; an undefined figure is None."""
+        """All of it but the tiles as JSON types; an undefined figure is None."""
         about = {name: getattr(self, name) for name in ("run", "step", "dataset", "split", "samples")}
-        return about | self.figures | {"buildings": self.buildings, "warnings": self.warnings}
+        more = {
+            "buildings": self.buildings,
+            "boundary_f1": self.boundary,
+            "calibration": {name: counts.summary() for name, counts in self.reliability.items()},
+            "intervals": {name: asdict(interval) for name, interval in self.intervals.items()},
+            "warnings": self.warnings,
+        }
+        return about | self.figures | more
 
     def table(self) -> str:
         """All of it for people."""
@@ -47,52 +90,136 @@ class Evaluation:
 
 
 def evaluate(
-    run: Run | str | Path, dataset: ShardDataset, *, device: str = "auto", progress: bool = False
+    run: Run | str | Path | nn.Module,
+    dataset: Dataset[dict[str, Any]],
+    *,
+    only_buildings: bool = False,
+    tolerance: float = TOLERANCE,
+    metres: bool = False,
+    rng: np.random.Generator | None = None,
+    device: str = "auto",
+    progress: bool = False,
 ) -> Evaluation:
     """Predict every sample of a dataset with a run's averaged weights, and compare.
 
     Args:
-        run: a run or its folder.
-        dataset: whole tiles, unless made with ``size``. With ``labels=("post_building",)`` buildings are scored too.
-        device: auto, cpu, cuda or mps.
+        run: a run, its folder, or any model that states ``grades`` (and returns a :class:`~mage.learning.Prediction`)
+            or ``classes`` (and returns logits); a model stays on its device.
+        dataset: whole tiles with ``image`` and ``mask``, ``ShardDataset`` or any other. Where samples hold
+            ``building`` or ``post_building`` (``ShardDataset(..., labels=("post_building",))``), buildings are scored
+            too. Where they hold ``event``, ``city`` or ``split``, or the dataset's index does, figures can be had by
+            these.
+        only_buildings: compare buildings of any grade with none: for sets that tell where buildings are and not how
+            they are hurt, and for models of either kind.
+        tolerance: by which outlines may be off, pixels.
+        metres: the tolerance is in metres; for datasets whose index, or samples, tell their ``gsd``.
+        rng: draws the intervals of the headline figures (bootstrap over events, tiles, buildings); None leaves them
+            out.
+        device: of a run: auto, cpu, cuda or mps.
         progress: a bar on standard error.
 
     Raises:
         ModelError: not a run, its checkpoint cannot be read, or it predicts other grades than the dataset has.
-        DatasetError: a sample cannot be read.
+        DatasetError: a sample cannot be read or lacks what is compared, or the dataset is empty.
+
+    >>> import torch
+    >>> from mage.learning import SiameseDamageNet
+    >>> tile = {"image": torch.zeros(2, 3, 16, 16, dtype=torch.uint8), "mask": torch.ones(16, 16, dtype=torch.uint8)}
+    >>> found = evaluate(SiameseDamageNet(width=2), [tile])
+    >>> found.figures["classes"]["no-damage"]["pixels"]
+    256
     """
-    run = run if isinstance(run, Run) else open_run(run)
-    model = run.model(str(pick_device(device)))
-    if not isinstance(model, SiameseDamageNet) or model.grades != GRADES:
+    run = open_run(run) if isinstance(run, str | Path) else run
+    model = run if isinstance(run, nn.Module) else _model(run, device, dataset, only_buildings)
+    task = task_of(model, only_buildings)
+    counted = Counted(task)
+    density = _density(run, model)
+    with explained():
+        for sample in tqdm(samples(dataset), total=len(dataset), disable=not progress, unit="tile"):  # type: ignore[arg-type]
+            reach = tolerance / _gsd(sample) if metres else tolerance
+            count_sample(model, sample, task, reach, counted, density)
+    tiles = counted.tiles()
+    found = _figures(tiles, task)
+    headlines = task.figures("buildings" in tiles.counts)
+    return Evaluation(
+        run=type(run).__name__ if isinstance(run, nn.Module) else str(run.path),
+        step=None if isinstance(run, nn.Module) else run.step,
+        dataset=str(getattr(dataset, "root", type(dataset).__name__)),
+        split=getattr(dataset, "split", None),
+        samples=len(tiles),
+        figures=found,
+        buildings=_buildings(tiles),
+        boundary=_boundary(tiles, task) | {"tolerance": tolerance},
+        reliability=counted.reliability,
+        tiles=tiles,
+        task=task,
+        warnings=[*_seen(run, dataset), *_warnings(tiles, task, density)],
+        intervals={} if rng is None else bootstrap(tiles, headlines, rng),
+    )
+
+
+def _model(run: Run, device: str, dataset: Dataset[dict[str, Any]], only_buildings: bool) -> nn.Module:
+    shape = run.record.model
+    grades = getattr(shape, "grades", None)
+    if grades is not None and grades != GRADES and isinstance(dataset, ShardDataset) and not only_buildings:
         raise ModelError(
             "the model grades damage otherwise than the dataset",
             file=run.path,
             expected=f"{GRADES} grades",
-            found=str(getattr(model, "grades", type(model).__name__)),
+            found=str(grades),
         )
-    pixels, buildings = DamageMetrics(GRADES), BuildingMetrics(GRADES)
-    with explained():
-        for index in tqdm(range(len(dataset)), disable=not progress, unit="tile"):
-            sample = dataset[index]
-            predicted = classify(predict_tile(model, sample["image"]).cpu().numpy())
-            target = sample["mask"].numpy()
-            pixels.update(predicted, target)
-            if BUILDING in dataset.labels:
-                buildings.update(predicted, target, sample[BUILDING].numpy())
-    return Evaluation(
-        run=str(run.path),
-        step=run.step,
-        dataset=str(dataset.root),
-        split=dataset.split,
-        samples=len(dataset),
-        figures=pixels.summary(),
-        buildings=buildings.summary() if BUILDING in dataset.labels else None,
-        warnings=_warnings(run.trained_on(), dataset, pixels),
-    )
+    return run.model(str(pick_device(device)))
 
 
-def _warnings(origins: Origins, dataset: ShardDataset, pixels: DamageMetrics) -> list[str]:
-    found = []
+def _density(run: Run | nn.Module, model: nn.Module) -> Density | None:
+    if isinstance(run, nn.Module) or not run.beside(DENSITY).is_file():
+        return None
+    return load_density(run.beside(DENSITY), model)
+
+
+def _gsd(sample: Mapping[str, Any]) -> float:
+    gsd = sample.get("gsd")
+    if not isinstance(gsd, int | float) or not gsd > 0:
+        raise DatasetError("a tolerance in metres needs the metres of a pixel", expected="'gsd'", found=str(gsd))
+    return float(gsd)
+
+
+def _figures(tiles: TileCounts, task: Task) -> dict[str, Any]:
+    sums = tiles.sums()
+    confusion = sums["confusion"]
+    metrics = DamageMetrics(task.classes - 1, len(tiles))
+    metrics.confusion = confusion
+    metrics.located = np.add.reduceat(np.add.reduceat(confusion, [0, 1], 0), [0, 1], 1)
+    metrics.scored = sums.get("scored", metrics.scored)
+    summary = metrics.summary()
+    if task.graded:
+        return summary
+    kept = {name: summary[name] for name in ("mean_iou", "images", "pixels")}
+    named = dict(zip(task.names, summary["classes"].values(), strict=True))
+    found = values({name: f for name, f in task.figures(False).items() if name != "ece"}, sums)
+    return {**found, **kept, "classes": named}
+
+
+def _buildings(tiles: TileCounts) -> dict[str, Any] | None:
+    if "buildings" not in tiles.counts:
+        return None
+    confusion = tiles.sums()["buildings"]
+    metrics = BuildingMetrics(len(confusion))
+    metrics.confusion = confusion
+    return metrics.summary()
+
+
+def _boundary(tiles: TileCounts, task: Task) -> dict[str, float | None]:
+    names = ("building" if task.graded or task.classes == 2 else "not background", *task.names[1:])
+    f1 = boundary_f1(tiles.sums()["boundary"])
+    return {name: float(v) if np.isfinite(v) else None for name, v in zip(names, f1, strict=True)}
+
+
+def _seen(run: Run | nn.Module, dataset: Dataset[dict[str, Any]]) -> Iterator[str]:
+    """What of the dataset the run has trained on."""
+    if isinstance(run, nn.Module) or not isinstance(dataset, ShardDataset):
+        return
+    origins: Origins = run.trained_on()
     for name, stream in origins.streams().items():
         same = (stream.recipe_hash, stream.seed) == (dataset.record.recipe_hash, dataset.record.seed)
         if not same or not (seen := len(set(stream.keys) & set(dataset.keys))):
@@ -100,18 +227,26 @@ def _warnings(origins: Origins, dataset: ShardDataset, pixels: DamageMetrics) ->
         kind = "unlabelled training" if name == "unlabelled" else "training"
         whole = f"the {kind} samples" if seen == len(dataset) else f"{seen} {kind} samples of {len(dataset)}"
         doubt = "says that it adapted to these images" if name == "unlabelled" else "says that it learned"
-        found.append(f"evaluated on {whole}: {doubt}, not that it generalises")
-    if absent := pixels.absent():
-        found.append(
-            f"no pixel is {' or '.join(absent)}: the xView2 score cannot exceed 0.3, see the one over present grades"
-        )
-    return found
+        yield f"evaluated on {whole}: {doubt}, not that it generalises"
+
+
+def _warnings(tiles: TileCounts, task: Task, density: Density | None) -> Iterator[str]:
+    occurring = tiles.sums()["confusion"].sum(1)
+    absent = [name for name, pixels in zip(task.names[1:], occurring[1:], strict=True) if not pixels]
+    if task.graded and absent:
+        yield f"no pixel is {' or '.join(absent)}: the xView2 score cannot exceed 0.3, see the one over present grades"
+    if density is not None:
+        unlike = int(tiles.counts["unlike"][:, 1].sum())
+        if unlike > 2 * density.false_alarm * len(tiles):
+            share = f"{density.false_alarm:.0%} of tiles like it would be"
+            yield f"{unlike} of {len(tiles)} tiles are unlike the training ({share}): beware of its maps there"
 
 
 def _lines(evaluation: Evaluation) -> Iterator[str]:
     figures = evaluation.figures
     split = f", split {evaluation.split}" if evaluation.split else ""
-    yield f"{evaluation.run}, step {evaluation.step}, on {evaluation.dataset}{split}: {evaluation.samples} samples"
+    step = "" if evaluation.step is None else f", step {evaluation.step}"
+    yield f"{evaluation.run}{step}, on {evaluation.dataset}{split}: {evaluation.samples} samples"
     yield ""
     yield f"{'':<16}{'IoU':>8}{'precision':>11}{'recall':>8}{'F1':>8}{'pixels':>12}"
     for name, row in figures["classes"].items():
@@ -120,29 +255,19 @@ def _lines(evaluation: Evaluation) -> Iterator[str]:
             f"{_figure(row['f1']):>8}{row['pixels']:>12,}"
         )
     yield ""
-    for name, value in _headlines(evaluation):
-        yield f"{name:<44}{_figure(value):>8}"
+    for name, found in evaluation.headline_values().items():
+        reach = "" if found.low is None else f"  {found.low:.4f} – {found.high:.4f}"
+        yield f"{_words(evaluation, name):<44}{_figure(found.value):>8}{reach}"
     for warning in evaluation.warnings:
         yield f"note: {warning}"
 
 
-def _headlines(evaluation: Evaluation) -> list[tuple[str, float | None]]:
-    figures = evaluation.figures
-    rows = [
-        ("xView2 score", figures["xview2"]),
-        ("xView2 score over present grades", figures["xview2_present"]),
-        ("localisation F1", figures["localisation_f1"]),
-        ("building IoU", figures["building_iou"]),
-        ("damage F1, macro over present grades", figures["macro_f1"]),
-        ("mean IoU of all classes", figures["mean_iou"]),
-    ]
-    if evaluation.buildings is not None:
-        rows += [
-            (f"share found of {evaluation.buildings['buildings']:,} buildings", evaluation.buildings["found"]),
-            ("F1 per building, macro over present grades", evaluation.buildings["macro_f1"]),
-            ("quadratic kappa per building found", evaluation.buildings["quadratic_kappa"]),
-        ]
-    return rows
+def _words(evaluation: Evaluation, name: str) -> str:
+    if name == "boundary_f1":
+        return f"{WORDS[name]} at {evaluation.boundary['tolerance']:g}"
+    if name == "buildings_found" and evaluation.buildings is not None:
+        return f"share found of {evaluation.buildings['buildings']:,} buildings"
+    return WORDS[name]
 
 
 def _figure(value: float | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from torch.nn import functional as F  # noqa: N812 - torch's own habit
 from mage.learning.decoders import Decoder
 from mage.learning.encoders import Encoder, ResidualEncoder, check_least
 from mage.scenes.errors import ModelError
+
+if TYPE_CHECKING:
+    from mage.learning.temperature import Temperatures
 
 ATTRIBUTES = ("bands", "channels", "strides", "mean", "std")  # of an encoder
 MakeDecoder = Callable[[Sequence[int], int], Decoder]
@@ -38,6 +41,7 @@ class Network(nn.Module):
         super().__init__()
         check_least("a model", width=width, bands=3 if bands is None else bands)
         self.width = width
+        self.temperatures: Temperatures | None = None  # of predict_tile, see mage.learning.fit_temperatures
         self.encoder: Encoder = _checked(encoder, bands) or ResidualEncoder(width, bands or 3)
         self.bands = self.encoder.bands
         self.decoder: Decoder

@@ -7,11 +7,11 @@ from itertools import product
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from mage.learning.devices import autocast, place
-from mage.learning.heads import maps_of
-from mage.learning.network import Network
+from mage.learning.heads import Prediction, maps_of
+from mage.learning.temperature import tempered
 
 WINDOW, OVERLAP = 1024, 128  # pixels; a window of 1024 takes about half a GB at width 24
 
@@ -26,20 +26,21 @@ def classify(probabilities: NDArray[np.float32], threshold: float = 0.5) -> NDAr
     return np.where(1 - probabilities[0] >= threshold, grade, 0).astype(np.uint8)
 
 
-def predict_tile(model: Network, image: Tensor, *, window: int = WINDOW, overlap: int = OVERLAP) -> Tensor:
+def predict_tile(model: nn.Module, image: Tensor, *, window: int = WINDOW, overlap: int = OVERLAP) -> Tensor:
     """Probabilities of the classes, float32 (classes, H, W), of one place: ``classes`` of :func:`predict_maps`."""
     return predict_maps(model, image, window=window, overlap=overlap)["classes"]
 
 
-def predict_maps(model: Network, image: Tensor, *, window: int = WINDOW, overlap: int = OVERLAP) -> dict[str, Tensor]:
+def predict_maps(model: nn.Module, image: Tensor, *, window: int = WINDOW, overlap: int = OVERLAP) -> dict[str, Tensor]:
     """What a model says of one place, maps float32 (C, H, W) by name as of :func:`~mage.learning.maps_of`, on the
     model's device.
 
     A side longer than ``window`` is cut into windows that overlap by at least ``overlap`` pixels and fade into each
-    other. The model is left in the mode, training or not, that it was in.
+    other. The model is left in the mode, training or not, that it was in. Its :class:`~mage.learning.Temperatures`, if
+    it has any, apply.
 
     Args:
-        model: any network.
+        model: any network, or a module that returns what one does.
         image: uint8, (2, bands, H, W) for a pair, (bands, H, W) for a model of one image.
         window: longest side, pixels, that the model is shown at once.
         overlap: pixels that neighbouring windows share.
@@ -58,10 +59,10 @@ def predict_maps(model: Network, image: Tensor, *, window: int = WINDOW, overlap
         model.train(training)
 
 
-def _blend(model: Network, image: Tensor, window: int, overlap: int) -> dict[str, Tensor]:
+def _blend(model: nn.Module, image: Tensor, window: int, overlap: int) -> dict[str, Tensor]:
     device = next(model.parameters()).device
     height, width = image.shape[-2:]
-    rows, columns = _starts(height, window, overlap), _starts(width, window, overlap)
+    rows, columns = starts(height, window, overlap), starts(width, window, overlap)
     if len(rows) == len(columns) == 1:
         return _maps(model, image, device)
     totals: dict[str, Tensor] = {}
@@ -79,13 +80,18 @@ def _blend(model: Network, image: Tensor, window: int, overlap: int) -> dict[str
     return {name: total / weight for name, total in totals.items()}
 
 
-def _maps(model: Network, image: Tensor, device: torch.device) -> dict[str, Tensor]:
-    with autocast(device):
-        output = model(place(image[None], device))
+def _maps(model: nn.Module, image: Tensor, device: torch.device) -> dict[str, Tensor]:
+    output = tempered(model, logits(model, image, device))
     return {name: values[0] for name, values in maps_of(output).items()}
 
 
-def _starts(side: int, window: int, overlap: int) -> list[int]:
+def logits(model: nn.Module, image: Tensor, device: torch.device) -> Prediction | Tensor:
+    """What the model returns of one image, as a batch of one."""
+    with autocast(device):
+        return model(place(image[None], device))
+
+
+def starts(side: int, window: int, overlap: int) -> list[int]:
     """First pixels of windows that cover a side; spread evenly, so that the last one is as large as the others."""
     if side <= window:
         return [0]

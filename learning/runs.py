@@ -2,8 +2,10 @@
 
 A folder holds ``run.json`` (the record), ``checkpoint-00000200.safetensors`` (the state of the method, the averaged
 weights of its model and the state of the optimizer), ``trained_on.json`` (which samples of each stream),
-``log.jsonl`` (a line a step), in the end the same as a table, ``log.csv``, and ``previews/`` (pictures). The record
-names the checkpoint and is replaced after it is safe on disk, so that a run is always that of one step.
+``log.jsonl`` (a line a step), in the end the same as a table, ``log.csv``, and ``previews/`` (pictures); once
+calibrated also ``checkpoint-00000200.temperatures.json`` and ``checkpoint-00000200.density.safetensors``, which hold
+for that checkpoint alone and go with it. The record names the checkpoint and is replaced after it is safe on disk, so
+that a run is always that of one step.
 """
 
 from __future__ import annotations
@@ -22,15 +24,22 @@ from torch import Tensor
 from mage.learning.devices import pick_device, ready
 from mage.learning.network import Network
 from mage.learning.shapes import DamageShape, ModelShape, SegmentationShape, Strict
+from mage.learning.temperature import Temperatures
 from mage.scenes.dataset.store import LocalStore
 from mage.scenes.errors import ModelError
 
 RECORD, TRAINED_ON, LOG, TABLE = "run.json", "trained_on.json", "log.jsonl", "log.csv"
+TEMPERATURES, DENSITY = ".temperatures.json", ".density.safetensors"  # of a checkpoint, beside it
 METHOD, AVERAGE, OPTIMIZER = "method.", "average.", "optimizer."  # what tensors in a checkpoint are of
 
 
 ModelType = TypeVar("ModelType", bound=torch.nn.Module)
 RecordType = TypeVar("RecordType", bound=BaseModel)
+
+
+class _Temperatures(Strict):
+    localisation: float = Field(gt=0, allow_inf_nan=False)
+    classes: float = Field(gt=0, allow_inf_nan=False)
 
 
 class Arguments(Strict):
@@ -108,7 +117,9 @@ class Run:
             raise ModelError(
                 "the model is of a class of your own: build it, and let `load_into` fill it", file=self.path
             )
-        return build(self.record.model, self.tensors(AVERAGE), self.checkpoint, device)
+        model = build(self.record.model, self.tensors(AVERAGE), self.checkpoint, device)
+        model.temperatures = self.temperatures()
+        return model
 
     def load_into(self, model: ModelType) -> ModelType:
         """Fill a model of the class that was trained with the averaged weights; returns it in evaluation mode.
@@ -136,6 +147,19 @@ class Run:
     def checkpoint(self) -> Path:
         """The file that holds the tensors."""
         return self.path / self.record.checkpoint
+
+    def beside(self, ending: str) -> Path:
+        """The file of this checkpoint with another ending, such as ``.temperatures.json``."""
+        return self.checkpoint.with_suffix(ending)
+
+    def temperatures(self) -> Temperatures | None:
+        """What calibration found for this checkpoint (:func:`save_temperatures`); None before.
+
+        Raises:
+            ModelError: the file is damaged.
+        """
+        file = self.beside(TEMPERATURES)
+        return Temperatures(**_read(file, _Temperatures).model_dump()) if file.is_file() else None
 
     def tensors(self, kind: str) -> dict[str, Tensor]:
         """Tensors of one kind (``method.``, ``average.``, ``optimizer.``) by their name after it.
@@ -203,10 +227,27 @@ def save_run(folder: Path, record: RunRecord, tensors: dict[str, Tensor]) -> Run
     """Write a checkpoint, then commit it by replacing the record, then drop the checkpoints before it."""
     publish(folder / record.checkpoint, save(tensors))
     publish(folder / RECORD, record.model_dump_json(indent=2).encode())
-    for old in folder.glob("checkpoint-*.safetensors"):
-        if old.name != record.checkpoint:
+    stem = Path(record.checkpoint).stem
+    for old in (*folder.glob("checkpoint-*.safetensors"), *folder.glob(f"checkpoint-*{TEMPERATURES}")):
+        if old.name.partition(".")[0] != stem:
             old.unlink(missing_ok=True)
     return Run(folder, record)
+
+
+def save_temperatures(run: Run, temperatures: Temperatures) -> Path:
+    """Keep temperatures beside the checkpoint that they were fitted to; models of the run then come with them, until
+    training goes on.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> record = RunRecord.model_construct(checkpoint="checkpoint-00000001.safetensors")
+    >>> with TemporaryDirectory() as folder:
+    ...     run = Run(Path(folder), record)
+    ...     save_temperatures(run, Temperatures(classes=1.5)).name, run.temperatures().classes
+    ('checkpoint-00000001.temperatures.json', 1.5)
+    """
+    file = run.beside(TEMPERATURES)
+    publish(file, (json.dumps(temperatures.to_dict(), indent=2) + "\n").encode())
+    return file
 
 
 def publish(path: Path, content: bytes) -> None:

@@ -33,6 +33,8 @@ ORDER = (
     "collect",
     "translate",
     "train",
+    "calibrate",
+    "choose",
     "evaluate",
     "doctor",
 )  # as a newcomer meets them

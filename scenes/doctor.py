@@ -73,6 +73,7 @@ EXTRAS = {
     "generator": "bpy",
     "learning": "torch",
     "collect": "pystac_client",
+    "plots": "matplotlib",
     "ray": "ray",
     "s3": "s3fs",
 }

@@ -1,0 +1,31 @@
+"""What the commands of learning share: options, words on standard error, and a check of the extra."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mage.scenes.errors import MissingExtraError
+
+DataFolder = Annotated[Path, typer.Option("--data", help="A dataset: the folder that `mage generate` wrote.")]
+Split = Annotated[str | None, typer.Option(help="Samples of this split only; all by default.")]
+DeviceName = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+
+def say(line: str) -> None:
+    """A line on standard error."""
+    typer.echo(line, err=True)
+
+
+def need_torch() -> None:
+    """MissingExtraError where torch or safetensors are not installed, or cannot be imported."""
+    for module in ("torch", "safetensors"):
+        try:
+            found = find_spec(module) is not None
+        except (ImportError, ValueError):  # blocked, or half-removed
+            found = False
+        if not found:
+            raise MissingExtraError(module, "learning")

@@ -1,0 +1,203 @@
+"""From maps to counts: one tile's prediction against its labels, in all ways that figures need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.utils.data import Dataset
+
+from mage.learning.buildings import grade_buildings
+from mage.learning.density import Density
+from mage.learning.predict import classify, predict_tile
+from mage.learning.scoring.boundary import boundary_counts
+from mage.learning.scoring.calibration import Reliability, joined
+from mage.learning.scoring.figures import BUILDINGS, CLASSES, DAMAGE, Figure
+from mage.learning.scoring.tiles import ROLES, TileCounts
+from mage.learning.shards import ShardDataset
+from mage.scenes.dataset.index import read_index
+from mage.scenes.errors import DatasetError, ModelError
+from mage.scenes.metrics import IGNORE, BuildingMetrics, DamageMetrics, grade_names
+
+NUMBERS = ("building", "post_building")  # keys under which samples hold the numbers of buildings
+Maps = tuple[NDArray[np.uint8], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is mapped: ``classes`` values of a mask, 0 the background; ``graded`` where they are grades of damage."""
+
+    classes: int
+    graded: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the classes."""
+        if self.graded:
+            return ("background", *grade_names(self.classes - 1))
+        return ("background", "building") if self.classes == 2 else tuple(f"class-{c}" for c in range(self.classes))
+
+    def figures(self, numbered: bool) -> dict[str, Figure]:
+        """Those that make sense, ``numbered`` where buildings have numbers."""
+        if self.graded:
+            return DAMAGE | (BUILDINGS if numbered else {})
+        return {name: figure for name, figure in CLASSES.items() if name != "building_iou" or self.classes == 2}
+
+    def read(self, probabilities: NDArray[np.float32]) -> Maps:
+        """Class map (H, W) and probabilities (classes, H, W) of a model's probabilities."""
+        if self.classes == 2 and len(probabilities) > 2:  # buildings alone, of a model that grades them
+            probabilities = np.stack([probabilities[0], 1 - probabilities[0]])
+        if self.graded or self.classes == 2:
+            return classify(probabilities), probabilities
+        return probabilities.argmax(0).astype(np.uint8), probabilities
+
+
+def task_of(model: nn.Module, only_buildings: bool) -> Task:
+    """What a model maps: ``grades`` of damage or ``classes``; buildings alone where that is asked for.
+
+    Raises:
+        ModelError: it says neither.
+    """
+    if only_buildings:
+        return Task(2, graded=False)
+    grades, classes = getattr(model, "grades", None), getattr(model, "classes", None)
+    if not isinstance(grades or classes, int):
+        raise ModelError("the model does not state its classes: give it an attribute", expected="grades or classes")
+    return Task(1 + grades, graded=True) if isinstance(grades, int) else Task(int(classes or 0), graded=False)
+
+
+@dataclass(eq=False)
+class Counted:
+    """Counts of a dataset: by tile, and all confidences in fine bins."""
+
+    task: Task
+    keys: list[str] = field(default_factory=list)
+    places: list[dict[str, str]] = field(default_factory=list)
+    counts: list[dict[str, NDArray[Any]]] = field(default_factory=list)
+    reliability: dict[str, Reliability] = field(default_factory=dict)
+
+    def tiles(self) -> TileCounts:
+        """As columns; what only some tiles have (numbers of buildings, an event) is left out.
+
+        Raises:
+            DatasetError: there is no tile.
+        """
+        if not self.keys:
+            raise DatasetError("the dataset is empty")
+        held = [name for name in self.counts[0] if all(name in counts for counts in self.counts)]
+        roles = [role for role in ROLES if all(role in place for place in self.places)]
+        columns = {name: np.stack([counts[name] for counts in self.counts]) for name in held}
+        places = {role: tuple(place[role] for place in self.places) for role in roles}
+        return TileCounts(tuple(self.keys), places, columns)
+
+
+def count_sample(
+    model: nn.Module, sample: Mapping[str, Any], task: Task, tolerance: float, into: Counted, density: Density | None
+) -> None:
+    """Predict a sample and count it.
+
+    Raises:
+        DatasetError: it lacks ``mask``, or its mask holds other classes.
+    """
+    image, mask = sample.get("image"), sample.get("mask")
+    if not isinstance(image, torch.Tensor) or not isinstance(mask, torch.Tensor):
+        raise DatasetError("a sample lacks what is compared", expected="tensors 'image' and 'mask'")
+    predicted, probabilities = task.read(predict_tile(model, image).float().cpu().numpy())
+    target = as_target(mask.numpy(), task)
+    counts = _pixels(predicted, target, task, tolerance)
+    counts |= _confidences(probabilities, target, task, into.reliability)
+    numbers = next((sample[name] for name in NUMBERS if name in sample), None)
+    if task.graded and numbers is not None:
+        counts |= _buildings(predicted, probabilities, target, numbers.numpy(), into.reliability)
+    if density is not None:
+        score = density.score(image)
+        counts["unlike"] = np.array([score, score > density.threshold])
+    into.keys.append(str(sample.get("key", len(into.keys))))
+    into.places.append({role: sample[role] for role in ROLES if isinstance(sample.get(role), str)})
+    into.counts.append(counts)
+
+
+def known_places(dataset: Dataset[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """``event``, ``city``, ``split`` and ``gsd`` of each key, as the index of a dataset of ours tells; else nothing."""
+    if not isinstance(dataset, ShardDataset):
+        return {}
+    columns = ["key", *ROLES, "gsd"]
+    rows = read_index(dataset.root, dataset.record.index_sha256).select(columns).to_pylist()
+    return {row.pop("key"): row for row in rows}
+
+
+def as_target(mask: NDArray[Any], task: Task) -> NDArray[Any]:
+    """A mask (H, W) as the task sees it: buildings of any grade are one class where they alone are compared.
+
+    Raises:
+        DatasetError: it holds other classes.
+    """
+    if task.classes == 2:
+        mask = np.where((mask > 0) & (mask != IGNORE), 1, mask)
+    values = mask[mask != IGNORE]
+    if values.size and not 0 <= values.min() <= values.max() < task.classes:
+        raise DatasetError("a mask holds other classes", expected=f"0-{task.classes - 1}", found=str(values.max()))
+    return mask
+
+
+def _pixels(predicted: NDArray[Any], target: NDArray[Any], task: Task, tolerance: float) -> dict[str, NDArray[Any]]:
+    metrics = DamageMetrics(task.classes - 1)
+    metrics.update(predicted, target)
+    counts = {"confusion": metrics.confusion, "boundary": boundary_counts(predicted, target, task.classes, tolerance)}
+    return counts | ({"scored": metrics.scored} if task.graded else {})
+
+
+def _confidences(
+    probabilities: NDArray[Any], target: NDArray[Any], task: Task, total: dict[str, Reliability]
+) -> dict[str, NDArray[Any]]:
+    """Confidences of building or none and of grades on buildings; or of the classes."""
+    valid = target != IGNORE
+    p, truth = probabilities[:, valid].astype(np.float64), target[valid].astype(np.int64)
+    if not task.graded:
+        return _tally(total, "classes", p / p.sum(0), truth)
+    there = truth > 0
+    of_grades = np.maximum(p[1:, there], np.finfo(np.float32).tiny)
+    return _tally(total, "localisation", np.stack([p[0], 1 - p[0]]), there.astype(np.int64)) | _tally(
+        total, "damage", of_grades / of_grades.sum(0), truth[there] - 1
+    )
+
+
+def _buildings(
+    predicted: NDArray[Any],
+    probabilities: NDArray[Any],
+    target: NDArray[Any],
+    numbers: NDArray[Any],
+    total: dict[str, Reliability],
+) -> dict[str, NDArray[Any]]:
+    metrics = BuildingMetrics(len(probabilities) - 1)
+    metrics.update(predicted, target, numbers)
+    judged = np.where((target > 0) & (target != IGNORE), numbers, 0)
+    graded = grade_buildings(probabilities, judged)
+    inside = judged > 0
+    index = np.searchsorted(graded.number, judged[inside])
+    grades = graded.grades.shape[1]
+    votes = np.bincount(index * grades + target[inside].astype(np.int64) - 1, minlength=len(graded.number) * grades)
+    truth = votes.reshape(-1, grades).argmax(1)
+    return {"buildings": metrics.confusion} | _tally(total, "buildings", graded.grades.T, truth)
+
+
+def _tally(
+    total: dict[str, Reliability], name: str, probabilities: NDArray[np.float64], truth: NDArray[np.int64]
+) -> dict[str, NDArray[Any]]:
+    one = Reliability(len(probabilities))
+    one.update(probabilities, truth)
+    total[name] = total[name] + one if name in total else one
+    return {f"reliability_{name}": joined(one.top)}
+
+
+def samples(dataset: Dataset[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Samples in order, with the places that the dataset's index knows."""
+    places = known_places(dataset)
+    for index in range(len(dataset)):  # type: ignore[arg-type]  # map-style ones have a length
+        sample = dataset[index]
+        yield places.get(str(sample.get("key")), {}) | sample
