@@ -12,8 +12,9 @@ import typer
 from mage.scenes.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from mage.learning.pictures import PictureFolder
-    from mage.learning.runs import Arguments
+    from mage.learning.methods import Supervised
+    from mage.learning.pictures import PictureFolder, PicturePairs
+    from mage.learning.runs import Arguments, Run
     from mage.learning.shards import ShardDataset
 
 STEPS, SIZE, BATCH, LR, WIDTH = 1000, 128, 8, 1e-3, 24  # of a new run, where nothing else is asked for
@@ -30,9 +31,29 @@ def register(app: typer.Typer) -> None:
     app.command()(translate)
 
 
+class Way(StrEnum):
+    """Ways to learn, each with its paper's settings."""
+
+    SUPERVISED = "supervised"
+    MIN_ENT, ADVENT, DANN, DACS, DAFORMER, MIC = "min-ent", "advent", "dann", "dacs", "daformer", "mic"
+    MEAN_TEACHER, FIX_MATCH, CORR_MATCH = "mean-teacher", "fix-match", "corr-match"
+    UNI_MATCH, UNI_MATCH_V2 = "uni-match", "uni-match-v2"
+
+
 def train(
     data: DataFolder,
     out: Annotated[Path, typer.Option(help="Folder for the run.")],
+    method: Annotated[
+        Way | None, typer.Option(help="How to learn; all but supervised need --unlabelled.  [default: supervised]")
+    ] = None,
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(
+            help="Pairs of the target domain: a dataset, or a folder of pictures named NAME_pre and NAME_post."
+        ),
+    ] = None,
+    target: Annotated[Path | None, typer.Option(help="A dataset of few labelled pairs of the target domain.")] = None,
+    start: Annotated[Path | None, typer.Option(help="A run whose model is trained further.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help=f"Batches in all.  [default: {STEPS}]")] = None,
     size: Annotated[int | None, typer.Option(min=1, help=f"Side of the crops, pixels.  [default: {SIZE}]")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help=f"Crops in a batch.  [default: {BATCH}]")] = None,
@@ -45,12 +66,11 @@ def train(
     every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 200,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, as it was begun.")] = False,
 ) -> None:
-    """Train a damage model on a dataset."""
+    """Train a damage model on a dataset, alone or with images of the domain where it shall work."""
     _need_torch()
     from mage.learning.devices import pick_device, reduced_precision
     from mage.learning.losses import grade_weights
-    from mage.learning.methods import Supervised
-    from mage.learning.runs import Arguments, ModelShape, open_run
+    from mage.learning.runs import Arguments, ModelShape, load_model, open_run
     from mage.learning.segment import SiameseDamageNet
     from mage.learning.shards import GRADES, ShardDataset
     from mage.learning.train import fit
@@ -61,33 +81,72 @@ def train(
     learned = before.trained_on().source if before else None
     asked = {"steps": steps, "batch": batch, "lr": lr, "seed": seed}
     chosen = begun.model_copy(update={name: value for name, value in asked.items() if value is not None})
-    dataset = ShardDataset(data, split=split, size=size or (learned.size if learned else SIZE))
-    target = pick_device(device)
-    model = SiameseDamageNet(width or shape.width, shape.bands, shape.grades, seed=chosen.seed)
-    where = f"{target}, {reduced_precision(target) or 'float32'}".replace("torch.", "")
-    _say(_greeting(chosen, dataset.size, len(dataset), where))
+    crop = size or (learned.size if learned else None) or SIZE
+    dataset = ShardDataset(data, split=split, size=crop)
+    where = pick_device(device)
+    if start is None or resume:
+        model = SiameseDamageNet(width or shape.width, shape.bands, shape.grades, seed=chosen.seed)
+    else:
+        model = load_model(start, "cpu")
+    kind = _kind(method, before)
+    precision = str(reduced_precision(where) or "float32").removeprefix("torch.")
+    _say(f"{kind.__name__}: {_greeting(chosen, dataset.size, len(dataset), f'{where}, {precision}')}")
     try:
         run = fit(
-            Supervised(model, weights=grade_weights(dataset.grade_counts())),
+            kind(model, weights=grade_weights(dataset.grade_counts())),
             dataset,
+            None if target is None else ShardDataset(target, size=crop),
+            None if unlabelled is None else _unlabelled(unlabelled, crop),
             out=out,
             steps=chosen.steps,
             batch=chosen.batch,
             accumulate=chosen.accumulate,
             lr=chosen.lr,
             seed=chosen.seed,
-            device=str(target),
+            device=str(where),
             workers=workers,
             every=every,
             resume=resume,
             progress=True,
         )
     except KeyboardInterrupt as interrupt:
-        how = f": mage train --data {data} --out {out} --resume{_same(split)}"
+        same = _given(split=split, unlabelled=unlabelled, target=target)
+        how = f": mage train --data {data} --out {out} --resume{same}"
         _say(f"{interrupt}{how}" if str(interrupt) else "interrupted; what was saved before stays")
         raise typer.Exit(130) from None
     _say(f"next: mage evaluate {out} --data {data}")
     typer.echo(str(run.path))
+
+
+def _kind(asked: Way | None, before: Run | None) -> type[Supervised]:
+    """The method asked for; where none is, that of the run to go on with."""
+    import mage.learning as library
+
+    kinds: dict[Way, type[Supervised]] = {
+        Way.SUPERVISED: library.Supervised,
+        Way.MIN_ENT: library.MinEnt,
+        Way.ADVENT: library.ADVENT,
+        Way.DANN: library.DANN,
+        Way.DACS: library.DACS,
+        Way.DAFORMER: library.DAFormer,
+        Way.MIC: library.MIC,
+        Way.MEAN_TEACHER: library.MeanTeacher,
+        Way.FIX_MATCH: library.FixMatch,
+        Way.CORR_MATCH: library.CorrMatch,
+        Way.UNI_MATCH: library.UniMatch,
+        Way.UNI_MATCH_V2: library.UniMatchV2,
+    }
+    if asked is None and before is not None:
+        return next((k for k in kinds.values() if k.__name__ == before.record.method.name), library.Supervised)
+    return kinds[asked or Way.SUPERVISED]
+
+
+def _unlabelled(folder: Path, size: int) -> PicturePairs | ShardDataset:
+    """Pairs whose labels, if there are any, are not looked at."""
+    from mage.learning.pictures import PicturePairs
+    from mage.learning.shards import ShardDataset
+
+    return ShardDataset(folder, size=size) if _is_dataset(folder) else PicturePairs(folder, size=size)
 
 
 def evaluate(
@@ -107,7 +166,7 @@ def evaluate(
     typer.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False) if as_json else found.table())
 
 
-class Way(StrEnum):
+class Match(StrEnum):
     """Translators that need no training."""
 
     HISTOGRAM, LINEAR, FOURIER = "histogram", "linear", "fourier"
@@ -117,7 +176,9 @@ def translate(
     data: DataFolder,
     to: Annotated[Path, typer.Option(help="Whose style: a folder of PNG or JPEG files, or a dataset.")],
     out: Annotated[Path, typer.Option(help="Folder for the translated dataset.")],
-    by: Annotated[Way, typer.Option(help="Matched histograms, linear colour, or low Fourier amplitudes.")] = Way.LINEAR,
+    by: Annotated[
+        Match, typer.Option(help="Matched histograms, linear colour, or low Fourier amplitudes.")
+    ] = Match.LINEAR,
     beta: Annotated[float, typer.Option(help="Part of the spectrum that --by fourier exchanges.")] = 0.01,
     licence: Annotated[str, typer.Option(help="Of the images whose style it is, for the record.")] = "unknown",
     mean: Annotated[
@@ -135,11 +196,11 @@ def translate(
     target, kind = _style_images(to, size)
     translator: HistogramMatching | LinearColour | FourierStyle
     match by:
-        case Way.HISTOGRAM:
+        case Match.HISTOGRAM:
             translator = HistogramMatching()
-        case Way.LINEAR:
+        case Match.LINEAR:
             translator = LinearColour()
-        case Way.FOURIER:
+        case Match.FOURIER:
             translator = FourierStyle(beta)
     _say(f"fitting to {len(target)} images of {to}")
     translator.fit(target[index] for index in range(len(target)))
@@ -158,7 +219,7 @@ def _style_images(folder: Path, size: int) -> tuple[PictureFolder | ShardDataset
     from mage.learning.pictures import PictureFolder
     from mage.learning.shards import ShardDataset
 
-    if (folder / "dataset.json").is_file():
+    if _is_dataset(folder):
         return ShardDataset(folder, size=size), "MAGE dataset"
     return PictureFolder(folder, size=size), "images"
 
@@ -170,8 +231,13 @@ def _greeting(chosen: Arguments, size: int | None, samples: int, where: str) -> 
     )
 
 
-def _same(split: str | None) -> str:
-    return f" --split {split}" if split else ""
+def _is_dataset(folder: Path) -> bool:
+    return (folder / "dataset.json").is_file()
+
+
+def _given(**options: object) -> str:
+    """Options of a command line, those that were given."""
+    return "".join(f" --{name} {value}" for name, value in options.items() if value is not None)
 
 
 def _say(line: str) -> None:
