@@ -3,7 +3,7 @@
 Run: ``python benchmarks/adaptation.py [FOLDER] [SEEDS] [ROW ...]``. Renders two toy domains (see `domains.py`) into
 FOLDER (default ``out/adaptation``) where they are not there yet, trains a network on the source once a seed, lets every
 method go on from there for as many steps, and prints a table of what is there. A row and seed that has a result is not
-trained again; several processes may share the work by naming rows or seeds.
+trained again; several processes may share the work by naming seeds (``0,1,2``) or rows.
 """
 
 from __future__ import annotations
@@ -245,7 +245,7 @@ def main() -> None:
     """Train what has no result yet, and print the table."""
     torch.set_num_threads(1)
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("out/adaptation")
-    seeds = range(int(sys.argv[2])) if len(sys.argv) > 2 else range(3)
+    seeds = [int(seed) for seed in sys.argv[2].split(",")] if len(sys.argv) > 2 else [0, 1, 2]
     results = folder / RESULTS
     results.mkdir(parents=True, exist_ok=True)
     domains = Domains(*(tiles(name, folder) for name in ("source", "target", "test")))

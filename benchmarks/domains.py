@@ -85,7 +85,7 @@ def recipe_of(name: str) -> Recipe:
 def rendered(name: str, folder: Path) -> Path:
     """A domain's dataset, rendered where it is not there yet; a folder for each recipe."""
     recipe = recipe_of(name)
-    root = folder / f"{name}-{make_plan(recipe).hash}"
+    root = folder / f"{name}-{make_plan(recipe).jobs[0].recipe_hash}"
     if not (root / "dataset.json").exists():
         generate(recipe, root, say=print, progress=True)
     return root

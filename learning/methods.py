@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol, TypedDict, cast
 
 import numpy as np
 import torch
@@ -131,7 +131,9 @@ class Method(nn.Module, ABC):
 
     def settings(self) -> dict[str, Any]:
         """The hyper-parameters by name: arguments of the class that are numbers, flags or words, or tuples of them."""
-        values = {name: getattr(self, name, None) for name in inspect.signature(type(self)).parameters}
+        kinds = [kind for kind in type(self).__mro__ if "__init__" in vars(kind) and issubclass(kind, Method)]
+        names = dict.fromkeys(name for kind in kinds for name in inspect.signature(kind).parameters)
+        values = {name: getattr(self, name, None) for name in names}
         values = {name: str(v) if isinstance(v, tuple) else v for name, v in values.items()}
         return {name: v for name, v in values.items() if isinstance(v, bool | int | float | str)}
 
@@ -151,6 +153,13 @@ class Method(nn.Module, ABC):
         if found is None:
             raise ModelError("the model does not state its classes: name their number", found=type(self.model).__name__)
         return found
+
+
+class SupervisedOptions(TypedDict, total=False):
+    """Arguments of :class:`Supervised` that the methods built on it hand on."""
+
+    weights: Sequence[float] | None
+    augment: Augment
 
 
 class Supervised(Method):
