@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         surprise,
     )
     from mage.learning.methods import Batch, Method, Supervised
-    from mage.learning.pictures import PictureFolder
+    from mage.learning.pictures import PictureFolder, PicturePairs
     from mage.learning.predict import classify, predict_tile
     from mage.learning.runs import Run, load_model, open_run
     from mage.learning.sampling import EpochSampler
@@ -82,6 +82,7 @@ __all__ = [
     "NetworkTranslator",
     "Painter",
     "PictureFolder",
+    "PicturePairs",
     "Prediction",
     "RareClasses",
     "ResidualEncoder",
@@ -139,7 +140,7 @@ _HOMES = {
         "surprise",
     ),
     "methods": ("Batch", "Method", "Supervised"),
-    "pictures": ("PictureFolder",),
+    "pictures": ("PictureFolder", "PicturePairs"),
     "mage.scenes.metrics": ("BuildingMetrics", "DamageMetrics"),
     "predict": ("classify", "predict_tile"),
     "runs": ("Run", "load_model", "open_run"),

@@ -45,7 +45,11 @@ class ResidualBlock(nn.Module):
 
 
 class ResidualEncoder(nn.Module):
-    """Four residual stages; ``channels`` are those of the features at ``STRIDES``: width times 1, 2, 4 and 8."""
+    """Four residual stages; ``channels`` are those of the features at ``STRIDES``: width times 1, 2, 4 and 8.
+
+    >>> [feature.shape[1:] for feature in ResidualEncoder(width=4)(torch.rand(1, 3, 32, 32))][-1]
+    torch.Size([32, 2, 2])
+    """
 
     def __init__(self, width: int = 24, bands: int = 3) -> None:
         super().__init__()

@@ -24,6 +24,11 @@ BUILDING = "post_building"
 class Evaluation:
     """What came out. ``figures`` is the summary of :class:`DamageMetrics`, ``buildings`` that of
     :class:`BuildingMetrics`, None where the samples carry no building numbers.
+
+    >>> from mage.learning import ShardDataset
+    >>> found = evaluate(run, ShardDataset(root), device="cpu")  # a run's folder, a dataset's
+    >>> found.samples == len(ShardDataset(root))
+    True
     """
 
     run: str
@@ -59,6 +64,9 @@ def evaluate(
     Raises:
         ModelError: not a run, its checkpoint cannot be read, or it predicts other grades than the dataset has.
         DatasetError: a sample cannot be read.
+
+    >>> evaluate(run, ShardDataset(root), device="cpu").figures["xview2"] <= 1  # a run's folder, a dataset's
+    True
     """
     run = run if isinstance(run, Run) else open_run(run)
     shape = run.record.model

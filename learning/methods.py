@@ -40,6 +40,10 @@ class Batch:
         target: labelled, few, of the target domain (real).
         unlabelled: of the target domain.
         progress: share of all steps that is done, 0 to 1; schedules depend on it.
+
+    >>> batch = Batch(np.random.default_rng(0), unlabelled={"image": torch.full((1, 3, 2, 2), 255, dtype=torch.uint8)})
+    >>> batch.image("unlabelled").unique()
+    tensor([1.])
     """
 
     rng: np.random.Generator

@@ -34,6 +34,13 @@ class PictureFolder(Dataset[dict[str, Any]]):
 
     Raises:
         DatasetError: no such folder, or no picture in it; on reading, a file that is damaged or too large.
+
+    >>> import tempfile
+    >>> root = Path(tempfile.mkdtemp())
+    >>> cv2.imwrite(str(root / "a.png"), np.zeros((9, 9, 3), np.uint8))
+    True
+    >>> PictureFolder(root, size=8)[0]["image"].shape
+    torch.Size([3, 8, 8])
     """
 
     def __init__(self, root: str | Path, *, size: int | None = None) -> None:

@@ -102,7 +102,12 @@ class Origins(_Strict):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A training on disk."""
+    """A training on disk.
+
+    >>> trained = open_run(run)  # a run's folder
+    >>> trained.step == len(trained.log())
+    True
+    """
 
     path: Path
     record: RunRecord
@@ -176,6 +181,9 @@ def open_run(path: str | Path) -> Run:
 
     Raises:
         ModelError: no such folder, or it holds no run.
+
+    >>> open_run(run).record.method.name  # a run's folder
+    'Supervised'
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -190,6 +198,10 @@ def load_model(path: str | Path, device: str = "auto") -> SiameseDamageNet:
 
     Raises:
         ModelError: not a run, or its checkpoint cannot be read or is of another shape.
+
+    >>> model = load_model(run, device="cpu")  # a run's folder
+    >>> model.training
+    False
     """
     return open_run(path).model(device)
 

@@ -41,6 +41,10 @@ class EpochSampler(Sampler[list[Draw]]):
     The stream is one permutation of all ``n`` samples after another, each a function of ``(seed, epoch)``: every
     sample comes once in each epoch. A batch may reach over the end of an epoch, so that all have the same size and no
     sample is left out.
+
+    >>> batches = list(EpochSampler(4, batch=2, stop=2))
+    >>> sorted(index for batch in batches for index in batch)
+    [0, 1, 2, 3]
     """
 
     def __init__(self, n: int, *, seed: int = 0, batch: int = 8, stop: int | None = None) -> None:

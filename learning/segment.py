@@ -17,7 +17,11 @@ DATES = 2
 
 
 class Prediction(NamedTuple):
-    """Logits of a batch: ``localisation`` (N, 1, H, W) building or not, ``damage`` (N, grades, H, W)."""
+    """Logits of a batch: ``localisation`` (N, 1, H, W) building or not, ``damage`` (N, grades, H, W).
+
+    >>> Prediction(torch.zeros(1, 1, 2, 2), torch.zeros(1, 4, 2, 2)).probabilities()[0, :, 0, 0]
+    tensor([0.5000, 0.1250, 0.1250, 0.1250, 0.1250])
+    """
 
     localisation: Tensor
     damage: Tensor
@@ -46,6 +50,10 @@ class SiameseDamageNet(nn.Module):
         bands: channels of an image.
         grades: damage grades, 4 on the Joint Damage Scale.
         seed: of the first weights; torch's global generator is left as it was.
+
+    >>> model = SiameseDamageNet(width=4)
+    >>> model(torch.rand(1, 2, 3, 32, 32)).damage.shape
+    torch.Size([1, 4, 32, 32])
     """
 
     def __init__(self, width: int = 24, bands: int = 3, grades: int = 4, *, seed: int = 0) -> None:

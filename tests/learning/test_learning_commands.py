@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 
+import cv2
+import numpy as np
 import pytest
 import typer
 from fake_dataset import write_fake_dataset
@@ -47,6 +49,30 @@ def test_resume_takes_what_is_not_given_from_the_run(drawn, tmp_path):
     assert record.step == 3
     assert record.arguments.lr == 0.002
     assert record.model.width == 4
+
+
+def test_a_method_learns_from_unlabelled_pairs_from_where_another_run_ended(drawn, short_run, tmp_path):
+    photos, out = tmp_path / "photos", tmp_path / "run"
+    photos.mkdir()
+    for date in ("pre", "post"):
+        cv2.imwrite(str(photos / f"a_{date}_disaster.png"), np.full((40, 48, 3), 90, np.uint8))
+    given = ("--unlabelled", photos, "--target", drawn)
+    line = ("train", "--data", drawn, "--out", out, "--steps", 1, *SMALL, *given)
+    began = mage(*line, "--method", "dacs", "--start", short_run.path)
+    assert began.exit_code == 0, began.output
+    assert "DACS: 1 steps of 2 crops" in began.stderr
+    assert open_run(out).record.method.name == "DACS"
+    assert open_run(out).trained_on().unlabelled.samples == 1
+    assert mage("train", "--data", drawn, "--out", out, "--steps", 2, "--resume", *given).exit_code == 0
+    assert open_run(out).record.method.name == "DACS"
+    lacking = mage("train", "--data", drawn, "--out", tmp_path / "other", *SMALL, "--method", "mic").exception
+    assert isinstance(lacking, ModelError)
+    assert "MIC needs the stream 'unlabelled'" in str(lacking)
+
+
+def test_every_way_to_learn_is_a_method_of_its_name():
+    ways = {commands._kind(way, None).__name__.lower(): way for way in commands.Way}
+    assert {name: way.replace("-", "") for name, way in ways.items()} == {name: name for name in ways}
 
 
 def test_an_interruption_says_how_to_go_on(drawn, tmp_path, monkeypatch):
