@@ -75,6 +75,8 @@ def train(
     from mage.learning.shards import GRADES, ShardDataset
     from mage.learning.train import fit
 
+    if start is not None and width is not None:
+        raise typer.BadParameter("the model of --start has a width of its own", param_hint="--width")
     before = open_run(out) if resume else None
     begun = before.record.arguments if before else Arguments(steps=STEPS, batch=BATCH, lr=LR, seed=0)
     shape = (before.record.model if before else None) or ModelShape(width=WIDTH, bands=3, grades=GRADES)

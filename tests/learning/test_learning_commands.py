@@ -57,8 +57,9 @@ def test_a_method_learns_from_unlabelled_pairs_from_where_another_run_ended(draw
     for date in ("pre", "post"):
         cv2.imwrite(str(photos / f"a_{date}_disaster.png"), np.full((40, 48, 3), 90, np.uint8))
     given = ("--unlabelled", photos, "--target", drawn)
-    line = ("train", "--data", drawn, "--out", out, "--steps", 1, *SMALL, *given)
-    began = mage(*line, "--method", "dacs", "--start", short_run.path)
+    line = ("train", "--data", drawn, "--out", out, "--steps", 1, *given, "--method", "dacs", "--start", short_run.path)
+    assert mage(*line, *SMALL).exit_code == 2  # the started model has a width of its own
+    began = mage(*line, "--size", 32, "--batch", 2, "--device", "cpu")
     assert began.exit_code == 0, began.output
     assert "DACS: 1 steps of 2 crops" in began.stderr
     assert open_run(out).record.method.name == "DACS"
