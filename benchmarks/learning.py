@@ -135,17 +135,7 @@ def regions() -> Ways:
     threshold = torch.tensor(0.19)
 
     def naive() -> tuple[torch.Tensor, torch.Tensor]:
-        wide, taken = label.clone(), sure.clone()
-        for n in range(len(label)):
-            for region in drawn[n]:
-                held = region & sure[n]
-                if not held.any() or held.sum() < threshold * region.sum():
-                    continue
-                values, counts = label[n][held].unique(return_counts=True)
-                if counts.max() > threshold * counts.sum():
-                    wide[n][region] = values[counts.argmax()]
-                    taken[n] |= region
-        return wide, taken
+        return region_loop(label, sure, drawn, 0.19)
 
     def ours() -> tuple[torch.Tensor, torch.Tensor]:
         return spread_regions(label, sure, drawn, threshold, 5)
@@ -301,6 +291,23 @@ def inference() -> Ways:
         return predict_tile(net, pair, window=256, overlap=64)
 
     return naive, ours
+
+
+def region_loop(
+    label: torch.Tensor, sure: torch.Tensor, regions: torch.Tensor, threshold: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Region propagation as it is defined, region after region, with votes of the labels as they come."""
+    wide, taken = label.clone(), sure.clone()
+    for n in range(len(label)):
+        for region in regions[n]:
+            held = region & sure[n]
+            if not held.any() or held.sum() < threshold * region.sum():
+                continue
+            values, counts = label[n][held].unique(return_counts=True)
+            if counts.max() > threshold * counts.sum():
+                wide[n][region] = values[counts.argmax()]
+                taken[n] |= region
+    return wide, taken
 
 
 def measure(ways: Ways, repeats: int) -> tuple[float, float]:

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from mage.learning.methods import Batch, Method, Supervised
     from mage.learning.names import Head
     from mage.learning.network import Network
-    from mage.learning.pictures import PictureFolder
+    from mage.learning.pictures import PictureFolder, PicturePairs
     from mage.learning.predict import classify, predict_maps, predict_tile
     from mage.learning.pretext.caco import CaCo
     from mage.learning.pretext.dino import DINO
@@ -158,6 +158,7 @@ __all__ = [
     "Paired",
     "Part",
     "PictureFolder",
+    "PicturePairs",
     "Prediction",
     "RareClasses",
     "RasterCrops",
@@ -282,7 +283,7 @@ _HOMES = {
     "methods": ("Batch", "Method", "Supervised"),
     "names": ("Head",),
     "network": ("Network",),
-    "pictures": ("PictureFolder",),
+    "pictures": ("PictureFolder", "PicturePairs"),
     "predict": ("classify", "predict_maps", "predict_tile"),
     "pretext.caco": ("CaCo",),
     "pretext.dino": ("DINO",),

@@ -14,6 +14,10 @@ def augment(image: Tensor, mask: Tensor, rng: np.random.Generator) -> tuple[Tens
         image: (N, T, C, H, W) or (N, C, H, W) float 0-1.
         mask: (N, H, W), or (N, K, H, W) of several labels.
         rng: draws all parameters, on the CPU, so that every device sees the same ones.
+
+    >>> image, mask = augment(torch.rand(2, 3, 8, 8), torch.zeros(2, 8, 8), np.random.default_rng(0))
+    >>> image.shape
+    torch.Size([2, 3, 8, 8])
     """
     image, mask = dihedral(image, mask, rng)
     return jitter(image, rng), mask

@@ -22,6 +22,10 @@ def damage_losses(prediction: Prediction, mask: Tensor, weights: Tensor | None =
         prediction: logits.
         mask: (N, H, W) integers, 0 background, 1 + grade on buildings, 255 ignored.
         weights: (grades,) weight of each grade, see :func:`grade_weights`; None weighs all alike.
+
+    >>> flat = Prediction(torch.zeros(1, 1, 2, 2), torch.zeros(1, 4, 2, 2))
+    >>> round(damage_losses(flat, torch.ones(1, 2, 2).long())["damage"].item(), 4)  # log 4
+    1.3863
     """
     with torch.autocast(mask.device.type, enabled=False):
         return {
@@ -41,6 +45,10 @@ def supervised_losses(output: Prediction | Tensor, mask: Tensor, weights: Tensor
 
     Raises:
         ModelError: the labels of a further head are not there.
+
+    >>> found = supervised_losses(torch.zeros(1, 2, 1, 1), torch.zeros(1, 1, 1).long())
+    >>> round(found["segmentation"].item(), 4)  # log 2
+    0.6931
     """
     whole, mask = mask, main_mask(mask)
     if isinstance(output, Prediction):
@@ -128,6 +136,9 @@ LOSSES = {Head.FLOOD: flood_loss, Head.HEIGHT: height_loss, Head.ROAD: road_loss
 def log_probabilities(output: Prediction | Tensor) -> Tensor:
     """Logarithms of the class probabilities, (N, classes, H, W) float32, of what a model returned: a prediction that
     has them, or plain logits.
+
+    >>> log_probabilities(torch.zeros(1, 2, 1, 1)).exp().flatten()
+    tensor([0.5000, 0.5000])
     """
     return output.float().log_softmax(1) if isinstance(output, Tensor) else output.log_probabilities()
 
@@ -150,6 +161,10 @@ def surprise(log_p: Tensor, label: Tensor, weight: Tensor) -> Tensor:
         log_p: (N, classes, H, W).
         label: (N, H, W) integers; 255 counts as weight 0.
         weight: (N, H, W), or of a shape that broadcasts to it.
+
+    >>> log_p, label = torch.zeros(1, 2, 1, 1).log_softmax(1), torch.zeros(1, 1, 1).long()
+    >>> round(surprise(log_p, label, torch.full((1, 1, 1), 0.5)).item(), 4)
+    0.3466
     """
     valid = label != IGNORE
     label = torch.where(valid, label.long(), 0)
@@ -157,12 +172,21 @@ def surprise(log_p: Tensor, label: Tensor, weight: Tensor) -> Tensor:
 
 
 def entropy(log_p: Tensor) -> Tensor:
-    """Shannon entropy of each pixel, (N, H, W), in nats, of :func:`log_probabilities`, (N, classes, H, W)."""
+    """Shannon entropy of each pixel, (N, H, W), in nats, of :func:`log_probabilities`, (N, classes, H, W).
+
+    >>> entropy(log_probabilities(torch.zeros(1, 2, 1, 1)))
+    tensor([[[0.6931]]])
+    """
     return -(log_p.exp() * log_p).sum(1)
 
 
 def pseudo_labels(log_p: Tensor) -> tuple[Tensor, Tensor]:
-    """The likeliest class of each pixel and its probability, (N, H, W) each, without a gradient."""
+    """The likeliest class of each pixel and its probability, (N, H, W) each, without a gradient.
+
+    >>> label, confidence = pseudo_labels(torch.tensor([0.25, 0.75]).log().view(1, 2, 1, 1))
+    >>> label.item(), round(confidence.item(), 2)
+    (1, 0.75)
+    """
     confidence, label = log_p.detach().max(1)
     return label, confidence.exp()
 
@@ -196,6 +220,9 @@ def grade_weights(counts: Sequence[int]) -> list[float]:
 
     The root lies between no weighting, which drowns rare grades, and inverse frequency, which lets a handful of
     buildings of a rare grade steer all. A grade that does not occur gets the weight of the rarest that does.
+
+    >>> [round(weight, 2) for weight in grade_weights([900, 100])]
+    [0.83, 2.5]
     """
     number = np.asarray(counts, np.float64)
     present = number[number > 0]

@@ -10,7 +10,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol, TypedDict, cast
 
 import numpy as np
 import torch
@@ -40,6 +40,10 @@ class Batch:
         target: labelled, few, of the target domain (real).
         unlabelled: of the target domain.
         progress: share of all steps that is done, 0 to 1; schedules depend on it.
+
+    >>> batch = Batch(np.random.default_rng(0), unlabelled={"image": torch.full((1, 3, 2, 2), 255, dtype=torch.uint8)})
+    >>> batch.image("unlabelled").unique()
+    tensor([1.])
     """
 
     rng: np.random.Generator
@@ -161,7 +165,9 @@ class Method(nn.Module, ABC):
 
     def settings(self) -> dict[str, Any]:
         """The hyper-parameters by name: arguments of the class that are numbers, flags or words, or tuples of them."""
-        values = {name: getattr(self, name, None) for name in inspect.signature(type(self)).parameters}
+        kinds = [kind for kind in type(self).__mro__ if "__init__" in vars(kind) and issubclass(kind, Method)]
+        names = dict.fromkeys(name for kind in kinds for name in inspect.signature(kind).parameters)
+        values = {name: getattr(self, name, None) for name in names}
         values = {name: str(v) if isinstance(v, tuple) else v for name, v in values.items()}
         return {name: v for name, v in values.items() if isinstance(v, bool | int | float | str)}
 
@@ -181,6 +187,13 @@ class Method(nn.Module, ABC):
         if found is None:
             raise ModelError("the model does not state its classes: name their number", found=type(self.model).__name__)
         return found
+
+
+class SupervisedOptions(TypedDict, total=False):
+    """Arguments of :class:`Supervised` that the methods built on it hand on."""
+
+    weights: Sequence[float] | None
+    augment: Augment
 
 
 class Supervised(Method):

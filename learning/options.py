@@ -29,3 +29,8 @@ def need_torch() -> None:
             found = False
         if not found:
             raise MissingExtraError(module, "learning")
+
+
+def is_dataset(folder: Path) -> bool:
+    """Whether a folder is a dataset of MAGE's, and not one of pictures."""
+    return (folder / "dataset.json").is_file()

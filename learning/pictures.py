@@ -34,6 +34,13 @@ class PictureFolder(Dataset[dict[str, Any]]):
 
     Raises:
         DatasetError: no such folder, or no picture in it; on reading, a file that is damaged or too large.
+
+    >>> import tempfile
+    >>> root = Path(tempfile.mkdtemp())
+    >>> cv2.imwrite(str(root / "a.png"), np.zeros((9, 9, 3), np.uint8))
+    True
+    >>> PictureFolder(root, size=8)[0]["image"].shape
+    torch.Size([3, 8, 8])
     """
 
     def __init__(self, root: str | Path, *, size: int | None = None) -> None:
@@ -54,6 +61,55 @@ class PictureFolder(Dataset[dict[str, Any]]):
         picture = cut(picture, window_of(index, picture.shape, self.size), "symmetric")
         image = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
         return {"image": image, "key": path.relative_to(self.root).as_posix()}
+
+
+class PicturePairs(Dataset[dict[str, Any]]):
+    """Pairs of PNG or JPEG files in a folder and those below it, as unlabelled images before and after: of two files
+    whose names differ in ``pre`` and ``post`` alone, such as ``NAME_pre.png`` and ``NAME_post.png``, or xBD's
+    ``NAME_pre_disaster.png``. Samples hold ``image``, uint8 (2, 3, size, size), and ``key``, the path of the first.
+
+    An index from :class:`~mage.learning.EpochSampler` crops at random, the same of both, a plain int in the middle.
+
+    Args:
+        root: the folder.
+        size: side of the crop in pixels, as of :class:`PictureFolder`; None gives whole pictures.
+
+    Raises:
+        DatasetError: no such folder, or no pair in it; on reading, a file that is damaged or too large, or two of a
+            pair that differ in size.
+
+    >>> import tempfile
+    >>> root = Path(tempfile.mkdtemp())
+    >>> [cv2.imwrite(str(root / f"a_{date}.png"), np.zeros((9, 9, 3), np.uint8)) for date in ("pre", "post")]
+    [True, True]
+    >>> PicturePairs(root, size=8)[0]["image"].shape
+    torch.Size([2, 3, 8, 8])
+    """
+
+    def __init__(self, root: str | Path, *, size: int | None = None) -> None:
+        there = PictureFolder(root, size=size).paths
+        self.root, self.size = Path(root), size
+        both = {path: path.with_name(path.name.replace("_pre", "_post")) for path in there if "_pre" in path.name}
+        self.paths = [(path, other) for path, other in both.items() if other in set(there)]
+        if not self.paths:
+            raise DatasetError("holds no pairs", file=self.root, expected="NAME_pre.png and NAME_post.png, or JPEG")
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """The pair at this index."""
+        paths = self.paths[index]
+        pair = [read_picture(path) for path in paths]
+        if pair[0].shape != pair[1].shape:
+            raise DatasetError(
+                "a pair differs in size", file=paths[1], expected=str(pair[0].shape), found=str(pair[1].shape)
+            )
+        picture = np.concatenate(pair, 2)  # dates side by side as bands, so that one crop is of both
+        picture = cut(picture, window_of(index, picture.shape, self.size), "symmetric")
+        dates = picture.reshape(*picture.shape[:2], 2, 3)
+        image = torch.from_numpy(np.ascontiguousarray(dates.transpose(2, 3, 0, 1)))
+        return {"image": image, "key": paths[0].relative_to(self.root).as_posix()}
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:

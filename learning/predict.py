@@ -21,6 +21,9 @@ def classify(probabilities: NDArray[np.float32], threshold: float = 0.5) -> NDAr
     ``threshold``, elsewhere 1 + the likeliest grade.
 
     Not the likeliest of all classes: a building of uncertain grade is a building.
+
+    >>> classify(np.array([0.4, 0.2, 0.3, 0.1, 0.0], np.float32).reshape(5, 1, 1))
+    array([[2]], dtype=uint8)
     """
     grade = probabilities[1:].argmax(0) + 1
     return np.where(1 - probabilities[0] >= threshold, grade, 0).astype(np.uint8)

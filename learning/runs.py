@@ -101,7 +101,12 @@ class Origins(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A training on disk."""
+    """A training on disk.
+
+    >>> trained = open_run(run)  # a run's folder
+    >>> trained.step == len(trained.log())
+    True
+    """
 
     path: Path
     record: RunRecord
@@ -185,6 +190,9 @@ def open_run(path: str | Path) -> Run:
 
     Raises:
         ModelError: no such folder, or it holds no run.
+
+    >>> open_run(run).record.method.name  # a run's folder
+    'Supervised'
     """
     folder = Path(path)
     if not folder.is_dir():

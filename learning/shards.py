@@ -53,6 +53,10 @@ class ShardDataset(Dataset[SampleDict]):
     Raises:
         DatasetError: no such dataset, a shard that is missing or cut, no such split, label or sensor, size below 1.
             Reading a sample raises it too, with file and key, where a member cannot be read.
+
+    >>> tiles = ShardDataset(root, size=32)  # a dataset's folder
+    >>> tiles[0]["image"].shape, tiles[0]["mask"].shape
+    (torch.Size([2, 3, 32, 32]), torch.Size([32, 32]))
     """
 
     def __init__(

@@ -28,6 +28,11 @@ class DamageMetrics:
     ``confusion[target, predicted]``, (1 + grades, 1 + grades), is over all pixels. ``located[target, predicted]``,
     (2, 2), is of buildings or none. ``scored``, (grades, 3), holds xView2's true positives, false negatives and false
     positives of each grade.
+
+    >>> metrics = DamageMetrics(grades=4)
+    >>> metrics.update(np.array([[0, 1]]), np.array([[0, 2]]))
+    >>> metrics.summary()["building_iou"]
+    1.0
     """
 
     grades: int = 4
@@ -175,6 +180,11 @@ class BuildingMetrics:
 
     ``confusion[target, predicted]``, (grades, 1 + grades): predicted 0 is a building of which less than half was
     found.
+
+    >>> metrics = BuildingMetrics(grades=4)
+    >>> metrics.update(np.array([[0, 2]]), np.array([[0, 2]]), np.array([[0, 1]]))
+    >>> metrics.summary()["buildings"]
+    1
     """
 
     grades: int = 4

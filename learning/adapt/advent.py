@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import Unpack
 
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from mage.learning.adapt.domains import SOURCE, TARGET, Discriminator, domain_loss
-from mage.learning.augmentation import augment
 from mage.learning.losses import log_probabilities, supervised_losses
-from mage.learning.methods import Augment, Batch, Supervised
+from mage.learning.methods import Batch, Supervised, SupervisedOptions
 from mage.learning.seeds import seeded
 
 
@@ -48,10 +47,9 @@ class ADVENT(Supervised):
         rate: float = 0.4,
         width: int = 64,
         seed: int = 0,
-        weights: Sequence[float] | None = None,
-        augment: Augment = augment,
+        **options: Unpack[SupervisedOptions],
     ) -> None:
-        super().__init__(model, weights=weights, augment=augment)
+        super().__init__(model, **options)
         self.adversarial, self.rate, self.width, self.seed = adversarial, rate, width, seed
         with seeded(seed):
             self.discriminator = Discriminator(self.number(classes), width)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
-from mage.learning.augmentation import augment
 from mage.learning.ema import Teacher
 from mage.learning.losses import log_probabilities, main_mask, pseudo_labels, surprise
-from mage.learning.methods import Augment, Batch, Supervised
+from mage.learning.methods import Batch, Supervised, SupervisedOptions
 from mage.learning.views import class_mask, mix, strong
+
+
+class MixingOptions(SupervisedOptions, total=False):
+    """Arguments of :class:`DACS` that the methods built on it hand on."""
+
+    threshold: float
+    mixed: float
 
 
 class DACS(Supervised):
@@ -43,10 +49,9 @@ class DACS(Supervised):
         threshold: float = 0.968,
         decay: float = 0.99,
         mixed: float = 1.0,
-        weights: Sequence[float] | None = None,
-        augment: Augment = augment,
+        **options: Unpack[SupervisedOptions],
     ) -> None:
-        super().__init__(model, weights=weights, augment=augment)
+        super().__init__(model, **options)
         self.threshold, self.decay, self.mixed = threshold, decay, mixed
         self.teacher = Teacher(model, decay)
 

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own habit
 
-from mage.learning.adapt.dacs import DACS
-from mage.learning.augmentation import augment
+from mage.learning.adapt.dacs import DACS, MixingOptions
 from mage.learning.ema import Teacher
 from mage.learning.losses import main_mask, supervised_losses
-from mage.learning.methods import Augment, featured
+from mage.learning.methods import featured
 from mage.scenes.metrics import IGNORE
+
+
+class DAFormerOptions(MixingOptions, total=False):
+    """Arguments of :class:`DAFormer` that the methods built on it hand on."""
+
+    distance: float
+    things: Sequence[int] | None
+    covered: float
+    decay: float
 
 
 class DAFormer(DACS):
@@ -28,8 +37,8 @@ class DAFormer(DACS):
         distance: weight λ_FD of the feature distance; the paper's is 0.005.
         things: classes that count; None takes all but 0.
         covered: share of a place; the paper's is 0.75.
-        threshold: as of :class:`DACS`.
         decay: of the teacher; the paper's is 0.999.
+        threshold: as of :class:`DACS`.
         mixed: as of :class:`DACS`.
         weights: of each class in the supervised loss.
         augment: of labelled and unlabelled images.
@@ -49,13 +58,10 @@ class DAFormer(DACS):
         distance: float = 0.005,
         things: Sequence[int] | None = None,
         covered: float = 0.75,
-        threshold: float = 0.968,
         decay: float = 0.999,
-        mixed: float = 1.0,
-        weights: Sequence[float] | None = None,
-        augment: Augment = augment,
+        **options: Unpack[MixingOptions],
     ) -> None:
-        super().__init__(model, threshold=threshold, decay=decay, mixed=mixed, weights=weights, augment=augment)
+        super().__init__(model, decay=decay, **options)
         self.distance, self.covered = distance, covered
         self.things = None if things is None else tuple(things)
         self.reference = Teacher(model)  # never updated

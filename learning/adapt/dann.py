@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from mage.learning.adapt.domains import SOURCE, TARGET, domain_loss
-from mage.learning.augmentation import augment
 from mage.learning.losses import supervised_losses
-from mage.learning.methods import Augment, Batch, Supervised, featured
+from mage.learning.methods import Batch, Supervised, SupervisedOptions, featured
 from mage.learning.seeds import seeded
 
 
@@ -49,10 +47,9 @@ class DANN(Supervised):
         adversarial: float = 1.0,
         hidden: int = 100,
         seed: int = 0,
-        weights: Sequence[float] | None = None,
-        augment: Augment = augment,
+        **options: Unpack[SupervisedOptions],
     ) -> None:
-        super().__init__(model, weights=weights, augment=augment)
+        super().__init__(model, **options)
         self.gamma, self.adversarial, self.hidden, self.seed = gamma, adversarial, hidden, seed
         channels = featured(model).channels[-1]
         with seeded(seed):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
-from mage.learning.adapt.daformer import DAFormer
-from mage.learning.augmentation import augment
+from mage.learning.adapt.daformer import DAFormer, DAFormerOptions
 from mage.learning.losses import log_probabilities, surprise
-from mage.learning.methods import Augment, Batch
+from mage.learning.methods import Batch
 from mage.learning.views import mix, strong
 from mage.scenes.errors import ModelError
 
@@ -25,14 +24,7 @@ class MIC(DAFormer):
         patch: side of a patch in pixels. The paper hides patches of 64 in crops of 512 to 1024; 16 is as much of a crop
             of 128.
         hidden: share of patches that are hidden; the paper's is 0.7.
-        distance: as of :class:`DAFormer`; 0 leaves the feature distance out.
-        things: as of :class:`DAFormer`.
-        covered: as of :class:`DAFormer`.
-        threshold: as of :class:`DACS`.
-        decay: as of :class:`DAFormer`.
-        mixed: as of :class:`DACS`.
-        weights: of each class in the supervised loss.
-        augment: of labelled and unlabelled images.
+        options: as of :class:`DAFormer`; a ``distance`` of 0 leaves the feature distance out.
 
     >>> from mage.learning import SiameseDamageNet
     >>> MIC(SiameseDamageNet(width=4), patch=32).settings()["hidden"]
@@ -46,26 +38,9 @@ class MIC(DAFormer):
         masked: float = 1.0,
         patch: int = 16,
         hidden: float = 0.7,
-        distance: float = 0.005,
-        things: Sequence[int] | None = None,
-        covered: float = 0.75,
-        threshold: float = 0.968,
-        decay: float = 0.999,
-        mixed: float = 1.0,
-        weights: Sequence[float] | None = None,
-        augment: Augment = augment,
+        **options: Unpack[DAFormerOptions],
     ) -> None:
-        super().__init__(
-            model,
-            distance=distance,
-            things=things,
-            covered=covered,
-            threshold=threshold,
-            decay=decay,
-            mixed=mixed,
-            weights=weights,
-            augment=augment,
-        )
+        super().__init__(model, **options)
         if patch < 1:
             raise ModelError("a patch cannot have this side", expected="1 pixel or more", found=str(patch))
         self.masked, self.patch, self.hidden = masked, patch, hidden

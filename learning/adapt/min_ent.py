@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import Unpack
 
 from torch import Tensor, nn
 
-from mage.learning.augmentation import augment
 from mage.learning.losses import entropy, log_probabilities
-from mage.learning.methods import Augment, Batch, Supervised
+from mage.learning.methods import Batch, Supervised, SupervisedOptions
 
 
 class MinEnt(Supervised):
@@ -39,10 +38,9 @@ class MinEnt(Supervised):
         model: nn.Module,
         *,
         entropy: float = 0.001,
-        weights: Sequence[float] | None = None,
-        augment: Augment = augment,
+        **options: Unpack[SupervisedOptions],
     ) -> None:
-        super().__init__(model, weights=weights, augment=augment)
+        super().__init__(model, **options)
         self.entropy = entropy
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:

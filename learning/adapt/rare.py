@@ -91,6 +91,10 @@ def class_counts(dataset: Dataset[dict[str, Any]], classes: int, *, progress: bo
 
     Raises:
         DatasetError: a mask holds other values.
+
+    >>> import torch
+    >>> class_counts([{"mask": torch.tensor([[0, 1], [1, 255]])}], classes=2).tolist()
+    [[1, 2]]
     """
     table = np.zeros((len(dataset), classes), np.int64)  # type: ignore[arg-type]
     for index in tqdm(range(len(table)), disable=not progress, unit="tile"):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own habit
 
-from mage.learning.augmentation import augment
 from mage.learning.losses import log_probabilities, pseudo_labels, supervised_losses, surprise
-from mage.learning.methods import Augment, Batch, Supervised, featured
+from mage.learning.methods import Batch, Supervised, SupervisedOptions, featured
 from mage.learning.seeds import seeded
 from mage.learning.views import channel_masks, cut_mix, strong
 
@@ -72,10 +71,9 @@ class CorrMatch(Supervised):
         momentum: float = 0.999,
         regions: int = 128,
         seed: int = 0,
-        weights: Sequence[float] | None = None,
-        augment: Augment = augment,
+        **options: Unpack[SupervisedOptions],
     ) -> None:
-        super().__init__(model, weights=weights, augment=augment)
+        super().__init__(model, **options)
         self.threshold, self.momentum, self.regions, self.seed = threshold, momentum, regions, seed
         number, channels = self.number(classes), featured(model).channels[-1]
         with seeded(seed):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
-from mage.learning.augmentation import augment
 from mage.learning.losses import log_probabilities, pseudo_labels, surprise
-from mage.learning.methods import Augment, Batch, Supervised
+from mage.learning.methods import Batch, Supervised, SupervisedOptions
 from mage.learning.views import strong
 
 
@@ -37,10 +36,9 @@ class FixMatch(Supervised):
         *,
         threshold: float = 0.95,
         unlabelled: float = 1.0,
-        weights: Sequence[float] | None = None,
-        augment: Augment = augment,
+        **options: Unpack[SupervisedOptions],
     ) -> None:
-        super().__init__(model, weights=weights, augment=augment)
+        super().__init__(model, **options)
         self.threshold, self.unlabelled = threshold, unlabelled
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:

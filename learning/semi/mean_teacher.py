@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import Unpack
 
 from torch import Tensor, nn
 
-from mage.learning.augmentation import augment
 from mage.learning.ema import Teacher
 from mage.learning.losses import log_probabilities
-from mage.learning.methods import Augment, Batch, Supervised
+from mage.learning.methods import Batch, Supervised, SupervisedOptions
 from mage.learning.views import strong
 
 
@@ -44,10 +43,9 @@ class MeanTeacher(Supervised):
         consistency: float = 1.0,
         ramp: float = 0.27,
         decay: float = 0.999,
-        weights: Sequence[float] | None = None,
-        augment: Augment = augment,
+        **options: Unpack[SupervisedOptions],
     ) -> None:
-        super().__init__(model, weights=weights, augment=augment)
+        super().__init__(model, **options)
         self.consistency, self.ramp, self.decay = consistency, ramp, decay
         self.teacher = Teacher(model, decay)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Unpack
 
 from torch import Tensor, nn
 
-from mage.learning.augmentation import augment
 from mage.learning.losses import log_probabilities, pseudo_labels, surprise
-from mage.learning.methods import Augment, Batch, Supervised, featured
+from mage.learning.methods import Batch, Supervised, SupervisedOptions, featured
 from mage.learning.views import channel_masks, cut_mix, strong
 
 
@@ -45,10 +44,9 @@ class UniMatch(Supervised):
         features: float = 0.5,
         images: float = 0.5,
         drop: float = 0.5,
-        weights: Sequence[float] | None = None,
-        augment: Augment = augment,
+        **options: Unpack[SupervisedOptions],
     ) -> None:
-        super().__init__(model, weights=weights, augment=augment)
+        super().__init__(model, **options)
         self.threshold, self.features, self.images, self.drop = threshold, features, images, drop
         featured(model)
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Unpack
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mage.learning.augmentation import augment
 from mage.learning.ema import Teacher
 from mage.learning.losses import log_probabilities, pseudo_labels, surprise
-from mage.learning.methods import Augment, Batch, Supervised, featured
+from mage.learning.methods import Batch, Supervised, SupervisedOptions, featured
 from mage.learning.views import channel_masks, cut_mix, strong
 
 
@@ -44,10 +43,9 @@ class UniMatchV2(Supervised):
         *,
         threshold: float = 0.95,
         decay: float = 0.996,
-        weights: Sequence[float] | None = None,
-        augment: Augment = augment,
+        **options: Unpack[SupervisedOptions],
     ) -> None:
-        super().__init__(model, weights=weights, augment=augment)
+        super().__init__(model, **options)
         self.threshold, self.decay = threshold, decay
         featured(model)
         self.teacher = Teacher(model, decay)

@@ -98,7 +98,9 @@ class CUT(Method):
         patches: of each image and layer; the paper's are 256.
         temperature: τ; the paper's is 0.07.
         hidden: of the two layers that project features; the paper's are 256.
-        rate: multiple of the learning rate for the discriminator.
+        rate: multiple of the learning rate for the discriminator. The paper's is 1, over 400 epochs. In short trainings
+            the painter's colours then run past the target's, back and forth, since its last layer moves them by
+            hundreds of weights at once: give a small learning rate, such as 2e-4, and a ``rate`` of 10.
         width: channels of the discriminator's first layer.
         seed: of the first weights.
 

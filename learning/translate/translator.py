@@ -25,6 +25,15 @@ class Translator(ABC):
     Images are uint8, (T, C, H, W) with one or more dates, or (C, H, W); the dates of a place are given together and
     get the same map, since a change that a map makes between them is a change that nobody labelled. Those that go by
     statistics have ``fit(target images)``; those that are networks are trained by :func:`~mage.learning.fit`.
+
+    >>> class Negative(Translator):
+    ...     def transform(self, pair, rng=None):
+    ...         return 255 - as_bytes(pair).reshape(np.shape(pair))
+    ...
+    ...     def state(self):
+    ...         return {}
+    >>> Negative().transform(np.zeros((3, 4, 4), np.uint8)).min()
+    255
     """
 
     @abstractmethod
@@ -63,6 +72,12 @@ class Translated(Dataset[dict[str, Any]]):
         translator: fitted.
         styles: draw a style for each place, another one in each epoch of an :class:`~mage.learning.EpochSampler`;
             False takes the mean style.
+
+    >>> from mage.learning import HistogramMatching
+    >>> grey = torch.full((3, 4, 4), 50, dtype=torch.uint8)
+    >>> brighter = Translated([{"image": grey, "key": "a"}], HistogramMatching().fit([grey + 30]))
+    >>> brighter[0]["key"], int(brighter[0]["image"].max())
+    ('a', 80)
     """
 
     def __init__(self, dataset: Dataset[dict[str, Any]], translator: Translator, *, styles: bool = True) -> None:

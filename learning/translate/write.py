@@ -59,6 +59,16 @@ def write_translated(
     Raises:
         DatasetError: no such dataset, a shard that is damaged, ``out`` holds something else, a full disk.
         ModelError: the translator is not fitted or does not fit the images.
+
+    >>> import tempfile
+    >>> from mage.learning import LinearColour, ShardDataset
+    >>> tiles = ShardDataset(root)  # a dataset's folder
+    >>> translator = LinearColour().fit([tiles[0]])
+    >>> by = {"name": "its first tile", "format": "MAGE dataset", "licence": "CC0-1.0", "sha256": None}
+    >>> out = tempfile.mkdtemp()
+    >>> record = write_translated(root, translator, out, styled_by=by)
+    >>> len(ShardDataset(out)) == len(tiles)
+    True
     """
     root, out = Path(root), Path(out)
     manifest = open_dataset(root)

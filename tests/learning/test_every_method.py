@@ -155,12 +155,21 @@ def test_images_of_one_pixel_give_finite_losses_and_gradients(name):
 
 
 def modules():
+    """Modules of this package that hold examples, and those outside it where a public name lives."""
     found = pkgutil.walk_packages(mage.learning.__path__, "mage.learning.")
-    return [m.name for m in found if not m.ispkg and ">>>" in inspect.getsource(import_module(m.name))]
+    inside = {m.name for m in found if not m.ispkg and ">>>" in inspect.getsource(import_module(m.name))}
+    return sorted(inside | {getattr(mage.learning, name).__module__ for name in mage.learning.__all__})
 
 
 @pytest.mark.parametrize("module", modules())
-def test_the_examples_of_docstrings_run(module):
-    found = doctest.testmod(import_module(module))
+def test_the_examples_of_docstrings_run(module, drawn, short_run):
+    """``root`` and ``run`` in them are the folders of a dataset and of a run."""
+    there = {"root": drawn, "run": short_run.path}
+    found = doctest.testmod(import_module(module), extraglobs=there)
     assert found.attempted
     assert not found.failed
+
+
+@pytest.mark.parametrize("name", mage.learning.__all__)
+def test_every_public_name_is_documented_with_an_example(name):
+    assert ">>>" in (getattr(mage.learning, name).__doc__ or ""), f"mage.learning.{name} shows no example"

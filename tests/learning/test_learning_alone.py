@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).with_name("user_project.py")
+HERE = Path(__file__).parent
 BLOCKED = ("bpy", "shapely", "lxml", "scipy", "rasterio", "pyproj", "mapbox_earcut", "embreex", "mage.generator")
 BLOCK = f"""
 import sys
@@ -27,10 +27,16 @@ def python(code, *words):
     return done.stdout
 
 
-def test_a_users_project_runs_where_blender_and_the_city_libraries_are_missing(drawn, tmp_path):
-    code = f"{BLOCK}\nimport runpy; runpy.run_path({str(PROJECT)!r}, run_name='__main__')"
-    printed = python(code, drawn, tmp_path / "run")
-    assert printed.startswith("(64, 64) (5, 64, 64) 0.")
+@pytest.mark.parametrize(
+    ("project", "says"),
+    [
+        ("user_project.py", "(64, 64) (5, 64, 64) 0."),
+        ("user_adaptation.py", "['mixed', 'segmentation'] (2, 5, 32, 32) True"),
+    ],
+)
+def test_users_projects_run_where_blender_and_the_city_libraries_are_missing(drawn, tmp_path, project, says):
+    code = f"{BLOCK}\nimport runpy; runpy.run_path({str(HERE / project)!r}, run_name='__main__')"
+    assert python(code, drawn, tmp_path / "run").startswith(says)
 
 
 def test_every_module_imports_there():

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import signal
 
+import cv2
+import numpy as np
 import pytest
 import torch
 import typer
 from fake_dataset import write_fake_dataset
 from typer.testing import CliRunner
 
-from mage.learning import EfficientNetLite, commands, open_run
+from mage.learning import EfficientNetLite, commands, open_run, training_command
 from mage.scenes.errors import DatasetError, MissingExtraError, ModelError
 
 SMALL = ["--size", "32", "--batch", "2", "--width", "4", "--device", "cpu"]
@@ -65,6 +67,31 @@ def test_encoder_decoder_and_heads_are_chosen_and_kept_by_resume(drawn, tmp_path
     assert "flood" in run.log()[-1]
     begun = EfficientNetLite(0, seed=7).stem[0].weight
     assert torch.allclose(run.model("cpu").encoder.stem[0].weight, begun, atol=1e-6)
+
+
+def test_a_method_learns_from_unlabelled_pairs_from_where_another_run_ended(drawn, short_run, tmp_path):
+    photos, out = tmp_path / "photos", tmp_path / "run"
+    photos.mkdir()
+    for date in ("pre", "post"):
+        cv2.imwrite(str(photos / f"a_{date}_disaster.png"), np.full((40, 48, 3), 90, np.uint8))
+    given = ("--unlabelled", photos, "--target", drawn)
+    line = ("train", "--data", drawn, "--out", out, "--steps", 1, *given, "--method", "dacs", "--start", short_run.path)
+    assert mage(*line, *SMALL).exit_code == 2  # the started model has a width of its own
+    began = mage(*line, "--size", 32, "--batch", 2, "--device", "cpu")
+    assert began.exit_code == 0, began.output
+    assert "DACS: 1 steps of 2 crops" in began.stderr
+    assert open_run(out).record.method.name == "DACS"
+    assert open_run(out).trained_on().unlabelled.samples == 1
+    assert mage("train", "--data", drawn, "--out", out, "--steps", 2, "--resume", *given).exit_code == 0
+    assert open_run(out).record.method.name == "DACS"
+    lacking = mage("train", "--data", drawn, "--out", tmp_path / "other", *SMALL, "--method", "mic").exception
+    assert isinstance(lacking, ModelError)
+    assert "MIC needs the stream 'unlabelled'" in str(lacking)
+
+
+def test_every_way_to_learn_is_a_method_of_its_name():
+    ways = {training_command._kind(way, None).__name__.lower(): way for way in training_command.Way}
+    assert {name: way.replace("-", "") for name, way in ways.items()} == {name: name for name in ways}
 
 
 def test_an_interruption_says_how_to_go_on(drawn, tmp_path, monkeypatch):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +27,8 @@ from mage.learning.semi.corr_match import spread_regions
 from mage.learning.semi.uni_match_v2 import complementary
 from mage.learning.views import boxes, channel_masks, cut_mix
 from mage.scenes.errors import ModelError
+
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "learning.py"
 
 
 @pytest.fixture(autouse=True)
@@ -199,22 +203,8 @@ def test_the_threshold_follows_the_highest_confidence_of_each_class_predicted():
     assert method.sure_from.item() == pytest.approx(0.9 * 0.85 + 0.1 * (0.9 + 0.7) / 2)
 
 
-def region_loop(label, sure, regions, threshold):
-    """The definition, region after region, with votes of the labels as they come."""
-    wide, taken = label.clone(), sure.clone()
-    for n in range(len(label)):
-        for region in regions[n]:
-            held = region & sure[n]
-            if not held.any() or held.sum() < threshold * region.sum():
-                continue
-            values, counts = label[n][held].unique(return_counts=True)
-            if counts.max() > threshold * counts.sum():
-                wide[n][region] = values[counts.argmax()]
-                taken[n] |= region
-    return wide, taken
-
-
 def test_regions_that_are_sure_and_agree_become_so_as_a_whole():
+    plainly = runpy.run_path(str(BENCHMARK))["region_loop"]  # the definition, region after region
     rng = np.random.default_rng(0)
     changed = 0
     for _ in range(30):
@@ -222,7 +212,7 @@ def test_regions_that_are_sure_and_agree_become_so_as_a_whole():
         sure = torch.from_numpy(rng.random((2, 6, 6)) < 0.8)
         regions = torch.from_numpy(rng.random((2, 5, 6, 6)) < 0.3)
         wide, taken = spread_regions(label, sure, regions, torch.tensor(0.6), 3)
-        expected = region_loop(label, sure, regions, 0.6)
+        expected = plainly(label, sure, regions, 0.6)
         assert torch.equal(wide, expected[0])
         assert torch.equal(taken, expected[1])
         changed += int((wide != label).sum())
