@@ -20,7 +20,7 @@ from mage.learning.sampling import Draw
 from mage.scenes.errors import DatasetError
 
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
-TRIES = 16  # windows drawn blindly, and then around pixels that are data, before a raster is given up
+BLIND, AROUND = 4, 28  # windows drawn anywhere, then around pixels that are data, before a raster is given up
 COARSE = 512  # side of the small version that tells where data is
 DATE = re.compile(r"(^|[_-])(pre|post)(?=[_-]|$)")
 Place = str | Path
@@ -84,11 +84,11 @@ class _Crops(Dataset[dict[str, Any]]):
         else:
             rng = np.random.default_rng(int(index) % len(self))
             yield self._at(np.array(divmod(cell, self._cells[number][1])) * self.size, shape)
-        for _ in range(TRIES):
+        for _ in range(BLIND):
             yield self._at(rng.integers(0, [max(side - self.size, 0) for side in shape], endpoint=True), shape)
         places = np.argwhere(self._coarse(number))
         scale = np.array(shape) / self._coarse(number).shape
-        for _ in range(TRIES if len(places) else 0):
+        for _ in range(AROUND if len(places) else 0):
             pixel = (places[rng.integers(len(places))] + rng.random(2)) * scale
             yield self._at(pixel.astype(int) - self.size // 2, shape)
 

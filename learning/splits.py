@@ -14,6 +14,7 @@ from mage.scenes.errors import DatasetError
 
 Box = tuple[float, float, float, float]
 Parts = dict[str, list[int]]
+ROUNDING = 1e-6  # of a block: tiles that end where a block does may say so with an error in the last digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,7 @@ def _blocks(row: Row, side: float, gap: float) -> list[tuple[str, int, int]]:
     if row.box is None:
         raise DatasetError("a sample whose place on the ground is not known", found=row.key)
     left, low, right, high = row.box
-    reach = gap / 2
+    reach = gap / 2 - ROUNDING * side
     across = range(int((left - reach) // side), int(-((-right - reach) // side)))
     along = range(int((low - reach) // side), int(-((-high - reach) // side)))
     return [(row.place, x, y) for x in across for y in along]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from mage.learning.collect.area import on_map, tile_places
 from mage.learning.collect.tiles import Content, Provenance, tile_of, unsigned
-from mage.learning.collect.web import TIMEOUT, Web, retries
+from mage.learning.collect.web import TIMEOUT, Pace, retries
 from mage.learning.rasters import AGENT, Raster, is_url, percentiles
 from mage.scenes.dataset.unlabelled import Tile, band_name
 from mage.scenes.errors import DatasetError
@@ -52,7 +52,6 @@ class StacSource:
     valid: float = 0.75
     licence: str = UNKNOWN
     delay: float = 0.0
-    _web: list[Web] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def request(self) -> Content:
@@ -96,21 +95,16 @@ class StacSource:
                     "on another map than the first asset", file=raster.place, expected=expected, found=found
                 )
         origin = Provenance(**part["origin"])
-        limits = _all_limits(rasters)
+        limits, pace = _all_limits(rasters), Pace(self.delay)
         for column, row in tile_places(on_map(self.area, crs), self.size * gsd, west, north):
             inside = 0 <= column < columns // self.size and 0 <= row < rows // self.size
             corner = west + column * self.size * gsd, north - row * self.size * gsd
             if not inside:
                 continue
-            self._pace()
+            pace.wait()
             bands, valid = _read(rasters, corner, self.size, gsd)
             if valid.mean() >= self.valid:
                 yield tile_of(origin, (column, row), corner, gsd, crs, bands, valid, limits)
-
-    def _pace(self) -> None:
-        if not self._web:
-            self._web.append(Web(self.delay))
-        self._web[0].wait()
 
     def _planned(self) -> list[Content]:
         from pystac_client import Client

@@ -32,23 +32,30 @@ def retries() -> Retry:
     return Bounded(TRIES - 1, backoff_factor=0.5, status_forcelist=BUSY, raise_on_status=False)
 
 
-class Web:
-    """A session with servers; ``delay`` is the least time between two questions, in seconds."""
+class Pace:
+    """The least time between two questions, ``delay`` seconds."""
 
-    def __init__(self, delay: float = 0.0) -> None:
-        import requests
-        from requests.adapters import HTTPAdapter
-
+    def __init__(self, delay: float) -> None:
         self.delay, self._last = delay, -float("inf")
-        self._session = requests.Session()
-        self._session.headers["User-Agent"] = AGENT
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(max_retries=retries()))
 
     def wait(self) -> None:
         """Sleep until the next question may be asked."""
         time.sleep(max(self._last + self.delay - time.monotonic(), 0))
         self._last = time.monotonic()
+
+
+class Web:
+    """A session with servers, of which two questions are ``delay`` seconds apart."""
+
+    def __init__(self, delay: float) -> None:
+        import requests
+        from requests.adapters import HTTPAdapter
+
+        self._pace = Pace(delay)
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = AGENT
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(max_retries=retries()))
 
     def image(self, url: str, params: dict[str, str]) -> bytes:
         """The image that a server answers with.
@@ -60,7 +67,7 @@ class Web:
 
         if not is_url(url):
             raise DatasetError("not an address on the web", file=url, expected="http:// or https://")
-        self.wait()
+        self._pace.wait()
         try:
             with self._session.get(url, params=params, timeout=TIMEOUT, stream=True) as answer:
                 data = _body(answer)

@@ -96,7 +96,7 @@ def test_the_same_findings_come_as_json(healthy, capsys):
     findings = json.loads(out)
     assert code == 0
     assert findings["problems"] == findings["missing_libraries"] == []
-    assert set(findings["extras"]) == {"cities", "generator", "learning", "plots", "ray", "s3"}
+    assert set(findings["extras"]) == {"cities", "generator", "learning", "collect", "mapping", "plots", "ray", "release", "s3"}
     assert {"mage", "python", "numpy", "platform", "cpus", "memory_gib", "blender", "torch"} <= set(findings)
 
 
