@@ -135,7 +135,7 @@ def _checked(encoder: Encoder | None, bands: int | None) -> Encoder | None:
             found=type(encoder).__name__,
         )
     strides = tuple(encoder.strides)
-    if any(after != 2 * before for before, after in pairwise(strides)):
+    if len(strides) < 2 or any(after != 2 * before for before, after in pairwise(strides)):
         raise ModelError(
             "the encoder's features are not of several scales: wrap it in SimplePyramid",
             expected="strides that double",

@@ -76,8 +76,11 @@ def test_the_thinnest_damage_network_takes_one_pixel():
 
 
 def test_features_of_one_scale_need_a_pyramid():
-    with pytest.raises(ModelError, match="SimplePyramid"):
-        SiameseDamageNet(4, encoder=OneScale())
+    alone = OneScale()
+    alone.channels, alone.strides = (4,), (16,)
+    for encoder in (OneScale(), alone):
+        with pytest.raises(ModelError, match="SimplePyramid"):
+            SiameseDamageNet(4, encoder=encoder)
     pyramid = SimplePyramid(OneScale(), 8)
     assert pyramid.strides == (4, 8, 16, 32)
     assert SiameseDamageNet(4, encoder=pyramid)(torch.rand(1, 2, 3, 40, 20)).damage.shape == (1, 4, 40, 20)

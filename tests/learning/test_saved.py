@@ -16,7 +16,6 @@ from safetensors.torch import load_file, save_file
 from mage.learning import (
     Card,
     ConvNeXt,
-    EfficientNetLite,
     ResidualEncoder,
     ResNet,
     SegmentationNet,
@@ -36,9 +35,8 @@ from mage.scenes.errors import ModelError
 CARD = Card("Grades", "six drawn tiles", "CC-BY-4.0")
 MODELS = {
     "plain": lambda: SiameseDamageNet(4, seed=3),
-    "resnet": lambda: SiameseDamageNet(4, encoder=ResNet(50, 7, width=2), heads=("road",), grades=3),
+    "resnet": lambda: SiameseDamageNet(4, encoder=ResNet(18, 7, width=2), heads=("road",), grades=3),
     "convnext": lambda: SegmentationNet(5, 4, encoder=ConvNeXt((1, 2, 1, 1), 4, 1), decoder=UPerNet),
-    "efficientnet": lambda: SegmentationNet(2, 4, encoder=EfficientNetLite(0)),
     "pyramid": lambda: SegmentationNet(3, 4, encoder=SimplePyramid(ResidualEncoder(2, 4), 8)),
 }
 
