@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from mage.learning.backbones.pretrained import bundled_weights, load_pretrained
     from mage.learning.backbones.pyramid import SimplePyramid
     from mage.learning.backbones.resnet import ResNet
+    from mage.learning.cards import Card, card_of
     from mage.learning.decoders import Decoder, UNet, UPerNet
     from mage.learning.ema import Teacher
     from mage.learning.encoders import Encoder, ResidualEncoder
     from mage.learning.evaluation import Evaluation, evaluate
-    from mage.learning.heads import Head, Prediction, maps_of
+    from mage.learning.heads import Prediction, maps_of
     from mage.learning.losses import (
         damage_losses,
         entropy,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         surprise,
     )
     from mage.learning.methods import Batch, Method, Supervised
+    from mage.learning.names import Head
     from mage.learning.network import Network
     from mage.learning.pictures import PictureFolder
     from mage.learning.predict import classify, predict_maps, predict_tile
@@ -49,7 +51,9 @@ if TYPE_CHECKING:
     from mage.learning.pretext.scale_mae import ScaleMAE
     from mage.learning.pretext.x_stars import XStars
     from mage.learning.runs import Run, load_model, open_run
+    from mage.learning.runs import Run, open_run
     from mage.learning.sampling import EpochSampler
+    from mage.learning.saved import load_model, model_record, save_model
     from mage.learning.segment import SegmentationNet, SiameseDamageNet
     from mage.learning.semi.corr_match import CorrMatch
     from mage.learning.semi.fix_match import FixMatch
@@ -57,6 +61,7 @@ if TYPE_CHECKING:
     from mage.learning.semi.uni_match import UniMatch
     from mage.learning.semi.uni_match_v2 import UniMatchV2
     from mage.learning.shards import ShardDataset
+    from mage.learning.single import SingleImage
     from mage.learning.train import fit
     from mage.learning.translate.color_map_gan import ColorMapGAN, ColourMap
     from mage.learning.translate.colour import HistogramMatching, LinearColour
@@ -80,6 +85,7 @@ __all__ = [
     "Batch",
     "BuildingMetrics",
     "CaCo",
+    "Card",
     "ColorMapGAN",
     "ColourMap",
     "ConvNeXt",
@@ -117,6 +123,7 @@ __all__ = [
     "ShardDataset",
     "SiameseDamageNet",
     "SimplePyramid",
+    "SingleImage",
     "Supervised",
     "Teacher",
     "Tent",
@@ -131,6 +138,7 @@ __all__ = [
     "adapt_batch_norm",
     "augment",
     "bundled_weights",
+    "card_of",
     "class_counts",
     "classify",
     "damage_losses",
@@ -143,10 +151,12 @@ __all__ = [
     "load_pretrained",
     "log_probabilities",
     "maps_of",
+    "model_record",
     "open_run",
     "predict_maps",
     "predict_tile",
     "pseudo_labels",
+    "save_model",
     "supervised_losses",
     "surprise",
     "write_translated",
@@ -168,11 +178,12 @@ _HOMES = {
     "backbones.pretrained": ("bundled_weights", "load_pretrained"),
     "backbones.pyramid": ("SimplePyramid",),
     "backbones.resnet": ("ResNet",),
+    "cards": ("Card", "card_of"),
     "decoders": ("Decoder", "UNet", "UPerNet"),
     "ema": ("Teacher",),
     "encoders": ("Encoder", "ResidualEncoder"),
     "evaluation": ("Evaluation", "evaluate"),
-    "heads": ("Head", "Prediction", "maps_of"),
+    "heads": ("Prediction", "maps_of"),
     "losses": (
         "damage_losses",
         "entropy",
@@ -185,6 +196,7 @@ _HOMES = {
     "methods": ("Batch", "Method", "Supervised"),
     "pictures": ("PictureFolder",),
     "mage.scenes.metrics": ("BuildingMetrics", "DamageMetrics"),
+    "names": ("Head",),
     "network": ("Network",),
     "predict": ("classify", "predict_maps", "predict_tile"),
     "pretext.caco": ("CaCo",),
@@ -194,7 +206,9 @@ _HOMES = {
     "pretext.scale_mae": ("ScaleMAE",),
     "pretext.x_stars": ("XStars",),
     "runs": ("Run", "load_model", "open_run"),
+    "runs": ("Run", "open_run"),
     "sampling": ("EpochSampler",),
+    "saved": ("load_model", "model_record", "save_model"),
     "segment": ("SegmentationNet", "SiameseDamageNet"),
     "semi.corr_match": ("CorrMatch",),
     "semi.fix_match": ("FixMatch",),
@@ -202,6 +216,7 @@ _HOMES = {
     "semi.uni_match": ("UniMatch",),
     "semi.uni_match_v2": ("UniMatchV2",),
     "shards": ("ShardDataset",),
+    "single": ("SingleImage",),
     "train": ("fit",),
     "translate.color_map_gan": ("ColorMapGAN", "ColourMap"),
     "translate.colour": ("HistogramMatching", "LinearColour"),

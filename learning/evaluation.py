@@ -13,6 +13,7 @@ from tqdm import tqdm
 from mage.learning.devices import explained, pick_device
 from mage.learning.predict import classify, predict_tile
 from mage.learning.runs import Origins, Run, open_run
+from mage.learning.segment import SiameseDamageNet
 from mage.learning.shards import GRADES, ShardDataset
 from mage.scenes.errors import ModelError
 from mage.scenes.metrics import BuildingMetrics, DamageMetrics
@@ -61,15 +62,14 @@ def evaluate(
         DatasetError: a sample cannot be read.
     """
     run = run if isinstance(run, Run) else open_run(run)
-    shape = run.record.model
-    if shape is not None and shape.grades != GRADES:
+    model = run.model(str(pick_device(device)))
+    if not isinstance(model, SiameseDamageNet) or model.grades != GRADES:
         raise ModelError(
             "the model grades damage otherwise than the dataset",
             file=run.path,
             expected=f"{GRADES} grades",
-            found=str(shape.grades),
+            found=str(getattr(model, "grades", type(model).__name__)),
         )
-    model = run.model(str(pick_device(device)))
     pixels, buildings = DamageMetrics(GRADES), BuildingMetrics(GRADES)
     with explained():
         for index in tqdm(range(len(dataset)), disable=not progress, unit="tile"):

@@ -2,43 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own habit
 
-ROAD_STATES = 3  # no road, an open road, a blocked road
-
-
-class Head(StrEnum):
-    """What a damage network can predict beside buildings and their grades.
-
-    >>> Head("road").wants
-    ('post_road', 'post_blocked')
-    """
-
-    FLOOD = "flood"
-    """Whether water stands there: one logit."""
-    HEIGHT = "height"
-    """Height above the ground before and after: log(1 + metres), two channels. What fell is their difference."""
-    ROAD = "road"
-    """No road, an open one or a blocked one: three logits."""
-
-    @property
-    def channels(self) -> int:
-        """Of its logits."""
-        return {Head.FLOOD: 1, Head.HEIGHT: 2, Head.ROAD: ROAD_STATES}[self]
-
-    @property
-    def wants(self) -> tuple[str, ...]:
-        """Tensors of a sample from which it learns, by the names that MAGE's datasets give them."""
-        return {
-            Head.FLOOD: ("post_flood",),
-            Head.HEIGHT: ("pre_height", "post_height"),
-            Head.ROAD: ("post_road", "post_blocked"),
-        }[self]
+from mage.learning.names import Head
 
 
 class Prediction(NamedTuple):

@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own habit
 
 from mage.learning.heads import Prediction
+from mage.learning.names import Head
+from mage.scenes.errors import ModelError
 from mage.scenes.metrics import IGNORE
 
 
@@ -29,21 +31,98 @@ def damage_losses(prediction: Prediction, mask: Tensor, weights: Tensor | None =
 
 
 def supervised_losses(output: Prediction | Tensor, mask: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
-    """The losses of a labelled batch, scalars: :func:`damage_losses` of a damage model's prediction, and
-    ``segmentation``, the weighted mean cross-entropy, of plain logits.
+    """The losses of a labelled batch, scalars: :func:`damage_losses` of a damage model's prediction and
+    :func:`further_losses` of its further heads; ``segmentation``, the weighted mean cross-entropy, of plain logits.
 
     Args:
         output: what the model returned: a :class:`Prediction`, or logits (N, classes, H, W).
-        mask: (N, H, W) integers, 255 ignored.
+        mask: (N, H, W) integers, 255 ignored; or (N, K, H, W), the labels of further heads behind it.
         weights: (grades,) of a prediction, (classes,) of logits; None weighs all alike.
+
+    Raises:
+        ModelError: the labels of a further head are not there.
     """
+    whole, mask = mask, main_mask(mask)
     if isinstance(output, Prediction):
-        return damage_losses(output, mask, weights)
+        return damage_losses(output, mask, weights) | further_losses(output, whole)
     valid = mask != IGNORE
     label = torch.where(valid, mask.long(), 0)
     share = valid.float() if weights is None else weights[label] * valid
     entropy = F.cross_entropy(output.float(), label, reduction="none")
     return {"segmentation": (entropy * share).sum() / share.sum().clamp(min=torch.finfo(torch.float32).tiny)}
+
+
+def main_mask(mask: Tensor) -> Tensor:
+    """The mask (N, H, W) of one that may hold the labels of further heads, (N, K, H, W)."""
+    return mask if mask.ndim == 3 else mask[:, 0]
+
+
+def further_losses(prediction: Prediction, mask: Tensor) -> dict[str, Tensor]:
+    """The losses of the further heads that a prediction has, scalars by the head's name.
+
+    Pixels count where the mask is not 255 (outside of the tile) and the head's labels are not missing.
+
+    Args:
+        prediction: logits.
+        mask: (N, 1 + labels, H, W) integers: the mask, then what each head wants (see :class:`Head`), in the order of
+            the heads, negative where it is missing.
+
+    Raises:
+        ModelError: there are labels of other heads, or none.
+    """
+    heads = prediction.further()
+    planes = mask.shape[1] - 1 if mask.ndim == 4 else 0
+    if planes != (wanted := sum(len(head.wants) for head in heads)):
+        raise ModelError(
+            "the model's further heads and the labels differ: this loss needs those of all heads and no others",
+            expected=", ".join(name for head in heads for name in head.wants) or "none",
+            found=f"{planes} labels of {wanted}",
+        )
+    losses, first = {}, 1
+    outside = main_mask(mask) == IGNORE
+    with torch.autocast(mask.device.type, enabled=False):
+        for head, logits in heads.items():
+            labels = mask[:, first : first + len(head.wants)].masked_fill(outside[:, None], -1)
+            first += len(head.wants)
+            losses[str(head)] = LOSSES[head](logits, labels)
+    return losses
+
+
+def flood_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Binary cross-entropy plus soft Dice of water, (N, 1, H, W) both; negative labels are missing."""
+    return localisation_loss(logits, torch.where(labels[:, 0] < 0, IGNORE, (labels[:, 0] > 0).int()))
+
+
+def height_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean smooth L1 distance of log(1 + metres), so that a metre counts more of a shed than of a tower; 0 where all
+    is missing.
+
+    Args:
+        logits: (N, 2, H, W), log(1 + metres) before and after.
+        labels: (N, 2, H, W) integers, centimetres, negative where missing.
+    """
+    there = labels >= 0
+    wanted = (labels.clamp(min=0).float() / 100).log1p()
+    away = F.smooth_l1_loss(logits.float(), wanted, reduction="none")
+    return (away * there).sum() / there.sum().clamp(min=1)
+
+
+def road_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of no road, an open and a blocked one; 0 where all is missing.
+
+    Args:
+        logits: (N, 3, H, W).
+        labels: (N, 2, H, W) integers: number of the road, 0 where there is none, and whether it is blocked; either is
+            negative where missing.
+    """
+    there = (labels >= 0).all(1)
+    road = labels[:, 0] > 0
+    state = torch.where(road, 1 + (labels[:, 1] > 0).long(), 0)
+    entropy = F.cross_entropy(logits.float(), state, reduction="none")
+    return (entropy * there).sum() / there.sum().clamp(min=1)
+
+
+LOSSES = {Head.FLOOD: flood_loss, Head.HEIGHT: height_loss, Head.ROAD: road_loss}
 
 
 def log_probabilities(output: Prediction | Tensor) -> Tensor:

@@ -74,11 +74,14 @@ class Batch:
             )
         return samples[name]
 
-    def labelled(self) -> tuple[Tensor, Tensor]:
+    def labelled(self, further: Sequence[str] = ()) -> tuple[Tensor, Tensor]:
         """Images, float 0-1, and masks of all labelled streams, one after the other along N.
 
+        With the names of ``further`` labels the masks are (N, 1 + labels, H, W) int32: the mask itself, then each of
+        the labels, -1 where a stream has none.
+
         Raises:
-            ModelError: there is none, or their samples differ in shape.
+            ModelError: there is none, their samples differ in shape, or a further label is missing or no integer.
         """
         there = [samples for samples in (self.source, self.target) if samples is not None]
         if not there:
@@ -87,7 +90,10 @@ class Batch:
         if len({image.shape[1:] for image in images}) > 1:
             shapes = " and ".join(str(tuple(image.shape[1:])) for image in images)
             raise ModelError("source and target samples differ in shape", expected="equal crops", found=shapes)
-        return torch.cat(images), torch.cat([samples["mask"] for samples in there])
+        masks = torch.cat([samples["mask"] for samples in there])
+        if not further:
+            return torch.cat(images), masks
+        return torch.cat(images), torch.stack([masks.int(), *(_joined(there, name) for name in further)], 1)
 
 
 class Method(nn.Module, ABC):
@@ -178,7 +184,8 @@ class Supervised(Method):
         model: as of :class:`Method`.
         weights: of each class in the loss, see :func:`~mage.learning.supervised_losses`; None weighs all alike. For a
             damage model ``grade_weights(dataset.grade_counts())`` keeps rare grades from drowning.
-        augment: from (images, masks, rng) to (images, masks); applied to labelled samples.
+        augment: from (images, masks, rng) to (images, masks); applied to labelled samples. Masks are (N, H, W), or
+            (N, K, H, W) where the model has further heads.
 
     >>> from mage.learning import SiameseDamageNet
     >>> method = Supervised(SiameseDamageNet(width=4))
@@ -192,6 +199,8 @@ class Supervised(Method):
     def __init__(self, model: nn.Module, *, weights: Sequence[float] | None = None, augment: Augment = augment) -> None:
         super().__init__(model)
         self.augment = augment
+        self.labels = labels_of(model)
+        self.wants = (*self.wants, *self.labels)
         self.register_buffer("weights", None if weights is None else _checked(weights, model))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -200,7 +209,13 @@ class Supervised(Method):
 
     def supervised(self, batch: Batch) -> dict[str, Tensor]:
         """The supervised losses of the labelled streams, augmented."""
-        return self.graded(*self.augment(*batch.labelled(), batch.rng))
+        return self.graded(*self.learned(batch))
+
+    def learned(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Images and masks of the labelled streams, augmented; the masks hold the labels of the model's further heads
+        too, see :meth:`Batch.labelled`.
+        """
+        return self.augment(*batch.labelled(self.labels), batch.rng)
 
     def graded(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """The supervised losses of images and masks as they are."""
@@ -240,6 +255,25 @@ def featured(model: nn.Module) -> Featured:
             found=type(model).__name__,
         )
     return cast("Featured", model)
+
+
+def labels_of(model: nn.Module) -> tuple[str, ...]:
+    """Names of the labels from which a model's further heads learn, in the order of the heads."""
+    return tuple(name for head in getattr(model, "heads", ()) for name in head.wants)
+
+
+def _joined(there: Sequence[Samples], name: str) -> Tensor:
+    """A label of several streams, int32 (N, H, W), -1 where one has none."""
+    if not any(name in samples for samples in there):
+        raise ModelError(
+            f"the model has a head that learns from '{name}', and no labelled sample has it",
+            expected="a dataset that gives it, such as ShardDataset with `labels`",
+            found=", ".join(there[0]),
+        )
+    if any(samples[name].is_floating_point() for samples in there if name in samples):
+        raise ModelError(f"the label '{name}' is of another type", expected="integers, as in MAGE's datasets")
+    missing = [torch.full_like(samples["mask"], -1, dtype=torch.int32) for samples in there]
+    return torch.cat([samples.get(name, none).int() for samples, none in zip(there, missing, strict=True)])
 
 
 def _checked(weights: Sequence[float], model: nn.Module) -> Tensor:

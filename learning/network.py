@@ -16,6 +16,7 @@ from mage.learning.decoders import Decoder
 from mage.learning.encoders import Encoder, ResidualEncoder, check_least
 from mage.scenes.errors import ModelError
 
+ATTRIBUTES = ("bands", "channels", "strides", "mean", "std")  # of an encoder
 MakeDecoder = Callable[[Sequence[int], int], Decoder]
 
 
@@ -61,6 +62,18 @@ class Network(nn.Module):
         """Logits of ``size`` (H, W) from :meth:`features`."""
         raise NotImplementedError
 
+    def predict(self, *images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Map one place from its images, before and after or one alone, uint8 (H, W, bands) each, of any size.
+
+        Returns:
+            classes, uint8 (H, W), and probabilities, float32 (classes, H, W). Further heads: :meth:`map`.
+
+        Raises:
+            ModelError: the images are not as many as dates, not uint8, differ in shape or have other bands.
+        """
+        probabilities = self.map(*images)["classes"]
+        return self._classify(probabilities), probabilities
+
     def map(self, *images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """What the network says of one place, uint8 (H, W, bands) for each date, of any size: maps (C, H, W) by name,
         see :func:`~mage.learning.maps_of`.
@@ -82,6 +95,9 @@ class Network(nn.Module):
         stacked = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy())
         maps = predict_maps(self, stacked if self.dates > 1 else stacked[0])
         return {name: values.cpu().numpy() for name, values in maps.items()}
+
+    def _classify(self, probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+        return probabilities.argmax(0).astype(np.uint8)
 
     def _head(self, channels: int) -> nn.Conv2d:
         """A head of so many logits for each pixel."""
@@ -106,9 +122,13 @@ class Network(nn.Module):
 def _checked(encoder: Encoder | None, bands: int | None) -> Encoder | None:
     if encoder is None:
         return None
-    if not isinstance(encoder, nn.Module) or any(not hasattr(encoder, a) for a in ("bands", "channels", "strides")):
+    if not isinstance(encoder, nn.Module) or any(
+        not hasattr(encoder, a) for a in ("bands", "channels", "strides", "mean", "std")
+    ):
         raise ModelError(
-            "this is no encoder", expected="an nn.Module with bands, channels and strides", found=type(encoder).__name__
+            "this is no encoder",
+            expected="an nn.Module with bands, channels, strides, mean and std",
+            found=type(encoder).__name__,
         )
     strides = tuple(encoder.strides)
     if any(after != 2 * before for before, after in pairwise(strides)):

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from mage.learning.devices import pick_device
-from mage.learning.segment import SiameseDamageNet
+from mage.learning.devices import pick_device, ready
+from mage.learning.network import Network
+from mage.learning.shapes import DamageShape, ModelShape, SegmentationShape, Strict
 from mage.scenes.dataset.store import LocalStore
 from mage.scenes.errors import ModelError
 
@@ -32,19 +33,7 @@ ModelType = TypeVar("ModelType", bound=torch.nn.Module)
 RecordType = TypeVar("RecordType", bound=BaseModel)
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ModelShape(_Strict):
-    """What :class:`SiameseDamageNet` was built with."""
-
-    width: int = Field(ge=1)
-    bands: int = Field(ge=1)
-    grades: int = Field(ge=2)
-
-
-class Arguments(_Strict):
+class Arguments(Strict):
     """What decides the course of a training, beside the data, the method and the model."""
 
     steps: int = Field(ge=1)
@@ -54,17 +43,17 @@ class Arguments(_Strict):
     seed: int = Field(ge=0)
 
 
-class MethodRecord(_Strict):
+class MethodRecord(Strict):
     """The method's class and its hyper-parameters."""
 
     name: str
     settings: dict[str, bool | int | float | str]
 
 
-class RunRecord(_Strict):
+class RunRecord(Strict):
     """``run.json``; ``model`` is None where the model is of the user's own class."""
 
-    format: Literal["mage-run/2"] = "mage-run/2"
+    format: Literal["mage-run/3"] = "mage-run/3"
     step: int = Field(ge=0)
     checkpoint: str = Field(pattern=r"^checkpoint-\d{8,}\.safetensors$")
     model: ModelShape | None
@@ -76,7 +65,7 @@ class RunRecord(_Strict):
     versions: dict[str, str]
 
 
-class TrainedOn(_Strict):
+class TrainedOn(Strict):
     """Which samples a stream of a run held; None for what a dataset of another kind does not tell."""
 
     name: str
@@ -85,10 +74,10 @@ class TrainedOn(_Strict):
     split: str | None = None
     size: int | None = None
     samples: int
-    keys: list[str] = []
+    keys: list[str] = Field(default_factory=list)
 
 
-class Origins(_Strict):
+class Origins(Strict):
     """``trained_on.json``: the streams that a run learned from."""
 
     source: TrainedOn | None = None
@@ -112,18 +101,13 @@ class Run:
         """Steps that the checkpoint has behind it."""
         return self.record.step
 
-    def model(self, device: str = "auto") -> SiameseDamageNet:
+    def model(self, device: str = "auto") -> Network:
         """The model with averaged weights, ready to predict; see :func:`load_model`."""
         if self.record.model is None:
             raise ModelError(
                 "the model is of a class of your own: build it, and let `load_into` fill it", file=self.path
             )
-        with torch.device("meta"):  # no memory is taken on the word of a file
-            model = SiameseDamageNet(**self.record.model.model_dump())
-        weights = self.tensors(AVERAGE)
-        check_weights(model, weights, self.checkpoint)
-        model.load_state_dict(weights, assign=True)
-        return model.to(pick_device(device)).eval()
+        return build(self.record.model, self.tensors(AVERAGE), self.checkpoint, device)
 
     def load_into(self, model: ModelType) -> ModelType:
         """Fill a model of the class that was trained with the averaged weights; returns it in evaluation mode.
@@ -185,13 +169,19 @@ def open_run(path: str | Path) -> Run:
     return Run(folder, _read(folder / RECORD, RunRecord))
 
 
-def load_model(path: str | Path, device: str = "auto") -> SiameseDamageNet:
-    """The model of a run, with averaged weights, ready to :meth:`~SiameseDamageNet.predict`.
+def build(
+    shape: DamageShape | SegmentationShape, weights: dict[str, Tensor], file: Path, device: str = "auto"
+) -> Network:
+    """A network of this shape with these weights of a file, in evaluation mode, ready to predict.
 
     Raises:
-        ModelError: not a run, or its checkpoint cannot be read or is of another shape.
+        ModelError: the weights are of another shape.
     """
-    return open_run(path).model(device)
+    with torch.device("meta"):  # no memory is taken on the word of a file
+        model: Network = shape.build()
+    check_weights(model, weights, file)
+    model.load_state_dict(weights, assign=True)
+    return ready(model, pick_device(device))
 
 
 def check_weights(model: torch.nn.Module, weights: dict[str, Tensor], file: Path) -> None:
@@ -232,6 +222,13 @@ def _read(path: Path, kind: type[RecordType]) -> RecordType:
         return kind.model_validate(json.loads(path.read_bytes()))
     except ValidationError as error:
         first: Any = error.errors()[0]
+        if first["loc"] == ("format",):
+            raise ModelError(
+                "not the record of a run that this version reads: train it again, or use the version that wrote it",
+                file=path,
+                expected=str(first["ctx"]["expected"]),
+                found=str(first["input"])[:60],
+            ) from error
         where = ".".join(map(str, first["loc"]))
         raise ModelError(f"not the record of a run: {where}: {first['msg']}", file=path) from error
     except (OSError, ValueError, RecursionError) as error:

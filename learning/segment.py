@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from mage.learning.decoders import UNet, narrowed
 from mage.learning.encoders import Encoder, mix
-from mage.learning.heads import Head, Prediction
+from mage.learning.heads import Prediction
+from mage.learning.names import Head
 from mage.learning.network import MakeDecoder, Network
 from mage.learning.seeds import seeded
 from mage.scenes.errors import ModelError
@@ -102,20 +103,10 @@ class SiameseDamageNet(Network):
         """Values that a mask may hold: background and the grades."""
         return 1 + self.grades
 
-    def predict(self, pre: NDArray[np.uint8], post: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Map one place from an image before and one after, uint8 (H, W, bands) each, of any size.
-
-        Returns:
-            classes, uint8 (H, W): 0 no building, 1 + grade elsewhere; and probabilities, float32 (1 + grades, H, W).
-            Further heads: :meth:`map`.
-
-        Raises:
-            ModelError: the images are not uint8, differ in shape or have other bands.
-        """
+    def _classify(self, probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
         from mage.learning.predict import classify
 
-        probabilities = self.map(pre, post)["classes"]
-        return classify(probabilities), probabilities
+        return classify(probabilities)
 
 
 class SegmentationNet(Network):
@@ -173,15 +164,6 @@ class SegmentationNet(Network):
     def decode(self, features: list[Tensor], size: tuple[int, int]) -> Tensor:
         """Logits of ``size`` (H, W) from :meth:`features`."""
         return self._logits(self.head, self.decoder(features), size)
-
-    def predict(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """The likeliest class, uint8 (H, W), and probabilities, float32 (classes, H, W), of uint8 (H, W, bands).
-
-        Raises:
-            ModelError: the image is not uint8, or has other bands.
-        """
-        probabilities = self.map(image)["classes"]
-        return probabilities.argmax(0).astype(np.uint8), probabilities
 
 
 class _Fusion(nn.Module):

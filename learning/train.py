@@ -17,8 +17,9 @@ from mage.learning.devices import explained, pick_device
 from mage.learning.interruption import Interruption
 from mage.learning.methods import STREAMS, Method, Samples
 from mage.learning.runs import LOG, RECORD, TRAINED_ON, Arguments, Origins, Run, open_run, publish
+from mage.learning.shapes import shape_of
 from mage.learning.streams import Datasets, origin, samplers, together
-from mage.learning.trainer import Training, method_record, shape_of
+from mage.learning.trainer import Training, method_record
 from mage.scenes.errors import ModelError
 
 Stream = Dataset[dict[str, Any]] | None

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mage.learning.devices import autocast, reduced_precision
+from mage.learning.devices import autocast, channels_last, reduced_precision
 from mage.learning.ema import MovingAverage
 from mage.learning.methods import Batch, Method, Samples
 from mage.learning.runs import (
@@ -22,14 +22,13 @@ from mage.learning.runs import (
     OPTIMIZER,
     Arguments,
     MethodRecord,
-    ModelShape,
     Run,
     RunRecord,
     check_weights,
     save_run,
 )
 from mage.learning.sampling import EpochSampler
-from mage.learning.segment import SiameseDamageNet
+from mage.learning.shapes import shape_of
 from mage.scenes.errors import ModelError
 
 WEIGHT_DECAY, CLIP = 0.01, 1.0
@@ -155,19 +154,6 @@ class Training:
             self.optimizer.state[parameter] = {
                 m: t if m == "step" else t.to(parameter.device) for m, t in state.items() if t is not None
             }
-
-
-def channels_last(module: nn.Module) -> None:
-    """Lay out kernels of two-dimensional convolutions as the fastest of them on GPUs want it."""
-    for kernel in (m.weight for m in module.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)):
-        kernel.data = kernel.data.contiguous(memory_format=torch.channels_last)
-
-
-def shape_of(model: nn.Module) -> ModelShape | None:
-    """What a damage network was built with; None for a model of another class."""
-    if not isinstance(model, SiameseDamageNet):
-        return None
-    return ModelShape(width=model.width, bands=model.bands, grades=model.grades)
 
 
 def method_record(method: Method) -> MethodRecord:

@@ -58,7 +58,7 @@ class ADVENT(Supervised):
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The supervised losses, ``adversarial`` (the model's) and ``discriminator``."""
-        image, mask = self.augment(*batch.labelled(), batch.rng)
+        image, mask = self.learned(batch)
         output = self.model(image)
         from_source = len(batch.image("source"))
         source = self_information(log_probabilities(output)[:from_source])

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mage.learning.augmentation import augment
 from mage.learning.ema import Teacher
-from mage.learning.losses import log_probabilities, pseudo_labels, surprise
+from mage.learning.losses import log_probabilities, main_mask, pseudo_labels, surprise
 from mage.learning.methods import Augment, Batch, Supervised
 from mage.learning.views import class_mask, mix, strong
 
@@ -52,7 +52,7 @@ class DACS(Supervised):
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The supervised losses, and ``mixed``."""
-        image, mask = self.augment(*batch.labelled(), batch.rng)
+        image, mask = self.learned(batch)
         losses = self.labelled_losses(image, mask)
         target = self.weak(batch)
         log_p = log_probabilities(self.teacher(target))
@@ -77,7 +77,7 @@ class DACS(Supervised):
         self, image: Tensor, mask: Tensor, target: Tensor, label: Tensor, sure: Tensor, batch: Batch, classes: int
     ) -> Tensor:
         pasted = torch.arange(len(target), device=target.device) % len(image)
-        image, mask = image[pasted], mask[pasted].long()
+        image, mask = image[pasted], main_mask(mask)[pasted].long()
         cut = class_mask(mask, classes, batch.rng)
         view = strong(mix(cut, image, target), batch.rng)
         weight = torch.where(cut, 1.0, sure)

@@ -11,7 +11,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own habit
 from mage.learning.adapt.dacs import DACS
 from mage.learning.augmentation import augment
 from mage.learning.ema import Teacher
-from mage.learning.losses import supervised_losses
+from mage.learning.losses import main_mask, supervised_losses
 from mage.learning.methods import Augment, featured
 from mage.scenes.metrics import IGNORE
 
@@ -68,7 +68,7 @@ class DAFormer(DACS):
         output = model.decode(features, (image.shape[-2], image.shape[-1]))
         with torch.no_grad():
             reference = featured(self.reference.model).features(image)[-1]
-        away = feature_distance(features[-1], reference, self._things(mask), self.covered)
+        away = feature_distance(features[-1], reference, self._things(main_mask(mask)), self.covered)
         return supervised_losses(output, mask, self.weights) | {"distance": self.distance * away}
 
     def _things(self, mask: Tensor) -> Tensor:

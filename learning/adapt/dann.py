@@ -61,7 +61,7 @@ class DANN(Supervised):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The supervised losses, and ``domain``, the classifier's."""
         model = featured(self.model)
-        image, mask = self.augment(*batch.labelled(), batch.rng)
+        image, mask = self.learned(batch)
         features = model.features(image)
         losses = supervised_losses(model.decode(features, (image.shape[-2], image.shape[-1])), mask, self.weights)
         source, target = features[-1][: len(batch.image("source"))], model.features(self.weak(batch))[-1]

@@ -38,7 +38,8 @@ class ConvNeXt(nn.Module):
     """
 
     strides = (4, 8, 16, 32)
-    mean, std = IMAGENET_MEAN, IMAGENET_STD
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
 
     def __init__(self, depths: Sequence[int] = TINY, width: int = 96, bands: int = 3, *, seed: int = 0) -> None:
         super().__init__()

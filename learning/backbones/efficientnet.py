@@ -57,7 +57,8 @@ class EfficientNetLite(nn.Module):
     """
 
     strides = (2, 4, 8, 16, 32)
-    mean, std = (0.5,), (0.5,)
+    mean: tuple[float, ...] = (0.5,)
+    std: tuple[float, ...] = (0.5,)
 
     def __init__(self, version: int = 0, bands: int = 3, *, seed: int = 0) -> None:
         super().__init__()

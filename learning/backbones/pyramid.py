@@ -41,6 +41,7 @@ class SimplePyramid(nn.Module):
             )
         self.encoder, self.width, self.bands = encoder, width, encoder.bands
         self.channels, self.strides = (width,) * 4, (stride // 4, stride // 2, stride, 2 * stride)
+        self.mean, self.std = encoder.mean, encoder.std
         half, quarter = max(channels // 2, 1), max(channels // 4, 1)
         with seeded(seed):
             self.levels = nn.ModuleList(

@@ -36,7 +36,8 @@ class ResNet(nn.Module):
     """
 
     strides = (2, 4, 8, 16, 32)
-    mean, std = IMAGENET_MEAN, IMAGENET_STD
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
 
     def __init__(self, depth: int = 18, bands: int = 3, width: int = 64, *, seed: int = 0) -> None:
         super().__init__()

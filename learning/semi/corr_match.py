@@ -84,7 +84,7 @@ class CorrMatch(Supervised):
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """A quarter of the supervised losses, of y and (``spread``) of z, and the four of unlabelled images."""
-        image, mask = self.augment(*batch.labelled(), batch.rng)
+        image, mask = self.learned(batch)
         _, output, seen = self._see(image)
         losses = {name: loss / 4 for name, loss in supervised_losses(output, mask, self.weights).items()}
         losses["spread"] = supervised_losses(seen.spread, mask)["segmentation"] / 4

@@ -6,11 +6,12 @@ import json
 import signal
 
 import pytest
+import torch
 import typer
 from fake_dataset import write_fake_dataset
 from typer.testing import CliRunner
 
-from mage.learning import commands, open_run
+from mage.learning import EfficientNetLite, commands, open_run
 from mage.scenes.errors import DatasetError, MissingExtraError, ModelError
 
 SMALL = ["--size", "32", "--batch", "2", "--width", "4", "--device", "cpu"]
@@ -47,6 +48,23 @@ def test_resume_takes_what_is_not_given_from_the_run(drawn, tmp_path):
     assert record.step == 3
     assert record.arguments.lr == 0.002
     assert record.model.width == 4
+
+
+def test_encoder_decoder_and_heads_are_chosen_and_kept_by_resume(drawn, tmp_path):
+    out, weights = tmp_path / "run", tmp_path / "encoder.pth"
+    torch.save(EfficientNetLite(0, seed=7).state_dict(), weights)
+    chosen = ("--encoder", "efficientnet-lite0", "--decoder", "upernet", "--head", "flood", "--pretrained", weights)
+    trained = mage("train", "--data", drawn, "--out", out, "--steps", 1, "--lr", "1e-9", *chosen, *SMALL)
+    assert trained.exit_code == 0, trained.output
+    resumed = mage("train", "--data", drawn, "--out", out, "--resume", "--steps", 2)
+    assert resumed.exit_code == 0, resumed.output
+    run = open_run(out)
+    assert run.step == 2
+    assert run.record.model.encoder.kind == "efficientnet-lite"
+    assert (run.record.model.decoder, run.record.model.heads) == ("upernet", ("flood",))
+    assert "flood" in run.log()[-1]
+    begun = EfficientNetLite(0, seed=7).stem[0].weight
+    assert torch.allclose(run.model("cpu").encoder.stem[0].weight, begun, atol=1e-6)
 
 
 def test_an_interruption_says_how_to_go_on(drawn, tmp_path, monkeypatch):
@@ -87,6 +105,8 @@ def test_what_newcomers_get_wrong_is_one_clear_error(drawn, short_run, tmp_path)
         (DatasetError, "no sample is of split 'test'", ("train", "--data", drawn, "--split", "test", *new)),
         (ModelError, "learning rate", ("train", "--data", drawn, "--lr", "-1", *new)),
         (ModelError, "no such device", ("train", "--data", drawn, "--device", "gpu", *new)),
+        (ModelError, "no weights are bundled", ("train", "--data", drawn, "--pretrained", "bundled", *new)),
+        (ModelError, "no such file of weights", ("train", "--data", drawn, "--pretrained", tmp_path / "none", *new)),
         (ModelError, "already holds a run", ("train", "--data", drawn, "--out", short_run.path, *SMALL)),
         (ModelError, "no such run", ("train", "--data", drawn, "--resume", *new)),
         (ModelError, "the source data's 'samples' differs", ("train", "--data", tmp_path / "other", *again)),

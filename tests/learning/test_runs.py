@@ -61,7 +61,9 @@ def test_a_checkpoint_of_another_shape_is_refused_with_the_tensor(run):
 
 
 def test_a_record_of_a_monstrous_model_takes_no_memory(run):
-    change(run, model={"width": 2_000_000, "bands": 3, "grades": 4})
+    wide = {"width": 2_000_000}
+    model = json.loads((run.path / "run.json").read_text())["model"]
+    change(run, model=model | wide | {"encoder": model["encoder"] | wide})
     with pytest.raises(ModelError, match="another model"):
         load_model(run.path)
 
@@ -73,7 +75,8 @@ def test_a_record_of_a_monstrous_model_takes_no_memory(run):
         {"step": -1},
         {"checkpoint": "../../etc/passwd"},
         {"surplus": 1},
-        {"model": {"width": "wide"}},
+        {"model": {"kind": "siamese-damage", "width": "wide"}},
+        {"model": {"kind": "no such network"}},
     ],
 )
 def test_records_that_are_none_are_refused(run, changes):

@@ -17,7 +17,7 @@ def test_any_size_from_one_pixel_on_gives_finite_logits_of_that_size(side):
     prediction = SiameseDamageNet(4)(torch.rand(2, 2, 3, *side))
     assert prediction.localisation.shape == (2, 1, *side)
     assert prediction.damage.shape == (2, 4, *side)
-    assert all(logits.isfinite().all() for logits in prediction)
+    assert all(logits.isfinite().all() for logits in prediction[:2])
 
 
 def test_one_pixel_gives_finite_gradients():
