@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from mage.learning.pretext.moco import MoCo
     from mage.learning.pretext.scale_mae import ScaleMAE
     from mage.learning.pretext.x_stars import XStars
-    from mage.learning.runs import Run, load_model, open_run
     from mage.learning.runs import Run, open_run
     from mage.learning.sampling import EpochSampler
     from mage.learning.saved import load_model, model_record, save_model
@@ -205,7 +204,6 @@ _HOMES = {
     "pretext.moco": ("MoCo",),
     "pretext.scale_mae": ("ScaleMAE",),
     "pretext.x_stars": ("XStars",),
-    "runs": ("Run", "load_model", "open_run"),
     "runs": ("Run", "open_run"),
     "sampling": ("EpochSampler",),
     "saved": ("load_model", "model_record", "save_model"),

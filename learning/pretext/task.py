@@ -23,7 +23,8 @@ class Pretext(Method):
     """The base of pretext tasks: their model is an encoder, and any of the three streams serves.
 
     The encoder is handed to a network by building this with it: ``SiameseDamageNet(encoder=encoder)`` after ``fit``, or
-    with ``run.load_into(encoder)`` from the run. The encoder of a network is trained in its place: ``MoCo(net.encoder)``.
+    with ``run.load_into(encoder)`` from the run; ``mage train --pretrained`` takes the run's checkpoint. The encoder of
+    a network is trained in its place: ``MoCo(net.encoder)``.
 
     Args:
         model: an :class:`~mage.learning.Encoder`, such as ``SiameseDamageNet().encoder``.
