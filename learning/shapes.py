@@ -17,6 +17,7 @@ from mage.learning.names import DecoderName, EncoderName, Head
 from mage.learning.network import Network
 from mage.learning.seeds import seeded
 from mage.learning.segment import SegmentationNet, SiameseDamageNet
+from mage.learning.vit import ViT
 
 DECODERS: dict[DecoderName, type[UNet] | type[UPerNet]] = {DecoderName.UNET: UNet, DecoderName.UPERNET: UPerNet}
 
@@ -82,7 +83,25 @@ class EfficientNetLiteShape(Strict):
         return EfficientNetLite(self.version, self.bands, seed=seed)
 
 
-PlainShape: TypeAlias = ResidualShape | ResNetShape | ConvNeXtShape | EfficientNetLiteShape
+class ViTShape(Strict):
+    """Of a :class:`ViT`."""
+
+    kind: Literal["vit"] = "vit"
+    width: Count
+    depth: Blocks
+    heads: Count
+    patch: Count
+    bands: Count
+    registers: Annotated[int, Field(ge=0)]
+    gsd: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    expansion: Count
+
+    def build(self, seed: int = 0) -> Encoder:
+        """Such an encoder, of fresh weights."""
+        return ViT(**self.model_dump(exclude={"kind"}), seed=seed)
+
+
+PlainShape: TypeAlias = ResidualShape | ResNetShape | ConvNeXtShape | EfficientNetLiteShape | ViTShape
 
 
 class PyramidShape(Strict):
@@ -220,4 +239,7 @@ def _plain(encoder: Encoder) -> PlainShape | None:
         return ConvNeXtShape.model_validate({"depths": encoder.depths, "width": encoder.width, "bands": encoder.bands})
     if type(encoder) is EfficientNetLite:
         return EfficientNetLiteShape.model_validate({"version": encoder.version, "bands": encoder.bands})
+    if type(encoder) is ViT:
+        numbers = {name: getattr(encoder, name) for name in ViTShape.model_fields if name not in ("kind", "registers")}
+        return ViTShape.model_validate(numbers | {"registers": len(encoder.registers)})
     return None

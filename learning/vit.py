@@ -63,13 +63,15 @@ class ViT(nn.Module):
     ) -> None:
         super().__init__()
         numbers = {"width": width, "depth": depth, "heads": heads, "patch": patch, "bands": bands, "gsd": gsd}
+        numbers["expansion"] = expansion
         for name, value in numbers.items():
             if not (math.isfinite(value) and value > 0):
                 raise ModelError(f"a transformer cannot have this {name}", expected="above 0", found=str(value))
         if width % math.lcm(4, heads) or registers < 0:
             expected = "a width that 4 and the heads divide, and 0 or more registers"
             raise ModelError("these tokens cannot be", expected=expected, found=f"{width}, {heads} and {registers}")
-        self.width, self.patch, self.bands, self.gsd = width, patch, bands, gsd
+        self.width, self.depth, self.heads, self.patch, self.bands = width, depth, heads, patch, bands
+        self.gsd, self.expansion = gsd, expansion
         self.channels, self.strides = (width,), (patch,)
         with seeded(seed):
             self.embed = nn.Conv2d(bands, width, patch, patch)

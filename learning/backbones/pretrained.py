@@ -20,7 +20,7 @@ EncoderType = TypeVar("EncoderType", bound=nn.Module)
 
 WRAPPERS = ("state_dict", "model", "model_state_dict")  # keys under which training scripts keep the weights
 HEADS = r"(fc|_fc|head|classifier|_conv_head|_bn1|norm)\."  # classifiers, which an encoder leaves out
-PREFIXES = ("module.", "backbone.", "encoder.", "average.encoder.")
+PREFIXES = ("module.", "backbone.", "encoder.", "average.encoder.", "average.")  # the last of a run of an encoder
 TRANSLATIONS: dict[type[nn.Module], Callable[[str], str]] = {
     convnext.ConvNeXt: convnext.our_name,
     efficientnet.EfficientNetLite: efficientnet.our_name,
@@ -31,7 +31,8 @@ def load_pretrained(encoder: EncoderType, file: str | Path) -> EncoderType:
     """Fill an encoder with published weights; returns it.
 
     ResNets take files of torchvision or timm, ConvNeXts these and the paper's, EfficientNet-Lites those of
-    :func:`bundled_weights`; all take what MAGE wrote, of which the part ``encoder`` is used. Classifiers are left out.
+    :func:`bundled_weights`; all take what MAGE wrote, of which the part ``encoder`` is used, and checkpoints of pretext
+    tasks. Classifiers are left out.
 
     A first convolution of three bands is fitted to others: its kernels for red, green and blue stay where there are
     more than three bands, and each band beyond, or each of one or two, has their mean; all are scaled by 3 / bands. So

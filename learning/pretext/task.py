@@ -22,7 +22,9 @@ ASPECT = 4 / 3  # of a crop, at most (Szegedy et al. 2015)
 class Pretext(Method):
     """The base of pretext tasks: their model is an encoder, and any of the three streams serves.
 
-    The encoder of a run is handed to a network by ``run.load_into(network.encoder)``, or built into one.
+    The encoder is handed to a network by building this with it: ``SiameseDamageNet(encoder=encoder)`` after ``fit``, or
+    with ``run.load_into(encoder)`` from the run; ``mage train --pretrained`` takes the run's checkpoint. The encoder of
+    a network is trained in its place: ``MoCo(net.encoder)``.
 
     Args:
         model: an :class:`~mage.learning.Encoder`, such as ``SiameseDamageNet().encoder``.

@@ -25,6 +25,7 @@ from mage.learning import (
     ViT,
     XStars,
     fit,
+    load_pretrained,
 )
 from mage.learning.pretext import caco, dino, moco
 from mage.learning.pretext.caco import two_normals, upper
@@ -185,6 +186,8 @@ def test_its_encoder_is_handed_to_a_network(kind, tmp_path):
     streams = (Pairs(), None, None) if kind is Geometry else (None, None, Pairs())
     run = fit(method, *streams, out=tmp_path / "run", steps=1, batch=2, device="cpu")
     encoder = run.load_into(vit(seed=5))
+    by_file = load_pretrained(vit(seed=6), run.checkpoint).state_dict()
+    assert all(torch.equal(t, by_file[name]) for name, t in encoder.state_dict().items())
     net = SiameseDamageNet(width=4, encoder=SimplePyramid(encoder, width=4))
     image = torch.rand(1, 3, 16, 16)
     assert torch.equal(net.encoder.encoder(image)[0], method.model.eval()(image)[0])

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mage.learning import SegmentationNet, SimplePyramid, ViT
+from mage.learning.shapes import shape_of
 from mage.learning.vit import positions
 from mage.scenes.errors import ModelError
 
@@ -17,8 +18,7 @@ def tiny(**options):
 
 
 def test_the_default_has_as_many_weights_as_vit_s_16_without_its_class_token_and_learnt_positions():
-    with torch.device("meta"):
-        model = ViT()
+    model = ViT()
     block = 12 * 384**2 + 13 * 384  # four kernels and their biases, two norms
     assert sum(p.numel() for p in model.parameters()) == 3 * 16**2 * 384 + 384 + 12 * block + 2 * 384
     assert sum(p.numel() for p in model.parameters()) + 384 + 197 * 384 == 21_665_664  # timm's vit_small_patch16_224
@@ -98,6 +98,15 @@ def test_it_serves_as_the_encoder_of_a_network():
     assert logits.shape == (1, 2, 13, 9)
     logits.mean().backward()
     assert net.encoder.encoder.embed.weight.grad.abs().sum() > 0
+
+
+def test_a_network_with_it_is_described_and_built_again():
+    net = SegmentationNet(classes=2, width=4, encoder=SimplePyramid(tiny(registers=2, gsd=0.3, expansion=2), width=4))
+    shape = shape_of(net)
+    again = type(shape).model_validate_json(shape.model_dump_json()).build()
+    again.load_state_dict(net.state_dict())
+    image = torch.rand(1, 3, 8, 8)
+    assert torch.equal(again.eval()(image), net.eval()(image))
 
 
 @pytest.mark.parametrize(
