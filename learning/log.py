@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import csv
 import io
 import json
@@ -91,6 +92,7 @@ class TensorBoard:
             from torch.utils.tensorboard import SummaryWriter
 
             self._writer = SummaryWriter(str(self.folder), purge_step=step, flush_secs=FLUSH)
+            atexit.register(self.close)
         for name in line.keys() - {"step"}:
             self._writer.add_scalar(name, line[name], step)
 

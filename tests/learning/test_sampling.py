@@ -34,6 +34,27 @@ def test_a_stream_goes_on_at_the_very_next_batch(n, batch, before):
     assert begun + flat(second) == whole
 
 
+@given(st.integers(1, 20), st.integers(1, 4), st.integers(1, 4), st.integers(0, 5))
+def test_parts_of_processes_make_the_batches_of_one_wherever_they_begin(n, share, world, before):
+    whole = EpochSampler(n, seed=3, batch=share * world, stop=9)
+    parts = [EpochSampler(n, seed=3, batch=share * world, stop=9, rank=r, world=world) for r in range(world)]
+    list(islice(whole, before))
+    for part in parts:
+        part.load_state_dict(whole.state_dict())
+    joined = [[draw for part in batch for draw in part] for batch in zip(*parts, strict=True)]
+    assert flat(joined) == flat(whole)
+    assert all(part.state_dict() == whole.state_dict() for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [({"rank": 2, "world": 2}, "no such process"), ({"batch": 3, "rank": 0, "world": 2}, "a multiple of 2 samples")],
+)
+def test_a_batch_that_cannot_be_parted_and_a_process_that_is_not_there_are_refused(arguments, words):
+    with pytest.raises(ModelError, match=words):
+        EpochSampler(9, **arguments)
+
+
 def test_order_follows_seed_and_epoch():
     one, same, other = (flat(islice(EpochSampler(50, seed=s, batch=50), 2)) for s in (1, 1, 2))
     assert one == same
