@@ -104,7 +104,8 @@ def evaluate(
 
     Args:
         run: a run, its folder, or any model that states ``grades`` (and returns a :class:`~mage.learning.Prediction`)
-            or ``classes`` (and returns logits); a model stays on its device.
+            or ``classes`` (and returns logits; of two classes, they are building or none, and labels of any grade count
+            as building); a model stays on its device.
         dataset: whole tiles with ``image`` and ``mask``, ``ShardDataset`` or any other. Where samples hold
             ``building`` or ``post_building`` (``ShardDataset(..., labels=("post_building",))``), buildings are scored
             too. Where they hold ``event``, ``city`` or ``split``, or the dataset's index does, figures can be had by

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DPI = 150
+DPI = 120
 INK, BAR, TRUE = "#1b2a3a", "#3b7ea1", "#c8553d"
 CLASS_COLOURS = ((40, 44, 52), (86, 180, 120), (240, 200, 70), (230, 130, 50), (200, 50, 60))
 GAP, LINE, SMALLEST = 4, 20, 192  # pixels between pictures, of a line of words; narrower tiles are enlarged

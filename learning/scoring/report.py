@@ -189,6 +189,7 @@ def _markdown(
         lines += _rows([groups.by, "tiles", *names], body)
     if comparison is not None:
         lines += ["```", comparison.table(), "```", ""]
+    lines += ["Pictures of tiles: image or images, labels, map; the three best tiles, then the three worst.", ""]
     lines += [f"> {warning}" for evaluation in evaluations for warning in evaluation.warnings]
     return "\n".join([*lines, "", *(f"![{name.partition('.')[0]}]({name})" for name in pictures), ""])
 
