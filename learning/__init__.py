@@ -34,6 +34,16 @@ if TYPE_CHECKING:
     from mage.learning.methods import Batch, Method, Supervised
     from mage.learning.pictures import PictureFolder
     from mage.learning.predict import classify, predict_tile
+    from mage.learning.raster_crops import RasterCrops, RasterPairs
+    from mage.learning.real.bright import BRIGHT
+    from mage.learning.real.drone_floods import FloodNet, RescueNet
+    from mage.learning.real.ida_bd import IdaBD
+    from mage.learning.real.labelled_folder import LabelledFolder
+    from mage.learning.real.levir_cd import LevirCD
+    from mage.learning.real.scenes import LabelledScenes, Scene
+    from mage.learning.real.sen1floods11 import Sen1Floods11
+    from mage.learning.real.taxonomy import BUILDINGS, CHANGE, DAMAGE, DAMAGED, Taxonomy
+    from mage.learning.real.xbd import XBD
     from mage.learning.runs import Run, load_model, open_run
     from mage.learning.sampling import EpochSampler
     from mage.learning.segment import Prediction, SiameseDamageNet
@@ -43,6 +53,7 @@ if TYPE_CHECKING:
     from mage.learning.semi.uni_match import UniMatch
     from mage.learning.semi.uni_match_v2 import UniMatchV2
     from mage.learning.shards import ShardDataset
+    from mage.learning.splits import Part, Row, by_block, by_event, by_place, leave_one_event_out
     from mage.learning.train import fit
     from mage.learning.translate.color_map_gan import ColorMapGAN, ColourMap
     from mage.learning.translate.colour import HistogramMatching, LinearColour
@@ -57,10 +68,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADVENT",
+    "BRIGHT",
+    "BUILDINGS",
+    "CHANGE",
     "CUT",
     "DACS",
+    "DAMAGE",
+    "DAMAGED",
     "DANN",
     "MIC",
+    "XBD",
     "Batch",
     "BuildingMetrics",
     "ColorMapGAN",
@@ -71,24 +88,37 @@ __all__ = [
     "EpochSampler",
     "Evaluation",
     "FixMatch",
+    "FloodNet",
     "Flow",
     "FlowMatching",
     "FourierStyle",
     "HistogramMatching",
+    "IdaBD",
+    "LabelledFolder",
+    "LabelledScenes",
+    "LevirCD",
     "LinearColour",
     "MeanTeacher",
     "Method",
     "MinEnt",
     "NetworkTranslator",
     "Painter",
+    "Part",
     "PictureFolder",
     "Prediction",
     "RareClasses",
+    "RasterCrops",
+    "RasterPairs",
+    "RescueNet",
     "ResidualEncoder",
+    "Row",
     "Run",
+    "Scene",
+    "Sen1Floods11",
     "ShardDataset",
     "SiameseDamageNet",
     "Supervised",
+    "Taxonomy",
     "Teacher",
     "Tent",
     "Translated",
@@ -97,6 +127,9 @@ __all__ = [
     "UniMatchV2",
     "adapt_batch_norm",
     "augment",
+    "by_block",
+    "by_event",
+    "by_place",
     "class_counts",
     "classify",
     "damage_losses",
@@ -105,6 +138,7 @@ __all__ = [
     "evaluate",
     "fit",
     "grade_weights",
+    "leave_one_event_out",
     "load_model",
     "log_probabilities",
     "open_run",
@@ -139,9 +173,34 @@ _HOMES = {
         "surprise",
     ),
     "methods": ("Batch", "Method", "Supervised"),
-    "pictures": ("PictureFolder",),
     "mage.scenes.metrics": ("BuildingMetrics", "DamageMetrics"),
+    "pictures": ("PictureFolder",),
     "predict": ("classify", "predict_tile"),
+    "raster_crops": (
+        "RasterCrops",
+        "RasterPairs",
+    ),
+    "real.bright": ("BRIGHT",),
+    "real.drone_floods": (
+        "FloodNet",
+        "RescueNet",
+    ),
+    "real.ida_bd": ("IdaBD",),
+    "real.labelled_folder": ("LabelledFolder",),
+    "real.levir_cd": ("LevirCD",),
+    "real.scenes": (
+        "LabelledScenes",
+        "Scene",
+    ),
+    "real.sen1floods11": ("Sen1Floods11",),
+    "real.taxonomy": (
+        "BUILDINGS",
+        "CHANGE",
+        "DAMAGE",
+        "DAMAGED",
+        "Taxonomy",
+    ),
+    "real.xbd": ("XBD",),
     "runs": ("Run", "load_model", "open_run"),
     "sampling": ("EpochSampler",),
     "segment": ("Prediction", "SiameseDamageNet"),
@@ -151,6 +210,14 @@ _HOMES = {
     "semi.uni_match": ("UniMatch",),
     "semi.uni_match_v2": ("UniMatchV2",),
     "shards": ("ShardDataset",),
+    "splits": (
+        "Part",
+        "Row",
+        "by_block",
+        "by_event",
+        "by_place",
+        "leave_one_event_out",
+    ),
     "train": ("fit",),
     "translate.color_map_gan": ("ColorMapGAN", "ColourMap"),
     "translate.colour": ("HistogramMatching", "LinearColour"),

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from mage.learning.sampling import Draw
+from mage.learning.crops import checked_size, cut, window_of
 from mage.scenes.errors import DatasetError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -37,11 +37,9 @@ class PictureFolder(Dataset[dict[str, Any]]):
     """
 
     def __init__(self, root: str | Path, *, size: int | None = None) -> None:
-        self.root, self.size = Path(root), size
+        self.root, self.size = Path(root), checked_size(size)
         if not self.root.is_dir():
             raise DatasetError("no such folder", file=self.root, expected="a folder of PNG or JPEG files")
-        if size is not None and size < 1:
-            raise DatasetError("a crop cannot have this size", expected="1 pixel or more", found=str(size))
         self.paths = sorted(p for p in self.root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
         if not self.paths:
             raise DatasetError("holds no pictures", file=self.root, expected="PNG or JPEG files")
@@ -53,8 +51,7 @@ class PictureFolder(Dataset[dict[str, Any]]):
         """The picture at this index."""
         path = self.paths[index]
         picture = read_picture(path)
-        if self.size is not None:
-            picture = _crop(picture, self.size, index.rng() if isinstance(index, Draw) else None)
+        picture = cut(picture, window_of(index, picture.shape, self.size), "symmetric")
         image = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
         return {"image": image, "key": path.relative_to(self.root).as_posix()}
 
@@ -65,14 +62,26 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     Raises:
         DatasetError: it is neither, damaged, or too large.
     """
-    try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise DatasetError(
-                "a picture of this size is not read", file=path, expected=f"at most {LARGEST_BYTES} bytes"
-            )
-        data = path.read_bytes()
-    except OSError as error:
-        raise DatasetError(f"cannot be read: {error.strerror}", file=path) from None
+    return np.asarray(decode_picture(_bytes_of(path), path)[..., ::-1], np.uint8)
+
+
+def read_labels(path: Path) -> NDArray[Any]:
+    """A PNG of one grey band, as label rasters are: uint8 or uint16 (H, W).
+
+    Raises:
+        DatasetError: it is no PNG, has colours or a palette, is damaged, or too large.
+    """
+    data = _bytes_of(path)
+    if not data.startswith(PNG) or data[25:26] != b"\0":
+        kind = f"PNG of colour type {data[25]}" if data.startswith(PNG) and len(data) > 25 else repr(data[:4])
+        raise DatasetError("not a raster of labels", file=path, expected="a grey PNG", found=kind)
+    return decode_picture(data, path, cv2.IMREAD_UNCHANGED)
+
+
+def decode_picture(data: bytes, path: str | Path, kind: int = cv2.IMREAD_COLOR) -> NDArray[Any]:
+    """The bytes of a PNG or JPEG file as OpenCV has it, colours in the order blue, green, red; ``path`` is its name in
+    errors, ``kind`` OpenCV's flag; raises as :func:`read_picture`.
+    """
     height, width = _stated_size(data, path)
     if not 0 < height * width <= LARGEST_PIXELS:
         raise DatasetError(
@@ -81,14 +90,24 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
             expected=f"1 to {LARGEST_PIXELS} pixels",
             found=f"{width} x {height}",
         )
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    if pixels is None or pixels.shape != (height, width, 3):
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), kind | cv2.IMREAD_IGNORE_ORIENTATION)
+    if pixels is None or pixels.shape[:2] != (height, width):
         raise DatasetError("the picture's data is damaged", file=path)
-    return np.asarray(pixels[..., ::-1], np.uint8)
+    return pixels
 
 
-def _stated_size(data: bytes, path: Path) -> tuple[int, int]:
+def _bytes_of(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise DatasetError(
+                "a picture of this size is not read", file=path, expected=f"at most {LARGEST_BYTES} bytes"
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"cannot be read: {error.strerror}", file=path) from None
+
+
+def _stated_size(data: bytes, path: str | Path) -> tuple[int, int]:
     """Height and width by the header."""
     if data.startswith(PNG) and len(data) >= 24:
         return int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big")
@@ -102,11 +121,3 @@ def _stated_size(data: bytes, path: Path) -> tuple[int, int]:
             )
         position += 1 if marker == 0xFF else 2 if marker in ALONE else 2 + length
     raise DatasetError("neither a PNG nor a JPEG file", file=path)
-
-
-def _crop(picture: NDArray[np.uint8], size: int, rng: np.random.Generator | None) -> NDArray[np.uint8]:
-    spare = [max(side - size, 0) for side in picture.shape[:2]]
-    row, column = (n // 2 for n in spare) if rng is None else rng.integers(0, spare, endpoint=True)
-    part = picture[row : row + size, column : column + size]
-    missing = [(0, size - side) for side in part.shape[:2]]
-    return np.pad(part, [*missing, (0, 0)], mode="symmetric") if any(after for _, after in missing) else part

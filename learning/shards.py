@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mage.learning.sampling import Draw
+from mage.learning.crops import Window, checked_size, cut, window_of
+from mage.learning.splits import Row
 from mage.scenes.dataset.fields import IMAGE_FIELDS, label_members
 from mage.scenes.dataset.index import open_dataset, read_index
 from mage.scenes.dataset.png import decode_png
@@ -28,7 +29,6 @@ MASK = "post_damage"
 GRADES = 4
 
 SampleDict = dict[str, Any]
-Window = tuple[slice, slice]
 Transform = Callable[[SampleDict], SampleDict]
 
 
@@ -64,10 +64,8 @@ class ShardDataset(Dataset[SampleDict]):
         images: Sequence[str] = (),
         transform: Transform | None = None,
     ) -> None:
-        self.root, self.split, self.size, self.transform = Path(root), split, size, transform
+        self.root, self.split, self.size, self.transform = Path(root), split, checked_size(size), transform
         self.labels = tuple(labels)
-        if size is not None and size < 1:
-            raise DatasetError("a crop cannot have this size", expected="1 pixel or more", found=str(size))
         self.record = open_dataset(self.root)
         self._sensors = {sensor.name: sensor for sensor in self.record.sensors}
         self.images = tuple(images)
@@ -99,15 +97,15 @@ class ShardDataset(Dataset[SampleDict]):
             if array.shape[:2] != shape:
                 what = f"'{name}' of sample '{key}' is not as large as '{IMAGE_FIELDS[0]}'"
                 raise DatasetError(what, file=path, expected=str(shape), found=str(array.shape[:2]))
-        window = self._window(index, shape)
-        image = np.stack([_cut(picture, window, "symmetric") for picture in pictures])
+        window = window_of(index, shape, self.size)
+        image = np.stack([cut(picture, window, "symmetric") for picture in pictures])
         sample: SampleDict = {
             "image": torch.from_numpy(np.ascontiguousarray(image.transpose(0, 3, 1, 2))),
             "mask": _mask(rasters[MASK], window, path, key),
             "key": key,
         }
         for name in self.labels:
-            sample[name] = torch.from_numpy(_cut(rasters[name], window, "constant").astype(np.int32))
+            sample[name] = torch.from_numpy(cut(rasters[name], window, "constant").astype(np.int32))
         for name in self.images:
             sample[name] = _sensed(tar, path, key, self._sensors[name], (shape, self._gsds[shard]), window)
         return sample if self.transform is None else self.transform(sample)
@@ -119,6 +117,14 @@ class ShardDataset(Dataset[SampleDict]):
     def keys(self) -> list[str]:
         """Names of all samples, in the order of their indices."""
         return [key for keys in self._keys for key in keys]
+
+    @property
+    def rows(self) -> list[Row]:
+        """Key, event, city, split and box of each sample, for :mod:`mage.learning.splits`."""
+        names = ["key", "event", "city", "split", "west", "north", "gsd", "size"]
+        table = read_index(self.root, self.record.index_sha256).select(names)
+        rows = {row["key"]: row for row in table.to_pylist()}
+        return [_row(rows[key]) for key in self.keys]
 
     def grade_counts(self) -> list[int]:
         """Buildings of each Joint Damage Scale grade in these samples, by the dataset's index."""
@@ -139,16 +145,11 @@ class ShardDataset(Dataset[SampleDict]):
             self._tars[shard] = TarIndex(self.root / SHARDS / self.shards[shard].name)
         return self._tars[shard]
 
-    def _window(self, index: int, shape: tuple[int, ...]) -> Window:
-        """Rows and columns to cut, possibly reaching over the far edges of a small tile."""
-        if self.size is None:
-            return slice(0, shape[0]), slice(0, shape[1])
-        spare = [max(side - self.size, 0) for side in shape[:2]]
-        if isinstance(index, Draw):
-            row, column = index.rng().integers(0, spare, endpoint=True)
-        else:
-            row, column = (side // 2 for side in spare)
-        return slice(int(row), int(row) + self.size), slice(int(column), int(column) + self.size)
+
+def _row(row: dict[str, Any]) -> Row:
+    side = row["gsd"] * row["size"]
+    box = (row["west"], row["north"] - side, row["west"] + side, row["north"])
+    return Row(row["key"], row["event"], row["city"], row["split"], box)
 
 
 def _choose(root: Path, record: DatasetRecord, split: str | None) -> list[tuple[ShardRecord, list[str]]]:
@@ -204,21 +205,11 @@ def _sensed(
             for n, m in zip(tile[0], raster.shape, strict=False)
         )
         full = raster[rows[:, None], columns] / np.float32(band.scale or 255)
-        planes.append(_cut(full, window, "symmetric"))
+        planes.append(cut(full, window, "symmetric"))
     return torch.from_numpy(np.stack(planes).reshape(2, len(sensor.bands), *planes[0].shape).astype(np.float32))
 
 
 def _mask(raster: NDArray[Any], window: Window, path: Path, key: str) -> Tensor:
     if raster.ndim != 2 or raster.max() > GRADES:
         raise DatasetError(f"'{MASK}' of sample '{key}'", file=path, expected="0-4", found=str(raster.max()))
-    return torch.from_numpy(_cut(raster, window, "constant", IGNORE).astype(np.uint8))
-
-
-def _cut(raster: NDArray[Any], window: Window, mode: Any, fill: int = 0) -> NDArray[Any]:
-    """The window of a raster (H, W, ...), mirrored or filled where it reaches over the far edges."""
-    part = raster[window]
-    missing = [(0, cut.stop - cut.start - side) for cut, side in zip(window, part.shape, strict=False)]
-    if not any(after for _, after in missing):
-        return part
-    missing += [(0, 0)] * (raster.ndim - 2)
-    return np.pad(part, missing, mode=mode, **({"constant_values": fill} if mode == "constant" else {}))
+    return torch.from_numpy(cut(raster, window, "constant", IGNORE).astype(np.uint8))

@@ -108,6 +108,16 @@ def jds_as_recorded(jds: Grades, visible: Grades, burn: Grades, flooded: bool) -
     return np.where(jds == Jds.DESTROYED, jds, roof).astype(np.uint8)
 
 
+# From the classes of labelled sets back to the Joint Damage Scale. BRIGHT's "damaged" (2) is minor or major; it counts
+# as major, next to what other sets call destroyed, since BRIGHT's 2 joins what analysts map as damaged. Use
+# bright_of_roof where nothing may be guessed.
+JDS_OF_BRIGHT = {1: Jds.NO_DAMAGE, 2: Jds.MAJOR, 3: Jds.DESTROYED}
+# RescueNet (Rahnemoonfar et al. 2023) grades roofs: no damage, minor, major, total destruction.
+JDS_OF_RESCUENET = {2: Jds.NO_DAMAGE, 3: Jds.MINOR, 4: Jds.MAJOR, 5: Jds.DESTROYED}
+# FloodNet (Rahnemoonfar et al. 2021) calls a building flooded that water touches on one side: xBD's minor damage.
+JDS_OF_FLOODNET = {1: Jds.MINOR, 2: Jds.NO_DAMAGE}
+
+
 def bright(visible: Grades) -> Grades:
     """BRIGHT's classes: 1 intact, 2 damaged, 3 destroyed."""
     return np.asarray([1, 1, 1, 2, 2, 3], np.uint8)[visible]
