@@ -1,0 +1,159 @@
+"""Maps of a whole scene as cloud-optimised GeoTIFFs, written strip by strip, so that an interrupted run goes on.
+
+Probabilities are kept as bytes in steps of 1/250, which is finer than any model is calibrated; 255 is not known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.shutil import copy
+from rasterio.windows import Window as Rectangle
+from tqdm import tqdm
+
+from mage.learning.mapping.picture import Picture
+from mage.learning.mapping.stream import OVERLAP, WINDOW, Forward, stream, strips_of
+from mage.learning.runs import publish
+from mage.scenes.errors import DatasetError
+from mage.scenes.grid import Grid
+
+STEPS, UNKNOWN = 250, 255  # a probability of 1, and what is not known
+BLOCK = 512  # pixels: tiles of the files
+Bytes = NDArray[np.uint8]
+
+
+def to_bytes(probabilities: NDArray[np.float32]) -> Bytes:
+    """Probabilities as bytes: 0 to 250, NaN as 255."""
+    steps = np.rint(np.nan_to_num(probabilities) * STEPS)
+    return np.where(np.isnan(probabilities), UNKNOWN, np.clip(steps, 0, STEPS)).astype(np.uint8)
+
+
+def from_bytes(values: Bytes) -> NDArray[np.float32]:
+    """The inverse of :func:`to_bytes`, to 1/500.
+
+    >>> from_bytes(to_bytes(np.array([0, 0.5, 1, np.nan], np.float32))).tolist()
+    [0.0, 0.5, 1.0, nan]
+    """
+    return np.where(values == UNKNOWN, np.nan, values / np.float32(STEPS)).astype(np.float32)
+
+
+def write_probabilities(
+    path: Path,
+    forward: Forward,
+    pictures: Sequence[Picture],
+    names: Sequence[str],
+    identity: Mapping[str, Any],
+    *,
+    window: int = WINDOW,
+    overlap: int = OVERLAP,
+    progress: bool = False,
+) -> Path:
+    """A model's maps of a scene as a cloud-optimised GeoTIFF with a band for each, see :func:`from_bytes`.
+
+    Strips are kept beside it, in a folder named ``PATH.parts``, until the file is whole: a run that was interrupted
+    goes on after the last of them if ``identity`` and the windows are those of before, and begins anew if not.
+
+    Args:
+        path: of the file; its folder is there.
+        forward: from images to as many maps as there are names.
+        pictures: one for each date, on one grid.
+        names: of the maps, stored as the bands' descriptions.
+        identity: what the maps depend on, in JSON types: the images' and the model's checksums.
+        window: as of :func:`~mage.learning.mapping.stream.stream`.
+        overlap: the same.
+        progress: whether to show a bar.
+
+    Raises:
+        DatasetError: the file cannot be written, or as of ``stream``.
+    """
+    grid = pictures[0].grid
+    parts = path.with_name(f"{path.name}.parts")
+    begun = _begin(parts, {**identity, "window": window, "overlap": overlap, "names": list(names)})
+    strips = strips_of(grid, window, overlap)
+    with tqdm(total=len(strips), initial=begun, unit="strip", desc=path.stem, disable=not progress) as bar:
+        for number, strip in enumerate(stream(forward, pictures, window=window, overlap=overlap, first=begun), begun):
+            publish(parts / f"{number:06d}.bin", to_bytes(strip.maps).tobytes())
+            bar.update()
+
+    def fill(file: rasterio.io.DatasetWriter) -> None:
+        for number, name in enumerate(names, 1):
+            file.set_band_description(number, name)
+        for number, rows in enumerate(strips):
+            shape = (len(names), rows.stop - rows.start, grid.columns)
+            values = np.frombuffer((parts / f"{number:06d}.bin").read_bytes(), np.uint8).reshape(shape)
+            file.write(values, window=Rectangle(0, rows.start, grid.columns, shape[1]))
+
+    write_cog(path, grid, len(names), "uint8", UNKNOWN, fill)
+    _drop(parts)
+    return path
+
+
+def write_cog(
+    path: Path, grid: Grid, bands: int, dtype: str, nodata: float, fill: Callable[[rasterio.io.DatasetWriter], None]
+) -> None:
+    """A cloud-optimised GeoTIFF, whole or not at all, of what ``fill`` writes into it window by window.
+
+    Raises:
+        DatasetError: it cannot be written.
+    """
+    aside = path.with_name(f".{path.name}.tif")
+    options = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate", "bigtiff": "if_safer"}
+    shape = {"width": grid.columns, "height": grid.rows, "count": bands, "dtype": dtype, "nodata": nodata}
+    place = {"crs": grid.crs, "transform": rasterio.Affine(*grid.transform)}
+    try:
+        with rasterio.open(aside, "w", driver="GTiff", **shape, **place, **options) as file:
+            fill(file)
+        ready = path.with_name(f".{path.name}.cog.tif")
+        copy(
+            aside,
+            ready,
+            driver="COG",
+            compress="deflate",
+            blocksize=BLOCK,
+            resampling="nearest",
+            overview_resampling="nearest",
+        )
+        ready.replace(path)
+    except (OSError, rasterio.errors.RasterioError) as error:
+        raise DatasetError(f"the raster cannot be written ({error})", file=path) from error
+    finally:
+        aside.unlink(missing_ok=True)
+        path.with_name(f".{path.name}.cog.tif").unlink(missing_ok=True)
+
+
+def blocks(path: Path) -> Iterator[tuple[tuple[slice, slice], Bytes]]:
+    """All of a raster of bytes in windows of whole tiles, (bands, rows, columns) each, row by row."""
+    with rasterio.open(path, driver="GTiff") as file:
+        for _, part in file.block_windows(1):
+            rows, columns = (
+                slice(start, start + side) for start, side in ((part.row_off, part.height), (part.col_off, part.width))
+            )
+            yield (rows, columns), file.read(window=part)
+
+
+def _begin(parts: Path, identity: Mapping[str, Any]) -> int:
+    """How many strips of a run like this one are there; a folder of another run is emptied."""
+    text = json.dumps(identity, sort_keys=True)
+    note = parts / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    if not note.is_file():
+        if parts.exists():
+            _drop(parts)
+        parts.mkdir(parents=True)
+        publish(note, text.encode())
+    number = 0
+    while (parts / f"{number:06d}.bin").is_file():
+        number += 1
+    return number
+
+
+def _drop(parts: Path) -> None:
+    for file in parts.iterdir():
+        file.unlink()
+    parts.rmdir()

@@ -1,0 +1,126 @@
+"""Scenes in windows: what comes out is what the whole scene at once would give, wherever a run begins."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mage.learning.mapping.picture import ArrayPicture
+from mage.learning.mapping.stream import stream, strips_of
+from mage.scenes.errors import DatasetError, ModelError
+from mage.scenes.grid import Grid
+
+
+def scene(rows, columns, seed=0, valid=None):
+    image = np.random.default_rng(seed).integers(0, 256, (3, rows, columns)).astype(np.uint8)
+    return ArrayPicture(image, Grid(rows, columns, 0, rows, 1), valid)
+
+
+def by_pixel(images):
+    """A network of 1 x 1: two maps of all dates and bands of a pixel."""
+    flat = images.astype(np.float32).reshape(-1, *images.shape[2:]) / 255
+    weights = np.linspace(-1, 1, 2 * len(flat), dtype=np.float32).reshape(2, -1)
+    return 1 / (1 + np.exp(-np.tensordot(weights, flat, 1)))
+
+
+def together(strips):
+    return np.concatenate([strip.maps for strip in strips], 1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(17, 64), st.integers(0, 4))
+def test_a_network_of_one_pixel_gives_the_same_in_windows_and_at_once(rows, columns, window, half):
+    pictures = [scene(rows, columns, 1), scene(rows, columns, 2)]
+    whole = by_pixel(np.stack([picture.image for picture in pictures]))
+    found = together(stream(by_pixel, pictures, window=window, overlap=2 * half))
+    np.testing.assert_allclose(found, whole, atol=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 300), st.integers(16, 64), st.integers(0, 3))
+def test_strips_cover_the_scene_once(rows, window, half):
+    strips = strips_of(Grid(rows, 5, 0, rows, 1), window, 2 * half)
+    assert [row for strip in strips for row in range(strip.start, strip.stop)] == list(range(rows))
+
+
+@pytest.mark.parametrize("first", [0, 1, 2, 3])
+def test_a_run_that_begins_later_gives_the_same_to_the_bit(first):
+    def neighbours(images):  # not by pixel: windows matter
+        return images[0, :1].astype(np.float32).cumsum(1).cumsum(2)
+
+    picture = scene(100, 40)
+    strips = list(stream(neighbours, [picture], window=40, overlap=12))
+    again = list(stream(neighbours, [picture], window=40, overlap=12, first=first))
+    assert len(strips) == len(strips_of(picture.grid, 40, 12)) > 3
+    assert len(again) == len(strips) - first
+    for one, other in zip(strips[first:], again, strict=True):
+        assert one.rows == other.rows
+        assert (one.maps == other.maps).all()
+
+
+def test_what_is_no_data_at_one_date_is_not_known():
+    valid = np.ones((50, 60), bool)
+    valid[10:20, 30:] = False
+    maps = together(stream(by_pixel, [scene(50, 60), scene(50, 60, 1, valid)], window=32, overlap=8))
+    assert (np.isnan(maps) == ~valid).all()
+
+
+def test_windows_fade_into_each_other():
+    """A model that says how far left in its window a pixel lies jumps by a window at hard seams; here it glides."""
+
+    def place(images):
+        return np.broadcast_to(np.arange(images.shape[3], dtype=np.float32), (1, *images.shape[2:]))
+
+    maps = together(stream(place, [scene(40, 400)], window=64, overlap=30))
+    assert np.abs(np.diff(maps[0, 20])).max() < 64 * np.pi / 2 / 30 * 1.2  # the steepest of a cosine over 30 pixels
+
+
+def test_the_border_is_seen_amid_its_mirror_image():
+    shapes = []
+
+    def watched(images):
+        shapes.append(images.shape)
+        return images[0, :1].astype(np.float32)
+
+    picture = scene(20, 30)
+    np.testing.assert_allclose(
+        together(stream(watched, [picture], window=64, overlap=10)), picture.image[:1], rtol=1e-6
+    )
+    assert shapes == [(1, 3, 30, 40)]
+
+
+def test_memory_is_that_of_two_rows_of_windows():
+    """Only windows of two rows are asked for between two strips."""
+    asked = []
+
+    class Watched(ArrayPicture):
+        def read(self, window):
+            asked.append(window[0].start)
+            return ArrayPicture.read(self, window)
+
+    base = scene(300, 50)
+    strips = stream(by_pixel, [Watched(base.image, base.grid)], window=64, overlap=16)
+    next(strips)
+    assert max(asked) == 0
+    next(strips)
+    assert max(asked) < 64
+
+
+@pytest.mark.parametrize(("window", "overlap"), [(32, 7), (32, 16), (32, -2)])
+def test_windows_and_overlaps_that_do_not_go_together_are_refused(window, overlap):
+    with pytest.raises(ModelError, match="overlap"):
+        next(stream(by_pixel, [scene(9, 9)], window=window, overlap=overlap))
+
+
+def test_pictures_on_different_grids_are_refused():
+    with pytest.raises(DatasetError, match="one grid"):
+        next(stream(by_pixel, [scene(9, 9), scene(9, 8)]))
+    with pytest.raises(DatasetError, match="one grid"):
+        next(stream(by_pixel, []))
+
+
+def test_a_model_whose_maps_do_not_fit_is_refused():
+    with pytest.raises(ModelError, match="another size"):
+        next(stream(lambda images: images[0, :, ::2].astype(np.float32), [scene(9, 9)]))
