@@ -68,7 +68,14 @@ print("\\n" + json.dumps({"version": torch.__version__, "devices": cuda + mps, "
 """
 
 # The extras, each with the module that shows that somebody wanted it.
-EXTRAS = {"cities": "shapely", "generator": "bpy", "learning": "torch", "ray": "ray", "s3": "s3fs"}
+EXTRAS = {
+    "cities": "shapely",
+    "generator": "bpy",
+    "learning": "torch",
+    "release": "pystac",
+    "ray": "ray",
+    "s3": "s3fs",
+}
 MODULES = {"mapbox_earcut": "mapbox-earcut"}  # where a module's name is not its distribution's
 
 

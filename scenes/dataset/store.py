@@ -8,11 +8,11 @@ first wins, and the others find what they would have written.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pydantic import ValidationError
 
@@ -20,13 +20,18 @@ from mage.scenes.dataset.codec import encode_sample
 from mage.scenes.dataset.fields import label_members
 from mage.scenes.dataset.folder import LARGEST_TEXT
 from mage.scenes.dataset.folder import LocalStore as LocalStore  # one import for all that is about stores
+from mage.scenes.dataset.rows import SampleRow, SideRecord, add_pixels, sample_row
 from mage.scenes.dataset.schema import Sample, ShardRecord
 from mage.scenes.dataset.tar import write_tar
 from mage.scenes.errors import DatasetError
 
 SHARDS = "shards"
 READERS = 16  # side files read at a time: of a distant store, most of the time is waiting
+AHEAD = 256  # side files that may have been read and wait for their turn
 LABEL_FILES = frozenset(f"{name}.png" for name in label_members("annotator"))
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Store(Protocol):
@@ -106,6 +111,18 @@ class TakenError(DatasetError):
         self.record = record
 
 
+class OlderError(DatasetError):
+    """A side file without the rows of its shard's samples, as MAGE wrote them before they were kept there."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__(
+            "a side file by an older MAGE: render into a new folder, or go on with the MAGE that began here",
+            file=file,
+            expected="rows and pixels of its samples",
+            found="none",
+        )
+
+
 def write_shard(store: Store, name: str, samples: Iterable[Sample], recipe_hash: str) -> ShardRecord:
     """Publish samples as the tar ``shards/NAME``, then its side file, which makes it done.
 
@@ -113,54 +130,66 @@ def write_shard(store: Store, name: str, samples: Iterable[Sample], recipe_hash:
     first wins; the others return the same record.
 
     Raises:
-        DatasetError: no samples, samples of two events, a key that stands twice, a sample that does not fit the
-            schema, a full disk.
+        DatasetError: no samples, samples of two events or of another recipe, a key that stands twice, a sample that
+            does not fit the schema, a full disk.
         TakenError: the shard is done already, with other bytes.
     """
     if shard_is_done(store, name, recipe_hash) is None:
         store.remove(side_name(name))  # first, so that an old one never vouches for a new tar
         store.remove(f"{SHARDS}/{name}")
-    written: list[ShardRecord] = []
+    written: list[SideRecord] = []
     fresh = store.publish(
         f"{SHARDS}/{name}", lambda path: written.append(_write(path, name, samples, recipe_hash)), once=True
     )
-    record = written[0]
+    side = written[0]
     if not fresh:
-        _check_agreement(store, record)
-    publish_text(store, side_name(name), record.model_dump_json(indent=1) + "\n")
-    return record
+        _check_agreement(store, side.shard)
+    publish_side(store, side)
+    return side.shard
 
 
-def _write(path: Path, name: str, samples: Iterable[Sample], recipe_hash: str) -> ShardRecord:
+def _write(path: Path, name: str, samples: Iterable[Sample], recipe_hash: str) -> SideRecord:
     """Write a tar and describe it."""
-    keys: list[str] = []
-    events: list[str] = []
+    rows: list[SampleRow] = []
+    pixels: dict[str, dict[str, int]] = {}
     labels = hashlib.sha256()
 
     def members() -> Iterator[tuple[str, bytes]]:
         for sample in samples:
-            keys.append(sample.record.key)
-            events.append(sample.record.event)
-            if events[-1] != events[0]:
-                raise DatasetError("samples of two events in a shard", file=name, found=f"{events[0]}, {events[-1]}")
-            for member, data in encode_sample(sample):
+            encoded = encode_sample(sample)
+            rows.append(sample_row(sample.record))
+            add_pixels(pixels, sample.record.pixels)
+            _check_row(rows[-1], name, rows[0].event, recipe_hash)
+            for member, data in encoded:
                 if member.partition(".")[2] in LABEL_FILES:
                     labels.update(member.encode() + data)
                 yield member, data
-        if not keys:
+        if not rows:
             raise DatasetError("a shard needs a sample", file=name)
 
     write_tar(path, members())
-    return ShardRecord(
+    return SideRecord(
         name=name,
-        event=events[0],
+        event=rows[0].event,
         bytes=path.stat().st_size,
         sha256=file_sha256(path),
         labels_sha256=labels.hexdigest(),
-        samples=len(keys),
-        keys=keys,
+        samples=len(rows),
+        keys=[row.key for row in rows],
         recipe_hash=recipe_hash,
+        rows=rows,
+        pixels=pixels,
     )
+
+
+def _check_row(row: SampleRow, shard: str, event: str, recipe_hash: str) -> None:
+    """See that a sample belongs to a shard's event and recipe."""
+    if row.event != event:
+        raise DatasetError("samples of two events in a shard", file=shard, found=f"{event}, {row.event}")
+    if row.recipe_hash != recipe_hash:
+        raise DatasetError(
+            "a sample of another recipe than the shard", file=shard, expected=recipe_hash, found=row.recipe_hash
+        )
 
 
 def _check_agreement(store: Store, ours: ShardRecord) -> None:
@@ -186,11 +215,8 @@ def shard_is_done(store: Store, name: str, recipe_hash: str, *, full: bool = Fal
     size = store.size(file)
     if size is None or store.size(side_name(name)) is None:
         return None
-    try:
-        record = read_side(store, name)
-    except DatasetError:
-        return None
-    if (record.name, record.recipe_hash, record.bytes) != (name, recipe_hash, size):
+    record = _stated(store, name)
+    if record is None or (record.name, record.recipe_hash, record.bytes) != (name, recipe_hash, size):
         return None
     if full:
         with store.fetch(file) as path:
@@ -204,26 +230,52 @@ def done_shards(store: Store, wanted: Mapping[str, str]) -> dict[str, ShardRecor
     Asks the store once for its list, and for side files in many threads.
     """
     sizes = store.sizes(SHARDS)
-
-    def record_of(name: str) -> ShardRecord | None:
-        try:
-            record = read_side(store, name)
-        except DatasetError:
-            return None
-        return record if (record.name, record.recipe_hash, record.bytes) == (name, wanted[name], sizes[name]) else None
-
     there = [n for n in wanted if sizes.get(n) is not None and sizes.get(Path(side_name(n)).name) is not None]
+    found = zip(there, ahead(lambda name: _stated(store, name), there), strict=True)
+    return {
+        name: record
+        for name, record in found
+        if record and (record.name, record.recipe_hash, record.bytes) == (name, wanted[name], sizes[name])
+    }
+
+
+def ahead(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """``work`` on each item in many threads, results in their order; few of them are held at a time."""
     with ThreadPoolExecutor(READERS) as pool:
-        return {name: record for name, record in zip(there, pool.map(record_of, there), strict=True) if record}
+        for first in range(0, len(items), AHEAD):
+            yield from pool.map(work, items[first : first + AHEAD])
 
 
-def read_side(store: Store, shard: str) -> ShardRecord:
-    """The record in a shard's side file; DatasetError if it is not there or is something else."""
+def _stated(store: Store, shard: str) -> ShardRecord | None:
+    """What a side file says of its shard, None where it is damaged."""
+    try:
+        return read_side(store, shard).shard
+    except OlderError:
+        raise  # the shard may be good: rendering it again behind the user's back could cost days
+    except DatasetError:
+        return None
+
+
+def read_side(store: Store, shard: str) -> SideRecord:
+    """The content of a shard's side file.
+
+    Raises:
+        OlderError: it is of an older MAGE.
+        DatasetError: it is not there or is something else.
+    """
     name = side_name(shard)
     try:
-        return ShardRecord.model_validate_json(store.read(name))
-    except ValidationError:
+        return SideRecord.model_validate_json(store.read(name))
+    except ValidationError as error:
+        lacking = {mistake["loc"] for mistake in error.errors() if mistake["type"] == "missing"}
+        if error.error_count() == len(lacking) and lacking == {("rows",), ("pixels",)}:
+            raise OlderError(store.where(name)) from None
         raise DatasetError("not the side file of a shard", file=store.where(name)) from None
+
+
+def publish_side(store: Store, side: SideRecord) -> None:
+    """Publish a shard's side file, which makes the shard done."""
+    publish_text(store, side_name(side.name), side.model_dump_json(indent=1) + "\n")
 
 
 def side_name(shard: str) -> str:
