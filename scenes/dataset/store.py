@@ -111,6 +111,18 @@ class TakenError(DatasetError):
         self.record = record
 
 
+def open_folder(place: str) -> Path:
+    """The folder at a path, for what reads samples here and there.
+
+    Raises:
+        DatasetError: it is a place in an object store.
+    """
+    store = open_store(place)
+    if isinstance(store, LocalStore):
+        return store.root
+    raise DatasetError("only a folder can be read here: copy the dataset into one", file=place, expected="a path")
+
+
 class OlderError(DatasetError):
     """A side file without the rows of its shard's samples, as MAGE wrote them before they were kept there."""
 
