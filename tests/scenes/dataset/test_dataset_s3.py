@@ -131,6 +131,7 @@ def test_a_412_about_a_file_that_is_not_there_is_not_believed(place, server):
 
 
 def test_what_does_not_pass_ends_in_one_sentence(place, server, monkeypatch):
+    monkeypatch.setattr(remote, "TRIES", 2)  # each of which botocore tries three times, with pauses of its own
     server.gate.fault = lambda *_: 500
     with pytest.raises(DatasetError, match=rf"^{place}.*does not answer as it should after many tries"):
         open_store(place).read("a")
