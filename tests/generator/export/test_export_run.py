@@ -224,7 +224,7 @@ def test_a_shard_with_another_checksum_is_not_exported(dataset, tmp_path):
 
 def test_missing_files_of_a_dataset_are_named(dataset, tmp_path):
     (dataset / "shards" / "test-000000.tar").unlink()
-    with pytest.raises(DatasetError, match=r"test-000000\.tar: no such shard"):
+    with pytest.raises(DatasetError, match=r"test-000000\.tar: no such file"):
         export_dataset(dataset, tmp_path / "a", "xbd")
     (dataset / "samples.parquet").unlink()
     with pytest.raises(DatasetError, match=r"samples\.parquet: no such file"):
@@ -241,7 +241,7 @@ def test_missing_files_of_a_dataset_are_named(dataset, tmp_path):
     [
         ("split", "../../evil", "a split that cannot be a folder; found '../../evil'"),
         ("split", None, "a split that cannot be a folder"),
-        ("shard", "../other.tar", "names a shard that the dataset does not have"),
+        ("shard", "../other.tar", "names a shard that the dataset lacks"),
         ("key", "atown-flood-000099", "holds no such sample"),
         ("split", "val", r"the record says something else than samples\.parquet"),
     ],
