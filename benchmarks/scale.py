@@ -19,20 +19,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from unittest.mock import patch
 
-import numpy as np
-import pyarrow as pa
-
-from mage.scenes.dataset import index
-from mage.scenes.dataset.index import COLUMNS, REAL, TEXT, WHOLE, Tally, open_dataset
+from mage.scenes.dataset.index import finish_dataset, open_dataset
+from mage.scenes.dataset.rows import SampleRow, SideRecord
 from mage.scenes.dataset.schema import ShardRecord
 from mage.scenes.dataset.store import side_name
-from mage.scenes.grades import JDS_NAMES
 from mage.scenes.recipe import Recipe
 
 MILLION, PER_SHARD = 1_000_000, 16  # samples in a shard by default
-ZEROS = {TEXT: "", WHOLE: 0, REAL: 0.0}
+RECIPE, EVENT = Recipe.model_validate({"name": "million", "count": MILLION}), "suburb-flood-0"
+HASH = RECIPE.hash({})
 SETTINGS = ["--spp", "1", "--set", "city.extent=400"]
 
 
@@ -116,9 +112,12 @@ def rate(root: Path) -> float:
 
 
 def check_a_million(root: Path) -> None:
-    """Write what a million samples have beside their pixels, and check it."""
-    write_metadata(root, MILLION)
-    print(f"written; {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB", flush=True)
+    """Write what a million samples have beside their pixels, index them from their side files, and check it all."""
+    shards = write_metadata(root, MILLION)
+    before = spent()
+    finish_dataset(root, RECIPE, shards, {}, [])
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"index of {MILLION:,} samples: {spent() - before:.0f} CPU s, {memory:.2f} GiB", flush=True)
     started = time.perf_counter()
     command = [sys.executable, "-m", "mage.scenes.cli", "verify", "--quick", str(root)]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -128,49 +127,44 @@ def check_a_million(root: Path) -> None:
     print(f"  {wall:.0f} s, {cpu:.0f} CPU s (target 120), {memory:.2f} GiB (target 2)")
 
 
-def write_metadata(root: Path, samples: int) -> None:
-    """A dataset whose shards have their size and nothing in it: all that a quick check looks at."""
-    (root / "shards").mkdir(parents=True)
-    recipe = Recipe.model_validate({"name": "million", "count": samples})
-    recipe_hash = recipe.hash({})
-    keys = [f"suburb-flood-{k:07d}" for k in range(samples)]
+def spent() -> float:
+    """CPU seconds of this process."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def write_metadata(root: Path, samples: int) -> list[ShardRecord]:
+    """Shards that have their size and nothing in it, and whole side files: all that a quick check looks at."""
     shards = []
+    (root / "shards").mkdir(parents=True)
     for k, first in enumerate(range(0, samples, PER_SHARD)):
-        shard = ShardRecord(
+        rows = [row_of(number) for number in range(first, first + PER_SHARD)]
+        side = SideRecord(
             name=f"train-{k:06d}.tar",
-            event="suburb-flood-0",
+            event=EVENT,
             bytes=100_000_000,
             sha256=f"{k:064x}",
             labels_sha256=f"{k:064x}",
             samples=PER_SHARD,
-            keys=keys[first : first + PER_SHARD],
-            recipe_hash=recipe_hash,
+            keys=[row.key for row in rows],
+            recipe_hash=HASH,
+            rows=rows,
+            pixels={"post_damage": {"0": PER_SHARD * 512**2}},
         )
-        (root / side_name(shard.name)).write_text(shard.model_dump_json(indent=1) + "\n")
-        with (root / "shards" / shard.name).open("wb") as file:
-            file.truncate(shard.bytes)  # a hole, which takes no room
-        shards.append(shard)
-    values: dict[str, object] = {"split": "train", "city": "suburb", "event": "suburb-flood-0", "hazard": "flood"}
-    values |= {"gsd": 0.5, "size": 512, "crs": None, "recipe_hash": recipe_hash, "buildings": 12, "jds_0": 12}
-    columns = {
-        name: pa.repeat(pa.scalar(values.get(name, ZEROS.get(kind)), kind), samples) for name, kind in COLUMNS.items()
-    }
-    columns["key"] = pa.array(keys)
-    columns["shard"] = pa.array([shard.name for shard in shards for _ in range(PER_SHARD)])
-    columns["west"] = pa.array(np.arange(samples) * 1.0)
-    tally = Tally()
-    facts = {name: values[name] for name in ("city", "hazard", "split", "gsd", "recipe_hash")}
-    tally.events["suburb-flood-0"] = facts | {"name": "suburb-flood-0", "seed": 0, "samples": samples}
-    totals = {"samples": samples, "buildings": 12 * samples}
-    rows = patch.object(index, "_rows_of_all", return_value=(pa.table(columns), tally))
-    with rows, patch.object(Tally, "counts", return_value=counts_of(totals)):
-        index.finish_dataset(root, recipe, shards, {}, [])
+        (root / side_name(side.name)).write_text(side.model_dump_json(indent=1) + "\n")
+        with (root / "shards" / side.name).open("wb") as file:
+            file.truncate(side.bytes)  # a hole, which takes no room
+        shards.append(side.shard)
+    return shards
 
 
-def counts_of(totals: dict[str, int]) -> dict[str, object]:
-    """The counts of samples whose buildings are all undamaged."""
-    jds = dict.fromkeys(JDS_NAMES, 0) | {JDS_NAMES[0]: totals["buildings"]}
-    return {**totals, "roads": 0, "tents": 0, "jds": jds, "pixels": {}}
+def row_of(number: int) -> SampleRow:
+    """What the index says of a sample."""
+    zeros = dict.fromkeys(SampleRow.model_fields, 0)
+    facts = {"split": "train", "city": "suburb", "event": EVENT, "hazard": "flood", "gsd": 0.5, "size": 512}
+    facts |= {"pre_date": "2023-06-14T10:30:00", "post_date": "2023-07-02T10:30:00", "buildings": 12, "jds_0": 12}
+    facts |= {"key": f"suburb-flood-{number:07d}", "west": 256.0 * number, "crs": None, "recipe_hash": HASH}
+    return SampleRow.model_validate(zeros | facts)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from mage.generator.plan import ShardJob
 from mage.generator.sky import Light, Sun
 from mage.generator.spectra import Kind, centres, table
 from mage.scenes.grid import Grid
-from mage.scenes.recipe import AtmospherePart
+from mage.scenes.settings import AtmospherePart
 
 Raster = NDArray[np.float32]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from mage.generator.place import Place, prepare_place
 from mage.generator.plan import ShardJob
 from mage.scenes.city import City
-from mage.scenes.recipe import CityPart, Recipe
+from mage.scenes.recipe import Recipe
+from mage.scenes.settings import CityPart
 from mage.scenes.sources import read_city
 from mage.scenes.sources.complete import complete
 from mage.scenes.sources.ground.draping import drape

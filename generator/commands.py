@@ -124,25 +124,26 @@ def generate(
     }
     run = _generator()
     how = _run(runner, part, workers, gpus, patience)
-    from mage.generator.outline import headline
     from mage.generator.plan import open_plan
 
     chosen = open_plan(recipe, _overrides(options, assignments), allow_plugins=allow_plugins)
-    typer.echo(f"{headline(chosen)} -> {out}", err=True)
+    _render(run, chosen, out, how)
+
+
+def _render(run: Any, plan: Any, out: str, how: Any) -> None:
+    """Render a plan as a user watches it."""
+    from mage.generator.outline import headline
+
+    typer.echo(f"{headline(plan)} -> {out}", err=True)
     try:
-        record = run(
-            chosen,
-            out,
-            run=how,
-            say=lambda line: typer.echo(line, err=True),
-            progress=True,
-        )
+        record = run(plan, out, run=how, say=lambda line: typer.echo(line, err=True), progress=True)
     except KeyboardInterrupt:
         typer.echo(
             f"interrupted: the shards that are done stay in {out}; the same command goes on from there", err=True
         )
         raise typer.Exit(130) from None
     if record is None:
+        part = "/".join(map(str, how.part))
         typer.echo(f"part {part} is done; other parts are not, and whoever finishes last writes the index", err=True)
         return
     counts = record.counts

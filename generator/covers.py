@@ -86,6 +86,7 @@ def _remembered(paint: Callable[..., NDArray[Any]]) -> Callable[..., NDArray[Any
 
     @wraps(paint)
     def asked(place: Place, grid: Grid | Spots, *rasters: NDArray[Any], decks: bool = True) -> NDArray[Any]:
+        """What was painted of these very arguments, or what is painted now."""
         if isinstance(grid, Spots):
             return paint(place, grid, *rasters, decks=decks)
         for of, on, with_decks, given, value in kept:

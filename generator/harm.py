@@ -19,7 +19,7 @@ from mage.scenes.hazards.wetting import Waters, sample_impact, torrent
 from mage.scenes.impact import Impact
 from mage.scenes.modifiers import aftermath
 from mage.scenes.parts import FloodPart
-from mage.scenes.recipe import DamagedPart
+from mage.scenes.settings import DamagedPart
 from mage.scenes.strike import Burn, Strike
 
 # streams of a sample

@@ -49,7 +49,8 @@ from mage.scenes.hazards.wetting import Waters, torrent
 from mage.scenes.impact import Impact
 from mage.scenes.modifiers import aftermath
 from mage.scenes.parts import CampPart, FirePart, FloodPart
-from mage.scenes.recipe import LightPart, Recipe
+from mage.scenes.recipe import Recipe
+from mage.scenes.settings import LightPart
 from mage.scenes.strike import Strike
 from mage.scenes.traffic import park_vehicles
 

@@ -67,7 +67,6 @@ if TYPE_CHECKING:
     from mage.learning.real.taxonomy import BUILDINGS, CHANGE, DAMAGE, DAMAGED, Taxonomy
     from mage.learning.real.xbd import XBD
     from mage.learning.runs import Run, open_run, save_temperatures
-    from mage.learning.runs import Run, open_run
     from mage.learning.sampling import EpochSampler
     from mage.learning.saved import load_model, model_record, save_model
     from mage.learning.scoring.boundary import boundary_counts, boundary_f1
@@ -303,7 +302,6 @@ _HOMES = {
     "real.taxonomy": ("BUILDINGS", "CHANGE", "DAMAGE", "DAMAGED", "Taxonomy"),
     "real.xbd": ("XBD",),
     "runs": ("Run", "open_run", "save_temperatures"),
-    "runs": ("Run", "open_run"),
     "sampling": ("EpochSampler",),
     "saved": ("load_model", "model_record", "save_model"),
     "scoring.boundary": ("boundary_counts", "boundary_f1"),

@@ -86,7 +86,7 @@ def verify(
 
 
 def browse(
-    dataset: Annotated[Path, typer.Argument(help="The folder of a dataset or a release.")],
+    dataset: Annotated[str, typer.Argument(help="The folder of a dataset or a release.")],
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")] = 0,
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open a browser, only print the address.")] = False,
 ) -> None:
@@ -95,8 +95,9 @@ def browse(
     The page is served to this machine alone, reads only, and needs no network. Ctrl-C ends it.
     """
     from mage.scenes.dataset.browse.server import BrowseServer
+    from mage.scenes.dataset.store import open_folder
 
-    with BrowseServer(dataset, port) as server:
+    with BrowseServer(open_folder(dataset), port) as server:
         typer.echo(server.url)
         typer.echo(f"{server.site.catalogue.manifest.name}: Ctrl-C ends the page", err=True)
         if not no_open:

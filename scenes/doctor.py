@@ -73,7 +73,9 @@ EXTRAS = {
     "generator": "bpy",
     "learning": "torch",
     "collect": "pystac_client",
+    "mapping": "pyogrio",
     "plots": "matplotlib",
+    "release": "pystac",
     "ray": "ray",
     "s3": "s3fs",
 }

@@ -13,7 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from mage.scenes.campaign import SPLIT
 from mage.scenes.errors import RecipeError
-from mage.scenes.recipe import DamagedPart, Recipe, assign, bundled_recipes, read_recipe
+from mage.scenes.recipe import Recipe, assign, bundled_recipes, read_recipe
+from mage.scenes.settings import DamagedPart
 from mage.scenes.yamlio import parse_yaml, read_yaml, reason_of
 
 MARKS = ("cities", "hazards", "vary", "splits", "events", "balance", "buffer", "overrides")  # no recipe has these keys

@@ -14,8 +14,9 @@ from mage.scenes.apportion import apportion, spread_out
 from mage.scenes.distributions import AFTER, days_of, distribution_in, reader_of
 from mage.scenes.errors import RecipeError
 from mage.scenes.mixture import Alternative, Mixture
-from mage.scenes.recipe import CityPart, LightPart, Recipe, TilesPart, as_recipe, assign
+from mage.scenes.recipe import Recipe, as_recipe, assign
 from mage.scenes.setting_apart import set_apart
+from mage.scenes.settings import CityPart, LightPart, TilesPart
 
 Content = dict[str, Any]
 Rng = np.random.Generator

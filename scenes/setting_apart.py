@@ -8,7 +8,8 @@ import numpy as np
 
 from mage.scenes.errors import RecipeError
 from mage.scenes.mixture import Mixture
-from mage.scenes.recipe import Recipe, TilesPart
+from mage.scenes.recipe import Recipe
+from mage.scenes.settings import TilesPart
 
 Strip = tuple[float, float]
 

@@ -7,7 +7,7 @@ from fake_dataset import HASH, SOURCES, VERSIONS, fake_recipe, fake_sample
 from mage.generator.release.publication import Publication
 from mage.scenes.campaign import Campaign, Event
 from mage.scenes.dataset.index import finish_dataset
-from mage.scenes.dataset.store import LocalStore, write_shard
+from mage.scenes.dataset.store import open_store, write_shard
 
 SPLITS = (("train", "northtown"), ("test-city", "southville"))
 
@@ -18,7 +18,7 @@ def write_campaign(root, count=2, size=64, sources=SOURCES):
     events, shards = [], []
     for split, city in SPLITS:
         samples = (fake_sample(i, size, 0, split, city) for i in range(count))
-        shards.append(write_shard(LocalStore(root), f"{split}-000000.tar", samples, HASH))
+        shards.append(write_shard(open_store(root), f"{split}-000000.tar", samples, HASH))
         events.append(Event(recipe, HASH, split, f"{city}-flood-0"))
     campaign = Campaign("fake", 0, tuple(events), {"name": "fake", "events": 2})
     return finish_dataset(root, campaign, shards, VERSIONS, sources)

@@ -24,6 +24,7 @@ class Gate:
     fault: Callable[[str, str], int | None] = lambda method, path: None
     done_and_lost: Callable[[str, str], bool] = lambda method, path: False
     seen: list[tuple[str, str]] = field(default_factory=list)
+    sent: int = 0  # bytes of answers
     lock: Any = field(default_factory=threading.Lock)
 
     def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
@@ -35,7 +36,7 @@ class Gate:
                 status = None  # no condition can have failed
             lost = status is None and self.done_and_lost(method, path)
         if status is None and not lost:
-            return self.behind(environ, start)
+            return self._counted(self.behind(environ, start))
         if lost:  # the store does as it is told, and its answer gets lost
             b"".join(self.behind(environ, lambda *_: None))
             status = 500
@@ -44,6 +45,12 @@ class Gate:
         body = BODY.format(code=CODES[status]).encode()
         start(f"{status} {CODES[status]}", [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
         return [body]
+
+    def _counted(self, answer: Iterable[bytes]) -> Iterator[bytes]:
+        for part in answer:
+            with self.lock:
+                self.sent += len(part)
+            yield part
 
 
 @dataclass

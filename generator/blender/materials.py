@@ -33,12 +33,14 @@ class _Nodes:
         self.output = self.new("ShaderNodeOutputMaterial")
 
     def new(self, kind: str, **settings: Any) -> Any:
+        """A node of a kind that Blender knows, with its settings."""
         node = self.tree.nodes.new(kind)
         for key, value in settings.items():
             setattr(node, key, value)
         return node
 
     def join(self, source: Any, out: str, target: Any, into: str | int) -> None:
+        """Wire a node's output to another's input."""
         self.tree.links.new(source.outputs[out], target.inputs[into])
 
     def product(self, *factors: tuple[Any, str]) -> tuple[Any, str]:
@@ -51,7 +53,26 @@ class _Nodes:
             node, out = times, "Vector"
         return node, out
 
+    def texture(self, uv: Any, side: float, name: str, pixels: NDArray[np.float32]) -> Any:
+        """A node with a picture that repeats every ``side`` metres along eave and slope."""
+        scale = self.new("ShaderNodeVectorMath", operation="SCALE")
+        scale.inputs["Scale"].default_value = 1 / side
+        self.join(uv, "UV", scale, 0)
+        texture = self.new("ShaderNodeTexImage", image=float_image(name, pixels))
+        self.join(scale, "Vector", texture, "Vector")
+        return texture
+
+    def about_one(self, texture: Any, strength: str) -> tuple[Any, str]:
+        """A factor per band: one plus a texture's colour times a face attribute."""
+        attribute = self.new("ShaderNodeAttribute", attribute_name=strength)
+        factor = self.new("ShaderNodeVectorMath", operation="MULTIPLY_ADD")
+        self.join(texture, "Color", factor, 0)
+        self.join(attribute, "Vector", factor, 1)
+        factor.inputs[2].default_value = (1.0, 1.0, 1.0)
+        return factor, "Vector"
+
     def diffuse(self, colour: tuple[Any, str], normal: tuple[Any, str] | None = None) -> bpy.types.Material:
+        """The material of a surface that scatters light evenly, in a colour."""
         shader = self.new("ShaderNodeBsdfDiffuse")
         if normal is not None:
             self.join(*normal, shader, "Normal")
@@ -80,11 +101,7 @@ def fabric_material() -> bpy.types.Material:
     """Roofs and all else but walls: each face's own reflectance times stains that run along eave and slope."""
     nodes = _Nodes("fabric")
     uv = nodes.new("ShaderNodeUVMap", uv_map="uv")
-    scale = nodes.new("ShaderNodeVectorMath", operation="SCALE")
-    scale.inputs["Scale"].default_value = 1 / STAIN_SIDE
-    nodes.join(uv, "UV", scale, 0)
-    stains = nodes.new("ShaderNodeTexImage", image=float_image("stains", _stains()))
-    nodes.join(scale, "Vector", stains, "Vector")
+    stains = nodes.texture(uv, STAIN_SIDE, "stains", _stains())
     tint = nodes.new("ShaderNodeAttribute", attribute_name="tint")
     return nodes.diffuse(nodes.product((tint, "Vector"), (stains, "Color"), _covering(nodes, uv), _crushed(nodes, uv)))
 
@@ -93,18 +110,9 @@ def facade_material() -> bpy.types.Material:
     """Walls: each face's own reflectance times weather, and windows as strongly as the face's ``pattern`` says."""
     nodes = _Nodes("facade")
     uv = nodes.new("ShaderNodeUVMap", uv_map="uv")
-    scale = nodes.new("ShaderNodeVectorMath", operation="SCALE")
-    scale.inputs["Scale"].default_value = 1 / COVERING_SIDE
-    nodes.join(uv, "UV", scale, 0)
-    windows = nodes.new("ShaderNodeTexImage", image=float_image("windows", _windows()))
-    nodes.join(scale, "Vector", windows, "Vector")
-    strength = nodes.new("ShaderNodeAttribute", attribute_name="pattern")
-    factor = nodes.new("ShaderNodeVectorMath", operation="MULTIPLY_ADD")
-    nodes.join(windows, "Color", factor, 0)
-    nodes.join(strength, "Vector", factor, 1)
-    factor.inputs[2].default_value = (1.0, 1.0, 1.0)
+    windows = nodes.about_one(nodes.texture(uv, COVERING_SIDE, "windows", _windows()), "pattern")
     tint = nodes.new("ShaderNodeAttribute", attribute_name="tint")
-    return nodes.diffuse(nodes.product((tint, "Vector"), (factor, "Vector"), _crushed(nodes, uv)))
+    return nodes.diffuse(nodes.product((tint, "Vector"), windows, _crushed(nodes, uv)))
 
 
 def _windows() -> NDArray[np.float32]:
@@ -137,11 +145,7 @@ def plain_material(name: str) -> bpy.types.Material:
 
 def _covering(nodes: _Nodes, uv: Any) -> tuple[Any, str]:
     """A factor near 1: one plus the faces' strengths of tile rows, corrugation and stains times their patterns."""
-    scale = nodes.new("ShaderNodeVectorMath", operation="SCALE")
-    scale.inputs["Scale"].default_value = 1 / COVERING_SIDE
-    nodes.join(uv, "UV", scale, 0)
-    patterns = nodes.new("ShaderNodeTexImage", image=float_image("coverings", _coverings()))
-    nodes.join(scale, "Vector", patterns, "Vector")
+    patterns = nodes.texture(uv, COVERING_SIDE, "coverings", _coverings())
     strength = nodes.new("ShaderNodeAttribute", attribute_name="pattern")
     dot = nodes.new("ShaderNodeVectorMath", operation="DOT_PRODUCT")
     nodes.join(strength, "Vector", dot, 0)
@@ -154,17 +158,7 @@ def _covering(nodes: _Nodes, uv: Any) -> tuple[Any, str]:
 
 def _crushed(nodes: _Nodes, uv: Any) -> tuple[Any, str]:
     """A factor near 1 per band: what is broken to pieces, as strongly as the faces' ``grain`` says."""
-    scale = nodes.new("ShaderNodeVectorMath", operation="SCALE")
-    scale.inputs["Scale"].default_value = 1 / COVERING_SIDE
-    nodes.join(uv, "UV", scale, 0)
-    pieces = nodes.new("ShaderNodeTexImage", image=float_image("pieces", _fragments()))
-    nodes.join(scale, "Vector", pieces, "Vector")
-    strength = nodes.new("ShaderNodeAttribute", attribute_name="grain")
-    factor = nodes.new("ShaderNodeVectorMath", operation="MULTIPLY_ADD")
-    nodes.join(pieces, "Color", factor, 0)
-    nodes.join(strength, "Vector", factor, 1)
-    factor.inputs[2].default_value = (1.0, 1.0, 1.0)
-    return factor, "Vector"
+    return nodes.about_one(nodes.texture(uv, COVERING_SIDE, "pieces", _fragments()), "grain")
 
 
 def _fragments() -> NDArray[np.float32]:

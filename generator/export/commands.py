@@ -9,7 +9,7 @@ import typer
 
 
 def export(
-    dataset: Annotated[Path, typer.Argument(help="The folder of a dataset.")],
+    dataset: Annotated[str, typer.Argument(help="The folder of a dataset, or a URL: s3://bucket/prefix.")],
     out: Annotated[Path, typer.Argument(help="The folder to write: empty, or that of an unfinished export.")],
     form: Annotated[str, typer.Option("--format", help="xbd, bright, coco, cems, geotiff, huggingface or folder.")],
     split: Annotated[str | None, typer.Option(help="Samples of this split only.")] = None,

@@ -16,8 +16,8 @@ import numpy as np
 from mage.generator.export.formats import Entry, Format, Labels, Output, SideFiles, Summary, each, entry, to_json
 from mage.generator.export.tiles import Tile
 from mage.scenes.dataset.fields import CLASS_COLOURS, DAMAGE_COLOURS
-from mage.scenes.dataset.index import sample_row
 from mage.scenes.dataset.png import encode_png
+from mage.scenes.dataset.rows import sample_row
 
 _CLASSES = np.array([CLASS_COLOURS[c] for c in sorted(CLASS_COLOURS)], np.uint8)
 COLOURED = {"pre_class": _CLASSES, "post_class": _CLASSES, "post_damage": np.array(DAMAGE_COLOURS, np.uint8)}
@@ -32,8 +32,7 @@ def write_tile(tile: Tile, _labels: Labels) -> Output:
         files[f"{stem}.{name}_colour.png"] = encode_png(colours[values])
     record = tile.record
     files[f"{stem}.json"] = to_json(record.model_dump(), indent=1, separators=(",", ": "))
-    row = {name: value for name, value in sample_row(record, "").items() if name != "shard"}
-    return Output(files, [entry(tile, tile.pick.key, row=row)])
+    return Output(files, [entry(tile, tile.pick.key, row=sample_row(record).model_dump())])
 
 
 def finish(summary: Summary) -> SideFiles:

@@ -128,6 +128,7 @@ def each(write: Callable[[Tile, Labels], Output]) -> Callable[[Iterator[Tile], L
     """``write`` for one tile as :attr:`Format.write`."""
 
     def write_all(tiles: Iterator[Tile], labels: Labels) -> Iterator[Output]:
+        """The files of each tile in turn."""
         for tile in tiles:
             yield write(tile, labels)
 

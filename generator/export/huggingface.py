@@ -19,7 +19,7 @@ import yaml
 from mage.generator.export.formats import Entry, Format, Labels, Output, Summary, entry, to_json
 from mage.generator.export.tiles import Tile, batches
 from mage.scenes.dataset.codec import encode_record
-from mage.scenes.dataset.index import COLUMNS, sample_row
+from mage.scenes.dataset.rows import COLUMNS, sample_row
 from mage.scenes.dataset.schema import DatasetRecord
 
 SAMPLES = 64  # in a file at most, which is held in memory
@@ -46,7 +46,7 @@ def _parquet(tiles: list[Tile]) -> bytes:
     columns: dict[str, list[Any]] = {}
     for tile in tiles:
         values: dict[str, Any] = {n: {"bytes": tile.png(n), "path": f"{tile.pick.key}.{n}.png"} for n in tile.members}
-        row = sample_row(tile.record, "")
+        row = sample_row(tile.record).model_dump()
         values = {n: row[n] for n in _plain()} | values | {"record": encode_record(tile.record).decode()}
         for name, value in values.items():
             columns.setdefault(name, []).append(value)

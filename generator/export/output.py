@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from mage.generator.export.formats import Entry, to_json
 from mage.scenes.dataset.folder import FULL, PARTIAL
 from mage.scenes.dataset.schema import Record
-from mage.scenes.dataset.store import LocalStore, publish_text, read_text
+from mage.scenes.dataset.store import LocalStore, Store, publish_text, read_text
 from mage.scenes.errors import DatasetError
 
 STATE, JOURNAL = "export.json", ".export.jsonl"
@@ -47,11 +47,12 @@ class Folder:
             process exports into it.
     """
 
-    def __init__(self, root: Path, dataset: Path, planned: ExportRecord) -> None:
+    def __init__(self, root: Path, dataset: Store, planned: ExportRecord) -> None:
         self.store = LocalStore(root)
-        inside, outside = root.resolve(), dataset.resolve()
-        if inside == outside or outside in inside.parents:
-            raise DatasetError("would lie inside the dataset", file=root, expected="a folder of its own")
+        if isinstance(dataset, LocalStore):
+            inside, outside = root.resolve(), dataset.root.resolve()
+            if inside == outside or outside in inside.parents:
+                raise DatasetError("would lie inside the dataset", file=root, expected="a folder of its own")
         found = self._state()
         if found is not None and _identity(found) != _identity(planned):
             raise DatasetError(

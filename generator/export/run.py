@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
+from functools import lru_cache, partial
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
@@ -23,7 +23,7 @@ from mage.generator.export.tiles import Task, choose, tiles_of
 from mage.scenes.dataset.index import MANIFEST, open_dataset
 from mage.scenes.dataset.processes import undisturbed
 from mage.scenes.dataset.schema import DatasetRecord
-from mage.scenes.dataset.store import LocalStore, file_sha256
+from mage.scenes.dataset.store import LocalStore, Store, open_store
 from mage.scenes.doctor import DISTRIBUTION
 from mage.scenes.errors import DatasetError
 
@@ -31,7 +31,7 @@ AHEAD = 2  # tasks for each worker that may wait for their turn in the journal
 
 
 def export_dataset(
-    root: Path,
+    root: Store | str | Path,
     out: Path,
     kind: str,
     *,
@@ -45,7 +45,7 @@ def export_dataset(
     """Write samples of a dataset in another format; an export that was interrupted goes on, a whole one stays.
 
     Args:
-        root: the dataset's folder.
+        root: the dataset's folder or store.
         out: the folder to write: empty, not there, or that of the same export.
         kind: one of :data:`mage.generator.export.formats.FORMATS`.
         split: samples of this split only.
@@ -60,16 +60,17 @@ def export_dataset(
         MageError: no such format, or a module that it needs is not installed.
         DatasetError: the dataset is damaged, nothing is chosen, the folder is of something else, or the disk is full.
     """
-    form, manifest = load_format(kind), open_dataset(root)
+    store = open_store(root)
+    form, manifest = load_format(kind), open_dataset(store)
     chosen = choose_labels(labels, kind, form, manifest)
-    tasks = choose(root, manifest, split=split, keys=keys, limit=limit)
-    folder = Folder(out, root, _planned(root, manifest, kind, form, chosen, tasks))
+    tasks = choose(store, manifest, split=split, keys=keys, limit=limit)
+    folder = Folder(out, store, _planned(store, manifest, kind, form, chosen, tasks))
     if folder.record.whole:
         return folder.record
     try:
         done = folder.open()
         with _bar(tasks, done, progress) as bar:
-            work = partial(write_task, root, out, kind, chosen)
+            work = partial(write_task, store.place, out, kind, chosen)
             for entries in _results(work, tasks[done:], workers):
                 folder.add(entries)
                 bar.update(len(entries))
@@ -78,10 +79,13 @@ def export_dataset(
         folder.close()
 
 
-def write_task(root: Path, out: Path, kind: str, labels: Labels, task: Task) -> list[Entry]:
+_opened = lru_cache(maxsize=1)(open_store)  # by every process: a client of an object store takes a moment to make
+
+
+def write_task(place: str, out: Path, kind: str, labels: Labels, task: Task) -> list[Entry]:
     """Write the files of one task, each in one step, and return the entries of its samples."""
     store, entries = LocalStore(out), []
-    for output in load_format(kind).write(tiles_of(root, task), labels):
+    for output in load_format(kind).write(tiles_of(_opened(place), task), labels):
         for name, data in output.files.items():
             store.publish(name, partial(Path.write_bytes, data=data))
         entries += output.entries
@@ -110,7 +114,7 @@ def _results(work: Any, tasks: Sequence[Task], workers: int) -> Iterator[list[En
 
 
 def _planned(
-    root: Path, manifest: DatasetRecord, kind: str, form: Format, labels: Labels, tasks: Sequence[Task]
+    store: Store, manifest: DatasetRecord, kind: str, form: Format, labels: Labels, tasks: Sequence[Task]
 ) -> ExportRecord:
     picks = [[pick.key, pick.split, pick.stem] for task in tasks for pick in task.picks]
     return ExportRecord(
@@ -118,7 +122,7 @@ def _planned(
         labels=f"annotated ({labels.policy})" if labels.policy else "exact",
         mage=metadata.version(DISTRIBUTION),
         dataset=manifest.name,
-        dataset_sha256=file_sha256(root / MANIFEST),
+        dataset_sha256=hashlib.sha256(store.read(MANIFEST)).hexdigest(),
         selection_sha256=hashlib.sha256(to_json(picks)).hexdigest(),
         samples=len(picks),
         notes=list(form.notes),

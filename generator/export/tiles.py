@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from mage.scenes.dataset.fields import IMAGE_FIELDS, label_members
 from mage.scenes.dataset.index import TABLE, read_index
 from mage.scenes.dataset.png import check_png, decode_png
 from mage.scenes.dataset.schema import DatasetRecord, SampleRecord, ShardRecord
-from mage.scenes.dataset.store import SHARDS, file_sha256
+from mage.scenes.dataset.store import SHARDS, Store, file_sha256
 from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.errors import DatasetError
 
@@ -48,8 +47,8 @@ class Task:
 class Tile:
     """One sample, read from its shard member by member."""
 
-    def __init__(self, pick: Pick, tar: TarIndex) -> None:
-        self.pick, self._tar = pick, tar
+    def __init__(self, pick: Pick, tar: TarIndex, where: str) -> None:
+        self.pick, self._tar, self._where = pick, tar, where
 
     @cached_property
     def record(self) -> SampleRecord:
@@ -100,11 +99,11 @@ class Tile:
         return shape, str(np.dtype(label_members(self.record.label_style)[name].dtype))
 
     def _file(self, field: str) -> str:
-        return f"{self._tar.path}: {self.pick.key}.{field}"
+        return f"{self._where}: {self.pick.key}.{field}"
 
 
 def choose(
-    root: Path,
+    store: Store,
     manifest: DatasetRecord,
     *,
     split: str | None = None,
@@ -114,7 +113,7 @@ def choose(
     """The samples to export, shard by shard in the order of the dataset.
 
     Args:
-        root: the dataset's folder.
+        store: where the dataset lies.
         manifest: its record.
         split: of this split only.
         keys: these samples only.
@@ -123,53 +122,55 @@ def choose(
     Raises:
         DatasetError: no such split or key, nothing left to export, or an index that is damaged.
     """
-    columns = [read_index(root, manifest.index_sha256)[name].to_pylist() for name in ("key", "shard", "split", "event")]
-    rows = [(Pick(key, part, stem), shard) for key, shard, part, stem in _named(root, columns)]
+    table = read_index(store, manifest.index_sha256)
+    columns = [table[name].to_pylist() for name in ("key", "shard", "split", "event")]
+    rows = [(Pick(key, part, stem), shard) for key, shard, part, stem in _named(store, columns)]
     if split is not None and not any(pick.split == split for pick, _ in rows):
         there = ", ".join(sorted({pick.split for pick, _ in rows})) or "none"
-        raise DatasetError("no samples of this split", file=root, expected=f"one of {there}", found=split)
+        raise DatasetError("no samples of this split", file=store.place, expected=f"one of {there}", found=split)
     wanted = None if keys is None else set(keys)
     if wanted and (missing := sorted(wanted - {pick.key for pick, _ in rows})):
-        raise DatasetError("no such sample", file=root, found=missing[0])
+        raise DatasetError("no such sample", file=store.place, found=missing[0])
     chosen = [r for r in rows if (split is None or r[0].split == split) and (wanted is None or r[0].key in wanted)]
     if not chosen:
-        raise DatasetError("there is nothing to export: no sample is of this split and these keys", file=root)
-    return _tasks(root, manifest, chosen[:limit])
+        raise DatasetError("there is nothing to export: no sample is of this split and these keys", file=store.place)
+    return _tasks(store, manifest, chosen[:limit])
 
 
-def _named(root: Path, columns: list[list[Any]]) -> Iterator[tuple[str, str, str, str]]:
+def _named(store: Store, columns: list[list[Any]]) -> Iterator[tuple[str, str, str, str]]:
     """Key, shard, split and stem of every sample in the index; splits become folders, so they are looked at."""
     counts: Counter[str] = Counter()
     for key, shard, split, event in zip(*columns, strict=True):
         if not (isinstance(key, str) and isinstance(split, str) and SPLIT.fullmatch(split)):
-            raise DatasetError("a split that cannot be a folder", file=root / TABLE, found=repr(split))
+            raise DatasetError("a split that cannot be a folder", file=store.where(TABLE), found=repr(split))
         slug = re.sub(r"[^a-z0-9]+", "-", str(event).lower()).strip("-") or "event"
         yield key, str(shard), split, f"{slug[:100]}_{counts[slug[:100]]:08d}"
         counts[slug[:100]] += 1
 
 
-def _tasks(root: Path, manifest: DatasetRecord, chosen: list[tuple[Pick, str]]) -> list[Task]:
+def _tasks(store: Store, manifest: DatasetRecord, chosen: list[tuple[Pick, str]]) -> list[Task]:
     shards = {shard.name: shard for shard in manifest.shards}
     tasks = []
     for name, rows in groupby(chosen, key=lambda row: row[1]):
         if name not in shards:
-            raise DatasetError("names a shard that the dataset does not have", file=root / TABLE, found=repr(name))
+            raise DatasetError("names a shard that the dataset lacks", file=store.where(TABLE), found=repr(name))
         tasks.append(Task(shards[name], tuple(pick for pick, _ in rows)))
     return tasks
 
 
-def tiles_of(root: Path, task: Task) -> Iterator[Tile]:
+def tiles_of(store: Store, task: Task) -> Iterator[Tile]:
     """The tiles of a task, after the shard's checksum has been compared.
 
     Raises:
         DatasetError: the shard is missing or is not the one that the dataset was made of.
     """
-    path = root / SHARDS / task.shard.name
-    with TarIndex(path) as tar:
+    name = f"{SHARDS}/{task.shard.name}"
+    where = store.where(name)
+    with store.fetch(name) as path, TarIndex(path) as tar:
         if (found := file_sha256(path)) != task.shard.sha256:
-            raise DatasetError("sha256 is wrong", file=path, expected=task.shard.sha256, found=found)
+            raise DatasetError("sha256 is wrong", file=where, expected=task.shard.sha256, found=found)
         for pick in task.picks:
-            yield Tile(pick, tar)
+            yield Tile(pick, tar, where)
 
 
 def batches(tiles: Iterator[Tile], size: int) -> Iterator[list[Tile]]:

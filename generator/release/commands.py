@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def release(
-    dataset: Annotated[Path, typer.Argument(help="The folder of a finished dataset.")],
+    dataset: Annotated[str, typer.Argument(help="The folder of a finished dataset, or a URL: s3://bucket/prefix.")],
     out: Annotated[Path, typer.Argument(help="The release's folder, which must not exist yet.")],
     name: Annotated[str, typer.Option(help="One word, for folders and repositories: rotterdam-flood.")],
     version: Annotated[str, typer.Option(help="Semantic: 1.0.0.")],
@@ -90,7 +90,7 @@ def _pairs(texts: list[str] | None, option: str, expected: str) -> dict[str, str
 
 
 def reproduce(
-    dataset: Annotated[Path, typer.Argument(help="The folder of a release or dataset.")],
+    dataset: Annotated[str, typer.Argument(help="The folder of a release or dataset.")],
     tile: Annotated[str, typer.Option(metavar="KEY", help="The sample's key, as in samples.parquet and splits/.")],
     city_file: Annotated[
         list[str] | None,
@@ -105,6 +105,8 @@ def reproduce(
 
     The exit code is 1 if it differs by more than processors and devices differ.
     """
+    from mage.scenes.dataset.store import open_folder
+
     try:
         from mage.generator.reproduce import reproduce as render_again
     except ModuleNotFoundError as error:
@@ -118,7 +120,7 @@ def reproduce(
                 bar.set_description("rendering")
                 bar.update()
 
-        found = render_again(dataset, tile, files=places, allow_plugins=allow_plugins, hear=hear)
+        found = render_again(open_folder(dataset), tile, files=places, allow_plugins=allow_plugins, hear=hear)
     if as_json:
         facts = {"ok": found.ok, "exact": found.exact, "verdict": found.verdict, **asdict(found)}
         typer.echo(json.dumps(facts, indent=1, ensure_ascii=False))

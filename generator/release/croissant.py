@@ -13,8 +13,9 @@ import pyarrow.types
 from mage.generator.release.licences import LICENCES
 from mage.generator.release.survey import Survey
 from mage.generator.release.words import Words
-from mage.scenes.dataset.index import COLUMNS, TABLE
+from mage.scenes.dataset.index import TABLE
 from mage.scenes.dataset.released import README, ReleaseRecord
+from mage.scenes.dataset.rows import COLUMNS
 from mage.scenes.dataset.schema import DatasetRecord
 from mage.scenes.dataset.store import SHARDS
 from mage.scenes.grades import JDS_NAMES

@@ -28,7 +28,7 @@ from mage.scenes.dataset import released
 from mage.scenes.dataset.index import MANIFEST, RECIPE, TABLE, open_dataset, read_index, shard_records
 from mage.scenes.dataset.released import ReleaseRecord, is_release, read_sums, split_counts, write_sums
 from mage.scenes.dataset.schema import DatasetRecord
-from mage.scenes.dataset.store import SHARDS, side_name
+from mage.scenes.dataset.store import SHARDS, Store, open_store, side_name
 from mage.scenes.dataset.verify import verify_dataset
 from mage.scenes.errors import DatasetError
 
@@ -37,7 +37,7 @@ SHOWN = 3  # problems that a refusal tells
 
 
 def release(
-    dataset: Path,
+    dataset: Store | str | Path,
     out: Path,
     publication: Publication,
     *,
@@ -52,7 +52,7 @@ def release(
     The same dataset and arguments give the same bytes. Shards are hard links where the file system can, else copies.
 
     Args:
-        dataset: its folder, finished.
+        dataset: its folder or store, finished.
         out: the release's folder, which must not exist; it appears whole or not at all.
         publication: what the publisher says.
         results: a file of the publisher's own results, shown beside the baselines.
@@ -65,16 +65,16 @@ def release(
         DatasetError: the dataset is unfinished, empty or does not verify; a source's licence is missing or forbids this
             release's; ``out`` exists or cannot be written.
     """
-    dataset, out = Path(dataset), Path(out)
-    manifest = _checked(dataset, out, full=full, progress=progress)
-    splits = split_counts(dataset, manifest)
+    store, out = open_store(dataset), Path(out)
+    manifest = _checked(store, out, full=full, progress=progress)
+    splits = split_counts(store, manifest)
     _tell_of_paths(manifest, say)
     further = [Path(path).name for path in _data_files(manifest)]
     terms = source_terms(manifest.sources, further, stated or {})
     _keep(publication, terms, say)
     own = [] if results is None else baselines.read_results(results, list(splits))
     with _aside(out) as folder:
-        _link_dataset(dataset, folder, manifest, progress=progress)
+        _take_dataset(store, folder, manifest, progress=progress)
         survey = _write_items(folder, publication.name, manifest, progress=progress)
         words = words_for(publication, manifest, survey, terms)
         record = _record(publication, manifest, splits, words)
@@ -85,22 +85,22 @@ def release(
     return record
 
 
-def _checked(dataset: Path, out: Path, *, full: bool, progress: bool) -> DatasetRecord:
+def _checked(store: Store, out: Path, *, full: bool, progress: bool) -> DatasetRecord:
     """The manifest of a dataset that can be released to ``out``."""
-    manifest = open_dataset(dataset)
-    if is_release(dataset):
-        raise DatasetError("is a release already; make a new one from its dataset", file=dataset)
+    manifest = open_dataset(store)
+    if is_release(store):
+        raise DatasetError("is a release already; make a new one from its dataset", file=store.place)
     if not manifest.samples:
-        raise DatasetError("holds no samples, so there is nothing to release", file=dataset)
+        raise DatasetError("holds no samples, so there is nothing to release", file=store.place)
     if out.exists() or out.is_symlink():
         raise DatasetError("exists already, and a release is never changed; choose another folder", file=out)
     if not out.resolve().parent.is_dir():
         raise DatasetError("no such folder", file=out.resolve().parent, expected="the folder to put the release into")
-    found = verify_dataset(dataset, quick=not full, workers=None, progress=progress)
+    found = verify_dataset(store, quick=not full, workers=None, progress=progress)
     if not found.ok:
         more = len(found.problems) - SHOWN
         told = "; ".join(found.problems[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
-        raise DatasetError(f"does not verify, so it cannot be released: {told}", file=dataset)
+        raise DatasetError(f"does not verify, so it cannot be released: {told}", file=store.place)
     return manifest
 
 
@@ -158,15 +158,17 @@ def _aside(out: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _link_dataset(dataset: Path, folder: Path, manifest: DatasetRecord, *, progress: bool) -> None:
+def _take_dataset(store: Store, folder: Path, manifest: DatasetRecord, *, progress: bool) -> None:
+    """Link or copy all files of the dataset into the release's folder."""
     (folder / SHARDS).mkdir()
-    names = [MANIFEST, TABLE, RECIPE, *([PLAN] if (dataset / PLAN).exists() else [])]
+    names = [MANIFEST, TABLE, RECIPE, *([PLAN] if PLAN in store.sizes() else [])]
     names += [name for shard in manifest.shards for name in (f"{SHARDS}/{shard.name}", side_name(shard.name))]
     for name in tqdm(names, desc="files", unit="file", disable=None if progress else True):
-        try:
-            os.link(dataset / name, folder / name)
-        except OSError:  # another file system, or one without hard links
-            shutil.copyfile(dataset / name, folder / name)
+        with store.fetch(name) as path:
+            try:
+                os.link(path, folder / name)
+            except OSError:  # another file system, or one without hard links
+                shutil.copyfile(path, folder / name)
 
 
 def _write_items(folder: Path, name: str, manifest: DatasetRecord, *, progress: bool) -> Survey:

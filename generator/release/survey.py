@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mage.generator.release.places import Overlap, bounds_of, footprint, overlaps
-from mage.scenes.dataset.index import COUNTED
+from mage.scenes.dataset.rows import COUNTED
 from mage.scenes.dataset.schema import SampleRecord
 from mage.scenes.grades import JDS_NAMES
 

@@ -14,7 +14,8 @@ from mage.scenes.campaign import whole
 from mage.scenes.dataset.schema import DatasetRecord
 from mage.scenes.grades import JDS_NAMES
 from mage.scenes.parts import PluginPart
-from mage.scenes.recipe import Recipe, TilesPart
+from mage.scenes.recipe import Recipe
+from mage.scenes.settings import TilesPart
 
 _MODELS = {
     "flood": "published depth-damage functions and water at the walls",

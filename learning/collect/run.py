@@ -83,7 +83,7 @@ def _planned(store: Store, source: Source, request: Content) -> list[Content]:
 def _shard(store: Store, source: Source, number: int, part: Content, left: int | None, mark: str) -> ShardRecord | None:
     """The shard of a part: the one that is there, or a new one; None where there is no imagery."""
     name, nothing = f"unlabelled-{number:06d}.tar", f"{EMPTY}/{number:06d}.json"
-    done = shard_is_done(store, name, mark)
+    done = shard_is_done(store, name, mark, bare=True)
     if done is not None or store.size(nothing) is not None:
         return done
     tiles: Iterator[Tile] = islice(source.tiles(part), left)

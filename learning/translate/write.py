@@ -21,7 +21,9 @@ from mage.scenes.dataset.store import (
     SHARDS,
     LocalStore,
     file_sha256,
+    publish_side,
     publish_text,
+    read_side,
     read_text,
     shard_is_done,
     side_name,
@@ -121,9 +123,10 @@ def _translate_shard(
     store.remove(side_name(shard.name))  # an old one must not vouch for the new tar
     store.publish(f"{SHARDS}/{shard.name}", lambda path: write_tar(path, members()))
     path = store.root / SHARDS / shard.name
-    record = shard.model_copy(update={"bytes": path.stat().st_size, "sha256": file_sha256(path)})
-    publish_text(store, side_name(shard.name), record.model_dump_json(indent=1) + "\n")
-    return record
+    stated = read_side(LocalStore(root), shard.name)
+    side = stated.model_copy(update={"bytes": path.stat().st_size, "sha256": file_sha256(path)})
+    publish_side(store, side)
+    return side.shard
 
 
 def _pictures(

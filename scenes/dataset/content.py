@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from mage.scenes.dataset.codec import decode_rasters, decode_record
 from mage.scenes.dataset.fields import sample_members
-from mage.scenes.dataset.index import MANIFEST, Row, Tally, table_of
+from mage.scenes.dataset.index import MANIFEST
 from mage.scenes.dataset.invariants import label_problems
+from mage.scenes.dataset.rows import SampleRow, SideRecord, Tally, add_pixels, sample_row, table_of
 from mage.scenes.dataset.schema import DatasetRecord, EventRecord, SampleRecord, SensorRecord, ShardRecord
 from mage.scenes.dataset.store import LABEL_FILES, SHARDS, Store, file_sha256, read_side, side_name
 from mage.scenes.dataset.tar import TarIndex
@@ -60,7 +61,8 @@ class Findings(Notes):
 
     facts: Facts = field(kw_only=True)
     tally: Tally = field(default_factory=Tally)
-    rows: list[Row] = field(default_factory=list)
+    rows: list[SampleRow] = field(default_factory=list)
+    pixels: dict[str, dict[str, int]] = field(default_factory=dict)
     complete: bool = True
 
 
@@ -78,9 +80,11 @@ def check_shard(store: Store, facts: Facts, shard: ShardRecord) -> Checked:
     """Recompute all that can be known of a shard."""
     seen = Findings(facts=facts)
     check_statement(seen, facts, shard)
-    check_side(seen, store, shard)
+    side = check_side(seen, store, shard)
     _check_file(seen, store, shard)
-    return Checked(seen.problems, seen.tally, table_of(seen.rows), seen.complete)
+    if side and seen.complete and (side.rows, side.pixels) != (seen.rows, seen.pixels):
+        seen.note(side_name(shard.name), "its rows or pixels say something else than the samples")
+    return Checked(seen.problems, seen.tally, table_of(seen.rows, [shard.name] * len(seen.rows)), seen.complete)
 
 
 def check_statement(seen: Notes, facts: Facts, shard: ShardRecord) -> None:
@@ -95,13 +99,17 @@ def check_statement(seen: Notes, facts: Facts, shard: ShardRecord) -> None:
     seen.same(file, "number of samples", len(shard.keys), shard.samples)
 
 
-def check_side(seen: Notes, store: Store, shard: ShardRecord) -> None:
-    """The side file says what the manifest says."""
+def check_side(seen: Notes, store: Store, shard: ShardRecord) -> SideRecord | None:
+    """The side file, if it says what the manifest says."""
     try:
-        if read_side(store, shard.name) != shard:
-            seen.note(side_name(shard.name), f"says something else than {MANIFEST}")
+        side = read_side(store, shard.name)
     except DatasetError as error:
-        seen.note(side_name(shard.name), error.message)
+        seen.note(side_name(shard.name), error.message, error.expected, error.found)
+        return None
+    if side.shard != shard:
+        seen.note(side_name(shard.name), f"says something else than {MANIFEST}")
+        return None
+    return side
 
 
 def _check_file(seen: Findings, store: Store, shard: ShardRecord) -> None:
@@ -152,7 +160,10 @@ def _check_sample(seen: Findings, tar: TarIndex, key: str, shard: ShardRecord) -
         seen.note(f"{file}.json", error.message)
         seen.complete = False
         return
-    seen.rows.append(seen.tally.add(record, shard.name))
+    seen.rows.append(sample_row(record))
+    seen.tally.add(seen.rows[-1])
+    seen.tally.add_pixels(record.pixels)
+    add_pixels(seen.pixels, record.pixels)
     _check_record(seen, record, key, shard)
     if set(members) != set(wanted) or not _check_images(seen, record, file):
         return

@@ -17,40 +17,25 @@ from pydantic import ValidationError
 from mage.scenes.campaign import Campaign, alone, apart
 from mage.scenes.dataset.codec import decode_record, first_mistake
 from mage.scenes.dataset.fields import CLASS_COLOURS, LandClass, label_members
-from mage.scenes.dataset.processes import in_processes
+from mage.scenes.dataset.rows import COLUMNS, SideRecord, Tally, class_values, gathered
 from mage.scenes.dataset.schema import FORMAT, DatasetRecord, EventRecord, SampleRecord, SensorRecord, ShardRecord
-from mage.scenes.dataset.store import SHARDS, Store, file_sha256, open_store, publish_text, read_text
+from mage.scenes.dataset.store import (
+    SHARDS,
+    Store,
+    ahead,
+    file_sha256,
+    open_store,
+    publish_text,
+    read_side,
+    read_text,
+    side_name,
+)
 from mage.scenes.dataset.tar import TarIndex
 from mage.scenes.errors import DatasetError
-from mage.scenes.grades import JDS_NAMES
 from mage.scenes.recipe import Recipe
 
 MANIFEST, TABLE, RECIPE = "dataset.json", "samples.parquet", "recipe.yaml"
 BANDS = ("red", "green", "blue")
-TEXT, WHOLE, REAL = pa.string(), pa.int64(), pa.float64()
-
-# Columns of samples.parquet. Angles in degrees; `west` and `north` in metres of `crs`; `flooded_share` is the share of
-# pixels whose top surface after the disaster is flood water (trees and cars hide some).
-COLUMNS: dict[str, pa.DataType] = {
-    **dict.fromkeys(("key", "shard", "split", "city", "event", "hazard"), TEXT),
-    "gsd": REAL,
-    "size": WHOLE,
-    "west": REAL,
-    "north": REAL,
-    "crs": TEXT,
-    "pre_date": TEXT,
-    "post_date": TEXT,
-    **{f"{date}_sun_{angle}": REAL for date in ("pre", "post") for angle in ("elevation", "azimuth")},
-    "buildings": WHOLE,
-    **{f"jds_{grade}": WHOLE for grade in range(len(JDS_NAMES))},
-    "roads": WHOLE,
-    "tents": WHOLE,
-    "flooded_share": REAL,
-    "seed": WHOLE,
-    "recipe_hash": TEXT,
-}
-
-Row = dict[str, Any]
 PAYS = 64 << 20  # bytes of shards from which a further process is worth its start
 
 
@@ -73,8 +58,8 @@ def finish_dataset(
         sensors: those whose images the samples hold beside the RGB ones.
 
     Raises:
-        DatasetError: no shards, one that cannot be read, or one in the folder that is not among them; samples
-            of an event that differ in city, hazard, split, GSD, seed or recipe; a full disk.
+        DatasetError: no shards, a side file that cannot be read, or a shard in the folder that is not among them;
+            samples of an event that differ in city, hazard, split, GSD, seed or recipe; a full disk.
     """
     store, shards = open_store(root), sorted(shards, key=lambda shard: shard.name)
     if not shards:
@@ -84,7 +69,7 @@ def finish_dataset(
         raise DatasetError(
             "holds shards that are not this dataset's", file=store.where(SHARDS), found=", ".join(strays)
         )
-    table, tally = _rows_of_all(store, shards)
+    table, tally = _indexed(store, shards)
     digests: list[str] = []
 
     def write(path: Path) -> None:
@@ -177,33 +162,18 @@ def open_dataset(root: Store | str | Path) -> DatasetRecord:
         raise DatasetError(f"damaged: {first_mistake(error)}", file=path) from None
 
 
-def _rows_of_all(store: Store, shards: Sequence[ShardRecord]) -> tuple[pa.Table, Tally]:
-    """The index of all samples and their counts."""
-    tables, tally = [table_of([])], Tally()
-    workers = worth(shards)
-    parts: Iterator[tuple[pa.Table, Tally]] = (_rows_of(store, shard) for shard in shards)
-    if workers > 1:
-        parts = in_processes(_rows_of_one, shards, workers, _begin, (store.place,))
-    for rows, counted in parts:
-        tables.append(rows)
-        tally.merge(counted)
-    return pa.concat_tables(tables).combine_chunks(), tally
+def _indexed(store: Store, shards: Sequence[ShardRecord]) -> tuple[pa.Table, Tally]:
+    """The index of all samples and their counts, from the side files: no shard is opened."""
 
+    def side_of(shard: ShardRecord) -> SideRecord:
+        side = read_side(store, shard.name)
+        if side.shard != shard:
+            raise DatasetError(
+                "says something else of its shard than was told", file=store.where(side_name(shard.name))
+            )
+        return side
 
-def _rows_of(store: Store, shard: ShardRecord) -> tuple[pa.Table, Tally]:
-    tally = Tally()
-    return table_of(tally.add(record, shard.name) for record in shard_records(store, shard)), tally
-
-
-_stores: list[Store] = []  # of a process that reads shards
-
-
-def _begin(place: str) -> None:
-    _stores[:] = [open_store(place)]
-
-
-def _rows_of_one(shard: ShardRecord) -> tuple[pa.Table, Tally]:
-    return _rows_of(_stores[0], shard)
+    return gathered(ahead(side_of, shards))
 
 
 def worth(shards: Sequence[ShardRecord]) -> int:
@@ -224,108 +194,6 @@ def shard_records(root: Store | str | Path, shard: ShardRecord) -> Iterator[Samp
                     "a sample's record is of another sample or recipe", file=store.where(name), found=record.key
                 )
             yield record
-
-
-class Tally:
-    """Counts over the samples of a dataset, and their rows in the index.
-
-    Attributes:
-        events: by name, what an event's record says but for its recipe.
-        odd: keys of samples that say something else of their event than its first sample does.
-    """
-
-    def __init__(self) -> None:
-        self._totals = {"samples": 0, "buildings": 0, "roads": 0, "tents": 0}
-        self._jds = dict.fromkeys(JDS_NAMES, 0)
-        self._pixels: dict[str, dict[str, int]] = {name: {} for name in COUNTED}
-        self.events: dict[str, dict[str, Any]] = {}
-        self.odd: list[str] = []
-
-    def add(self, record: SampleRecord, shard: str) -> Row:
-        """Count a sample and return its row."""
-        row = sample_row(record, shard)
-        self._totals["samples"] += 1
-        self._count_event(record)
-        for name in ("buildings", "roads", "tents"):
-            self._totals[name] += row[name]
-        for grade, name in enumerate(JDS_NAMES):
-            self._jds[name] += row[f"jds_{grade}"]
-        for member, names in COUNTED.items():
-            totals = self._pixels[member]
-            for value, count in record.pixels.get(member, {}).items():
-                name = names.get(value, value)
-                totals[name] = totals.get(name, 0) + count
-        return row
-
-    def merge(self, other: Tally) -> None:
-        """Take in what another has counted."""
-        for name in self._totals:
-            self._totals[name] += other._totals[name]
-        for name in self._jds:
-            self._jds[name] += other._jds[name]
-        for member, totals in self._pixels.items():
-            for name, count in other._pixels[member].items():
-                totals[name] = totals.get(name, 0) + count
-        for name, event in other.events.items():
-            mine = self.events.setdefault(name, event | {"samples": 0})
-            mine["samples"] += event["samples"]
-            if any(mine[fact] != value for fact, value in event.items() if fact != "samples"):
-                self.odd.append(name)
-        self.odd += other.odd
-
-    def _count_event(self, record: SampleRecord) -> None:
-        facts = {name: getattr(record, name) for name in ("city", "hazard", "split", "seed", "recipe_hash")}
-        facts |= {"name": record.event, "gsd": record.grid.gsd}
-        event = self.events.setdefault(record.event, facts | {"samples": 0})
-        event["samples"] += 1
-        if any(event[name] != value for name, value in facts.items()):
-            self.odd.append(record.key)
-
-    def counts(self) -> dict[str, Any]:
-        """Samples, buildings, roads, tents, buildings per damage grade, and pixels per value of class and damage."""
-        pixels = {
-            member: {name: totals[name] for name in [*COUNTED[member].values(), *sorted(totals)] if name in totals}
-            for member, totals in self._pixels.items()
-        }
-        return {**self._totals, "jds": dict(self._jds), "pixels": pixels}
-
-
-def class_values() -> dict[str, int]:
-    """Values of the ``class`` raster by name in lower case."""
-    return {c.name.lower(): int(c) for c in LandClass}
-
-
-_CLASS_NAMES = {str(value): name for name, value in class_values().items()}
-_DAMAGE_NAMES = {str(value): name for value, name in enumerate(("background", *JDS_NAMES))}
-COUNTED = {"pre_class": _CLASS_NAMES, "post_class": _CLASS_NAMES, "post_damage": _DAMAGE_NAMES}
-
-
-def sample_row(record: SampleRecord, shard: str) -> Row:
-    """A sample's row in ``samples.parquet``."""
-    grid = record.grid
-    grades = [building.jds for building in record.buildings]
-    flood = record.pixels.get("post_class", {}).get(str(int(LandClass.FLOOD)), 0)
-    row = {name: getattr(record, name) for name in ("key", "split", "city", "event", "hazard", "seed", "recipe_hash")}
-    for date, taken in (("pre", record.pre), ("post", record.post)):
-        row[f"{date}_date"] = taken.capture_date
-        row[f"{date}_sun_elevation"], row[f"{date}_sun_azimuth"] = taken.sun_elevation, taken.sun_azimuth
-    row |= {"shard": shard, "gsd": grid.gsd, "size": grid.columns, "crs": grid.crs}
-    row |= {
-        "west": grid.west,
-        "north": grid.north,
-        "roads": len(record.roads),
-        "tents": len(record.tents),
-        "buildings": len(grades),
-    }
-    row |= {f"jds_{grade}": grades.count(grade) for grade in range(len(JDS_NAMES))}
-    row["flooded_share"] = round(flood / (grid.rows * grid.columns), 6)
-    return row
-
-
-def table_of(rows: Iterable[Row]) -> pa.Table:
-    """Rows as an Arrow table with the columns of the index."""
-    rows = list(rows)
-    return pa.table({name: pa.array([row[name] for row in rows], kind) for name, kind in COLUMNS.items()})
 
 
 def read_index(root: Store | str | Path, sha256: str | None = None) -> pa.Table:

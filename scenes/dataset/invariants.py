@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mage.scenes.dataset.fields import LandClass, label_members
+from mage.scenes.dataset.rows import COUNTED
 from mage.scenes.dataset.schema import Sample, SampleRecord
 
 HALF_CLOUDED = 50  # percent of opacity from which on a pixel counts as under cloud
 NUMBERS = 1 << 16  # of buildings, road edges and tents that a uint16 raster can hold
 SEEN = 1e-3  # that a stated share of a roof may differ by, for rounding
 UNBURNING = {"flood", "earthquake", "wind", "camp"}  # hazards without fire; what plugins do is theirs
-COUNTED = ("pre_class", "post_class", "post_damage")  # members whose pixels a record must count
 
 Raster = NDArray[Any]
 

@@ -26,8 +26,8 @@ class GridRecord(Record):
     local frame.
     """
 
-    rows: int = Field(ge=1)
-    columns: int = Field(ge=1)
+    rows: int = Field(ge=1, lt=2**31)
+    columns: int = Field(ge=1, lt=2**31)
     west: float
     north: float
     gsd: float = Field(gt=0)
@@ -236,7 +236,7 @@ class SampleRecord(Record):
     hazard: str
     parameters: dict[str, float | int | str | None]
     split: str
-    seed: int
+    seed: int = Field(ge=0, lt=2**63)
     recipe_hash: str
     grid: GridRecord
     pre: DateRecord
@@ -276,7 +276,7 @@ class Sample:
 
 
 class ShardRecord(Record):
-    """The side file of a shard: written after the tar, it makes the shard done."""
+    """A shard, as the manifest and the shard's side file state it."""
 
     name: str = Field(pattern=rf"^{SPLIT}-\d{{6}}\.tar$")
     event: str = Field(description="of all its samples")

@@ -8,11 +8,11 @@ first wins, and the others find what they would have written.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -20,13 +20,18 @@ from mage.scenes.dataset.codec import encode_sample
 from mage.scenes.dataset.fields import label_members
 from mage.scenes.dataset.folder import LARGEST_TEXT
 from mage.scenes.dataset.folder import LocalStore as LocalStore  # one import for all that is about stores
-from mage.scenes.dataset.schema import ShardRecord
+from mage.scenes.dataset.rows import SampleRow, SideRecord, add_pixels, sample_row
+from mage.scenes.dataset.schema import SampleRecord, ShardRecord
 from mage.scenes.dataset.tar import write_tar
 from mage.scenes.errors import DatasetError
 
 SHARDS = "shards"
 READERS = 16  # side files read at a time: of a distant store, most of the time is waiting
+AHEAD = 256  # side files that may have been read and wait for their turn
 LABEL_FILES = frozenset(f"{name}.png" for name in label_members("annotator"))
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Recorded(Protocol):
@@ -123,34 +128,60 @@ class TakenError(DatasetError):
         self.record = record
 
 
+def open_folder(place: str) -> Path:
+    """The folder at a path, for what reads samples here and there.
+
+    Raises:
+        DatasetError: it is a place in an object store.
+    """
+    store = open_store(place)
+    if isinstance(store, LocalStore):
+        return store.root
+    raise DatasetError("only a folder can be read here: copy the dataset into one", file=place, expected="a path")
+
+
+class OlderError(DatasetError):
+    """A side file without the rows of its shard's samples, as MAGE wrote them before they were kept there."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__(
+            "a side file by an older MAGE: render into a new folder, or go on with the MAGE that began here",
+            file=file,
+            expected="rows and pixels of its samples",
+            found="none",
+        )
+
+
 def write_shard(
     store: Store,
     name: str,
     samples: Iterable[Storable],
     recipe_hash: str,
-    encode: Callable[[Any], list[tuple[str, bytes]]] = encode_sample,
+    encode: Callable[[Any], list[tuple[str, bytes]]] | None = None,
 ) -> ShardRecord:
     """Publish samples as the tar ``shards/NAME``, then its side file, which makes it done.
 
     Samples are taken one by one and held no longer than it takes to write them. Of several writers of one shard the
-    first wins; the others return the same record. ``encode`` makes a sample's members.
+    first wins; the others return the same record. ``encode`` makes the members of samples that are not labelled ones;
+    the side file of such a shard has no rows.
 
     Raises:
-        DatasetError: no samples, samples of two events, a key that stands twice, a sample that does not fit the
-            schema, a full disk.
+        DatasetError: no samples, samples of two events or of another recipe, a key that stands twice, a sample that
+            does not fit the schema, a full disk.
         TakenError: the shard is done already, with other bytes.
     """
-    if shard_is_done(store, name, recipe_hash) is None:
+    if shard_is_done(store, name, recipe_hash, bare=encode is not None) is None:
         store.remove(side_name(name))  # first, so that an old one never vouches for a new tar
         store.remove(f"{SHARDS}/{name}")
     written: list[ShardRecord] = []
     fresh = store.publish(
         f"{SHARDS}/{name}", lambda path: written.append(_write(path, name, samples, recipe_hash, encode)), once=True
     )
-    record = written[0]
+    side = written[0]
+    record = side.shard if isinstance(side, SideRecord) else side
     if not fresh:
-        _check_agreement(store, record)
-    publish_text(store, side_name(name), record.model_dump_json(indent=1) + "\n")
+        _check_agreement(store, record, bare=encode is not None)
+    publish_side(store, side)
     return record
 
 
@@ -159,20 +190,26 @@ def _write(
     name: str,
     samples: Iterable[Storable],
     recipe_hash: str,
-    encode: Callable[[Any], list[tuple[str, bytes]]],
+    encode: Callable[[Any], list[tuple[str, bytes]]] | None,
 ) -> ShardRecord:
     """Write a tar and describe it."""
     keys: list[str] = []
     events: list[str] = []
+    rows: list[SampleRow] = []
+    pixels: dict[str, dict[str, int]] = {}
     labels = hashlib.sha256()
 
     def members() -> Iterator[tuple[str, bytes]]:
         for sample in samples:
+            encoded = (encode or encode_sample)(cast("Any", sample))
             keys.append(sample.record.key)
             events.append(sample.record.event)
             if events[-1] != events[0]:
                 raise DatasetError("samples of two events in a shard", file=name, found=f"{events[0]}, {events[-1]}")
-            for member, data in encode(sample):
+            if encode is None:
+                rows.append(_row(sample.record, name, recipe_hash))
+                add_pixels(pixels, cast("SampleRecord", sample.record).pixels)
+            for member, data in encoded:
                 if member.partition(".")[2] in LABEL_FILES:
                     labels.update(member.encode() + data)
                 yield member, data
@@ -180,7 +217,7 @@ def _write(
             raise DatasetError("a shard needs a sample", file=name)
 
     write_tar(path, members())
-    return ShardRecord(
+    record = ShardRecord(
         name=name,
         event=events[0],
         bytes=path.stat().st_size,
@@ -190,11 +227,22 @@ def _write(
         keys=keys,
         recipe_hash=recipe_hash,
     )
+    return record if encode else SideRecord(**record.model_dump(), rows=rows, pixels=pixels)
 
 
-def _check_agreement(store: Store, ours: ShardRecord) -> None:
+def _row(record: Any, shard: str, recipe_hash: str) -> SampleRow:
+    """The row of a labelled sample, which must be of the shard's recipe."""
+    row = sample_row(record)
+    if row.recipe_hash != recipe_hash:
+        raise DatasetError(
+            "a sample of another recipe than the shard", file=shard, expected=recipe_hash, found=row.recipe_hash
+        )
+    return row
+
+
+def _check_agreement(store: Store, ours: ShardRecord, *, bare: bool) -> None:
     """See that the shard which another writer published is the one that we wrote."""
-    done = shard_is_done(store, ours.name, ours.recipe_hash)
+    done = shard_is_done(store, ours.name, ours.recipe_hash, bare=bare)
     if done is not None and done != ours:
         raise TakenError(store, done, ours)
     if done is None:  # its writer is about to write the side file, or is gone
@@ -209,17 +257,18 @@ def _check_agreement(store: Store, ours: ShardRecord) -> None:
             )
 
 
-def shard_is_done(store: Store, name: str, recipe_hash: str, *, full: bool = False) -> ShardRecord | None:
-    """The shard's record when its side file, size and recipe agree, else None; ``full`` compares its content too."""
+def shard_is_done(
+    store: Store, name: str, recipe_hash: str, *, full: bool = False, bare: bool = False
+) -> ShardRecord | None:
+    """The shard's record when its side file, size and recipe agree, else None; ``full`` compares its content too.
+    ``bare`` is for shards of samples without labels, whose side files have no rows.
+    """
     file = f"{SHARDS}/{name}"
     size = store.size(file)
     if size is None or store.size(side_name(name)) is None:
         return None
-    try:
-        record = read_side(store, name)
-    except DatasetError:
-        return None
-    if (record.name, record.recipe_hash, record.bytes) != (name, recipe_hash, size):
+    record = _stated(store, name, bare)
+    if record is None or (record.name, record.recipe_hash, record.bytes) != (name, recipe_hash, size):
         return None
     if full:
         with store.fetch(file) as path:
@@ -233,26 +282,54 @@ def done_shards(store: Store, wanted: Mapping[str, str]) -> dict[str, ShardRecor
     Asks the store once for its list, and for side files in many threads.
     """
     sizes = store.sizes(SHARDS)
-
-    def record_of(name: str) -> ShardRecord | None:
-        try:
-            record = read_side(store, name)
-        except DatasetError:
-            return None
-        return record if (record.name, record.recipe_hash, record.bytes) == (name, wanted[name], sizes[name]) else None
-
     there = [n for n in wanted if sizes.get(n) is not None and sizes.get(Path(side_name(n)).name) is not None]
+    found = zip(there, ahead(lambda name: _stated(store, name), there), strict=True)
+    return {
+        name: record
+        for name, record in found
+        if record and (record.name, record.recipe_hash, record.bytes) == (name, wanted[name], sizes[name])
+    }
+
+
+def ahead(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """``work`` on each item in many threads, results in their order; few of them are held at a time."""
     with ThreadPoolExecutor(READERS) as pool:
-        return {name: record for name, record in zip(there, pool.map(record_of, there), strict=True) if record}
+        for first in range(0, len(items), AHEAD):
+            yield from pool.map(work, items[first : first + AHEAD])
 
 
-def read_side(store: Store, shard: str) -> ShardRecord:
-    """The record in a shard's side file; DatasetError if it is not there or is something else."""
+def _stated(store: Store, shard: str, bare: bool = False) -> ShardRecord | None:
+    """What a side file says of its shard, None where it is damaged."""
+    try:
+        if bare:
+            return ShardRecord.model_validate_json(store.read(side_name(shard)))
+        return read_side(store, shard).shard
+    except OlderError:
+        raise  # the shard may be good: rendering it again behind the user's back could cost days
+    except (DatasetError, ValidationError):
+        return None
+
+
+def read_side(store: Store, shard: str) -> SideRecord:
+    """The content of a shard's side file.
+
+    Raises:
+        OlderError: it is of an older MAGE.
+        DatasetError: it is not there or is something else.
+    """
     name = side_name(shard)
     try:
-        return ShardRecord.model_validate_json(store.read(name))
-    except ValidationError:
+        return SideRecord.model_validate_json(store.read(name))
+    except ValidationError as error:
+        lacking = {mistake["loc"] for mistake in error.errors() if mistake["type"] == "missing"}
+        if error.error_count() == len(lacking) and lacking == {("rows",), ("pixels",)}:
+            raise OlderError(store.where(name)) from None
         raise DatasetError("not the side file of a shard", file=store.where(name)) from None
+
+
+def publish_side(store: Store, side: ShardRecord) -> None:
+    """Publish a shard's side file, which makes the shard done."""
+    publish_text(store, side_name(side.name), side.model_dump_json(indent=1) + "\n")
 
 
 def side_name(shard: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,19 +19,16 @@ from mage.scenes.dataset.index import (
     MANIFEST,
     RECIPE,
     TABLE,
-    Tally,
-    class_values,
     field_descriptions,
     open_dataset,
     read_index,
-    table_of,
     worth,
 )
 from mage.scenes.dataset.processes import in_processes
+from mage.scenes.dataset.rows import SideRecord, Tally, class_values, gathered, table_of
 from mage.scenes.dataset.schema import DatasetRecord, ShardRecord
-from mage.scenes.dataset.store import READERS, SHARDS, Store, open_store, read_text, side_name
+from mage.scenes.dataset.store import SHARDS, Store, ahead, open_store, read_text, side_name
 from mage.scenes.errors import DatasetError, RecipeError
-from mage.scenes.grades import JDS_NAMES
 from mage.scenes.recipe import Recipe
 from mage.scenes.yamlio import parse_yaml
 
@@ -61,7 +57,7 @@ class _Inspection(Notes):
     store: Store = field(kw_only=True)
     manifest: DatasetRecord = field(kw_only=True)
     facts: Facts = field(kw_only=True)
-    table: pa.Table = field(default_factory=lambda: table_of([]))
+    table: pa.Table = field(default_factory=lambda: table_of([], []))
     counts: dict[str, Any] = field(default_factory=dict)
     events: dict[str, int] = field(default_factory=dict)
     complete: bool = True
@@ -95,8 +91,7 @@ def verify_dataset(
     _check_manifest(seen)
     _check_events(seen)
     _check_recipe(seen)
-    if not quick:
-        _check_table(seen)
+    _check_table(seen)
     buildings = int(pc.sum(seen.table["buildings"]).as_py() or 0)
     return Verification(seen.table.num_rows, buildings, len(manifest.shards), tuple(seen.problems))
 
@@ -116,7 +111,7 @@ def _check_names(seen: _Inspection) -> None:
 
 def _check_wholly(seen: _Inspection, workers: int | None, bar: tqdm[Any]) -> None:
     """Every byte of every shard."""
-    shards, tables, tally = seen.manifest.shards, [table_of([])], Tally()
+    shards, tables, tally = seen.manifest.shards, [table_of([], [])], Tally()
     busy = workers or worth(shards)
     for shard, checked in zip(shards, _checked(seen, min(busy, len(shards))), strict=True):
         seen.problems += checked.problems
@@ -147,47 +142,32 @@ def _check_one(shard: ShardRecord) -> Checked:
 
 
 def _check_quickly(seen: _Inspection, _: int | None, bar: tqdm[Any]) -> None:
-    """Sizes and side files, and the index in place of the samples."""
+    """Sizes and side files, whose rows stand for the samples."""
+    seen.table, tally = gathered(_sound_sides(seen, bar))
+    seen.counts = tally.counts()
+    seen.events = {name: event["samples"] for name, event in tally.events.items()}
+
+
+def _sound_sides(seen: _Inspection, bar: tqdm[Any]) -> Iterator[SideRecord]:
+    """The side files that can be counted; what is wrong with any is noted."""
     shards, sizes = seen.manifest.shards, seen.store.sizes(SHARDS)
 
-    def side_problems(shard: ShardRecord) -> list[str]:
+    def side_of(shard: ShardRecord) -> tuple[SideRecord | None, list[str]]:
         notes = Notes()
-        check_side(notes, seen.store, shard)
-        return notes.problems
+        return check_side(notes, seen.store, shard), notes.problems
 
-    with ThreadPoolExecutor(READERS) as pool:
-        for shard, problems in zip(shards, pool.map(side_problems, shards), strict=True):
-            check_statement(seen, seen.facts, shard)
-            seen.problems += problems
-            if (size := sizes.get(shard.name)) is None:
-                seen.note(f"{SHARDS}/{shard.name}", "the shard is missing")
-            else:
-                seen.same(f"{SHARDS}/{shard.name}", "size in bytes", shard.bytes, size)
-            bar.update(shard.samples)
-    _take_index(seen)
-
-
-def _take_index(seen: _Inspection) -> None:
-    """Let the index stand for the samples, if it lists those of the shards."""
-    try:
-        seen.table = table = read_index(seen.store, seen.manifest.index_sha256)
-    except DatasetError as error:
-        seen.note(TABLE, error.message, error.expected, error.found)
-        seen.complete = False
-        return
-    if table.schema.types != table_of([]).schema.types:
-        seen.note(TABLE, "has columns of other types than an index")
-        seen.complete = False
-        return
-    shards = seen.manifest.shards
-    listed = {"key": (key for s in shards for key in s.keys), "shard": (s.name for s in shards for _ in s.keys)}
-    for name, values in listed.items():
-        if not table[name].equals(pa.chunked_array([pa.array(values, pa.string())])):
-            seen.note(TABLE, f"the column {name} says something else than the shards' side files")
-    totals = {name: pc.sum(table[name]).as_py() or 0 for name in ("buildings", "roads", "tents")}
-    jds = {name: pc.sum(table[f"jds_{grade}"]).as_py() or 0 for grade, name in enumerate(JDS_NAMES)}
-    seen.counts = {"samples": table.num_rows, **totals, "jds": jds}
-    seen.events = {pair["values"]: pair["counts"] for pair in table["event"].value_counts().to_pylist()}
+    for shard, (side, problems) in zip(shards, ahead(side_of, shards), strict=True):
+        check_statement(seen, seen.facts, shard)
+        seen.problems += problems
+        if (size := sizes.get(shard.name)) is None:
+            seen.note(f"{SHARDS}/{shard.name}", "the shard is missing")
+        else:
+            seen.same(f"{SHARDS}/{shard.name}", "size in bytes", shard.bytes, size)
+        bar.update(shard.samples)
+        if side is None:
+            seen.complete = False
+        else:
+            yield side
 
 
 def _check_manifest(seen: _Inspection) -> None:
@@ -200,7 +180,7 @@ def _check_manifest(seen: _Inspection) -> None:
     if not seen.complete:
         return  # what cannot be read is a problem already; counts without it would only repeat it
     seen.same(MANIFEST, "samples", seen.table.num_rows, manifest.samples)
-    names = [*seen.counts, *sorted(set(manifest.counts) - set(seen.counts) - {"pixels"})]
+    names = [*seen.counts, *sorted(set(manifest.counts) - set(seen.counts))]
     for name in names:
         seen.same(MANIFEST, f"counts.{name}", seen.counts.get(name), manifest.counts.get(name))
 

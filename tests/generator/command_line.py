@@ -10,6 +10,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import pytest
+
+from mage.scenes.cli import main
 from mage.scenes.dataset.codec import decode_sample
 from mage.scenes.dataset.schema import Sample
 from mage.scenes.dataset.tar import TarIndex
@@ -24,6 +27,17 @@ def mage(*arguments: str | Path, check: bool = True, seconds: float = 240) -> su
     if check:
         assert done.returncode == 0, done.stderr
     return done
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    """What ``mage`` says of what it cannot do, in one line without a traceback; in this process, which is quicker."""
+    with pytest.raises(SystemExit) as end:
+        main(list(map(str, arguments)))
+    said = capsys.readouterr().err
+    assert end.value.code == 2, said
+    assert "Traceback" not in said
+    assert len([line for line in said.splitlines() if line.startswith("error:")]) == 1
+    return said
 
 
 def labels_of(root: Path) -> dict[str, bytes]:

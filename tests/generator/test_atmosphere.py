@@ -11,7 +11,7 @@ from mage.generator.atmosphere import AIRLIGHT, HEAPS, Sky, cloud_sky, sample_sk
 from mage.generator.noise import fractal
 from mage.generator.sky import Sun, clear_light, sun_position
 from mage.scenes.grid import Grid
-from mage.scenes.recipe import AtmospherePart
+from mage.scenes.settings import AtmospherePart
 
 GRID = Grid.around(30.0, -80.0, 128, 2.0)
 SUN = sun_position(date(2023, 6, 14), 10.0, 30.0)

@@ -21,7 +21,8 @@ from mage.scenes.dataset.invariants import label_problems
 from mage.scenes.dataset.schema import Sample
 from mage.scenes.hazards.flood import prepare_flood
 from mage.scenes.parts import FloodPart
-from mage.scenes.recipe import BetweenPart, read_recipe
+from mage.scenes.recipe import read_recipe
+from mage.scenes.settings import BetweenPart
 
 TINY = {
     "city.extent": 200,

@@ -47,18 +47,18 @@ def test_every_real_city_becomes_a_dataset_that_verifies(shared_data: Path, tmp_
         assert not any(_holed(image) for image in sample.images.values())
 
 
-def test_two_hundred_pairs_by_two_workers_are_those_of_one(tmp_path: Path) -> None:
-    size = ["--size", "64", "--spp", "1", "--set", "city.extent=400", "--set", "output.shard_size=25", "--count", "200"]
+def test_a_hundred_pairs_by_two_workers_are_those_of_one(tmp_path: Path) -> None:
+    size = ["--size", "64", "--spp", "1", "--set", "city.extent=400", "--set", "output.shard_size=25", "--count", "100"]
     two = tmp_path / "two"
     mage("generate", "flood", *size, "--workers", "2", "--out", two, seconds=900)
     assert mage("verify", two).returncode == 0
     facts = json.loads(mage("info", two, "--json").stdout)
-    assert facts["counts"]["samples"] == 200
+    assert facts["counts"]["samples"] == 100
     labels = labels_of(two)
     classes = [v for k, v in labels.items() if k.endswith("post_class.png")]
-    assert len(set(classes)) > 190  # tiles and stages vary from sample to sample
+    assert len(set(classes)) > 95  # tiles and stages vary from sample to sample
     one = tmp_path / "one"
-    mage("generate", "flood", *size[:-1], "50", "--out", one, seconds=600)
+    mage("generate", "flood", *size[:-1], "25", "--out", one, seconds=600)
     assert all(labels[name] == value for name, value in labels_of(one).items())
 
 

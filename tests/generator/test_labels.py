@@ -104,7 +104,14 @@ def test_roads_are_numbered_and_blocked_by_deep_water_only() -> None:
     assert (deep["blocked"] == (deep["road"] > 0)).all()
 
 
-@pytest.mark.parametrize("name", ["rotterdam_delfshaven_lod2.city.json", "denhaag_lod2_small.city.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("rotterdam_delfshaven_lod2.city.json", marks=pytest.mark.long),
+        "vienna_lod2.city.jsonl",
+        "denhaag_lod2_small.city.json",
+    ],
+)
 def test_real_buildings_agree_with_an_independent_rasterisation(shared_data: Path, name: str) -> None:
     """IoU of the mask with the roofs seen from above, asked of shapely at each pixel's centre, is at least 0.99."""
     from mage.generator.build import build_place

@@ -61,6 +61,14 @@ def test_two_releases_of_one_dataset_are_equal_to_the_byte(made, tmp_path):
     assert all((made / "out" / name).read_bytes() == (tmp_path / "again" / name).read_bytes() for name in names)
 
 
+def test_a_release_of_a_dataset_in_a_store_is_that_of_one_in_a_folder(made, tmp_path):
+    write_campaign("memory://releases/d")
+    release("memory://releases/d", tmp_path / "out", publication())
+    names = release_files(made / "out")
+    assert names == release_files(tmp_path / "out")
+    assert all((made / "out" / name).read_bytes() == (tmp_path / "out" / name).read_bytes() for name in names)
+
+
 def test_the_folder_holds_no_trace_of_the_machine_or_the_hour(out):
     for name in release_files(out):
         if not name.endswith((".tar", ".png", ".parquet")):

@@ -139,6 +139,17 @@ def test_pystac_walks_from_the_collection_to_the_shards(out):
         assert Path(asset.get_absolute_href()).is_file()
 
 
+def test_pystac_reads_the_samples_beside_a_shard_as_items(out):
+    """One file a shard: a million files of their own would be more than catalogues and file systems bear."""
+    (shard,) = (
+        i for i in pystac.Collection.from_file(str(out / "stac/collection.json")).get_items() if "train" in i.id
+    )
+    samples = pystac.ItemCollection.from_file(shard.assets["samples"].get_absolute_href())
+    assert [item.id for item in samples] == [f"northtown-flood-{k:06d}" for k in range(2)]
+    assert {key for item in samples for key in item.assets} == {"pre", "post", "labels"}
+    assert all(item.collection_id == "fake-floods" and item.geometry for item in samples)
+
+
 def test_a_sample_s_item_lies_where_its_tile_does(out):
     tile = next(i for i in items_of(out) if i["id"] == "northtown-flood-000001")
     west, south, east, north = tile["bbox"]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 
 from mage.generator.plan import ShardJob, make_plan
 from mage.generator.runners import local
+from mage.generator.runners.cluster import _cluster
 from mage.generator.runners.desk import Desk, On, described, job_of
 from mage.generator.runners.local import run_local
 from mage.generator.runners.share import Share
@@ -206,6 +209,18 @@ def test_without_the_kernel_of_one_interface_the_next_is_taken_for_the_whole_run
     devices = [device for _, device in crew.orders()]
     assert devices[:2] == ["OPTIX", "CUDA"]
     assert devices[-4:] == [device] * 4
+
+
+def test_ray_that_does_not_start_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**_: Any) -> None:
+        raise Exception("The current node timed out\n  during startup.")  # a bare one, as Ray's own
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: False, init=init))
+    with (
+        pytest.raises(RenderError, match=r"^no Ray to run on: The current node timed out during startup\."),
+        _cluster(),
+    ):
+        pass
 
 
 def test_eevee_without_opengl_is_one_sentence_and_no_retry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

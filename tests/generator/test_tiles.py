@@ -21,7 +21,8 @@ from mage.scenes.errors import CityError
 from mage.scenes.hazards.flood import FloodBasis, prepare_flood
 from mage.scenes.mixture import parse_mixture
 from mage.scenes.parts import FloodPart
-from mage.scenes.recipe import DamagedPart, read_recipe
+from mage.scenes.recipe import read_recipe
+from mage.scenes.settings import DamagedPart
 
 BUFFER = 30
 TINY = {"city.extent": 200, "city.style": "village", "city.seed": 5, "output.size": 64, "output.gsd": 0.6}

@@ -29,7 +29,8 @@ from mage.scenes.grid import Grid
 from mage.scenes.hazards.flood import flood
 from mage.scenes.impact import Vehicles
 from mage.scenes.mesh import Mesh, concatenate
-from mage.scenes.recipe import Recipe, ViewPart
+from mage.scenes.recipe import Recipe
+from mage.scenes.settings import ViewPart
 from mage.scenes.style import load_style
 from mage.scenes.terrain import Terrain
 

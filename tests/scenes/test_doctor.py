@@ -96,7 +96,17 @@ def test_the_same_findings_come_as_json(healthy, capsys):
     findings = json.loads(out)
     assert code == 0
     assert findings["problems"] == findings["missing_libraries"] == []
-    assert set(findings["extras"]) == {"cities", "generator", "learning", "collect", "mapping", "plots", "ray", "release", "s3"}
+    assert set(findings["extras"]) == {
+        "cities",
+        "generator",
+        "learning",
+        "collect",
+        "mapping",
+        "plots",
+        "ray",
+        "release",
+        "s3",
+    }
     assert {"mage", "python", "numpy", "platform", "cpus", "memory_gib", "blender", "torch"} <= set(findings)
 
 
@@ -129,7 +139,14 @@ def test_an_extra_of_which_a_part_is_gone_is_a_problem(healthy, monkeypatch, cap
     assert "learning lacks safetensors: pip install 'mage-eo[learning]'" in out
 
 
-MODULES = {"torch": "learning", "bpy.types": "generator", "mapbox_earcut": "cities", "lxml": "cities", "numpy": None}
+MODULES = {
+    "torch": "learning",
+    "bpy.types": "generator",
+    "mapbox_earcut": "cities",
+    "lxml": "cities",
+    "pystac": "release",
+    "numpy": None,
+}
 
 
 @pytest.mark.parametrize(("module", "extra"), MODULES.items())

@@ -9,7 +9,8 @@ import pytest
 
 from mage.scenes.errors import RecipeError
 from mage.scenes.parts import FloodPart
-from mage.scenes.recipe import LightPart, Recipe, bundled_recipes, parse_assignment, read_recipe
+from mage.scenes.recipe import Recipe, bundled_recipes, parse_assignment, read_recipe
+from mage.scenes.settings import LightPart
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mage.scenes.dataset.browse.cache import Bounded
-from mage.scenes.dataset.index import COLUMNS, TABLE, open_dataset, read_index
+from mage.scenes.dataset.index import TABLE, open_dataset, read_index
+from mage.scenes.dataset.rows import COLUMNS
 from mage.scenes.errors import DatasetError, MageError
 from mage.scenes.grades import JDS_NAMES
 

@@ -55,6 +55,22 @@ def test_each_split_holds_its_samples_with_every_raster_as_it_was(rich):
                 assert np.array_equal(decode_png(row[name]["bytes"]), raster)
 
 
+def test_the_library_datasets_reads_every_raster_as_it_was(rich, tmp_path, monkeypatch):
+    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
+        monkeypatch.setenv(name, "1")
+    why = "the library datasets asks for an older fsspec than s3fs here: install it into an environment of its own"
+    datasets = pytest.importorskip("datasets", reason=why)
+    found = datasets.load_dataset(str(rich / "out"), cache_dir=str(tmp_path / "cache"))
+    samples = samples_by_key(rich / "dataset")
+    assert {split: [row["key"] for row in rows] for split, rows in found.items()} == {
+        split: [key for key, sample in sorted(samples.items()) if sample.record.split == split] for split in found
+    }
+    for row in (row for rows in found.values() for row in rows):
+        sample = samples[row["key"]]
+        for name, raster in (sample.images | sample.labels | sample.bands).items():
+            assert np.array_equal(np.asarray(row[name]), raster), name
+
+
 def test_the_card_states_the_features_that_the_files_have(rich):
     features = {f["name"]: f["dtype"] for f in card(rich / "out")["dataset_info"]["features"]}
     for path in (rich / "out" / "data").rglob("*.parquet"):

@@ -24,7 +24,7 @@ from mage.generator.export.formats import FORMATS, load_format
 from mage.generator.export.run import export_dataset
 from mage.scenes.dataset.png import encode_png
 from mage.scenes.dataset.schema import Sample
-from mage.scenes.dataset.store import LocalStore, file_sha256
+from mage.scenes.dataset.store import LocalStore, file_sha256, open_store
 from mage.scenes.errors import DatasetError, MageError, MissingExtraError
 
 
@@ -46,6 +46,20 @@ def contents(out):
 
 def keys(out):
     return [json.loads(line)["key"] for line in (out / "samples.jsonl").read_text().splitlines()]
+
+
+def test_a_dataset_in_a_store_is_exported_as_one_in_a_folder(pristine, tmp_path):
+    place = "memory://exports/rich"
+    for path in sorted(p for p in pristine.rglob("*") if p.is_file()):
+        open_store(place).publish(
+            str(path.relative_to(pristine)), lambda aside, path=path: shutil.copyfile(path, aside)
+        )
+    export_dataset(place, tmp_path / "remote", "folder")
+    export_dataset(pristine, tmp_path / "local", "folder")
+    assert contents(tmp_path / "remote") == contents(tmp_path / "local")
+    open_store(place).remove("shards/train-000000.tar")
+    with pytest.raises(DatasetError, match=f"{place}/shards/train-000000.tar: no such file"):
+        export_dataset(place, tmp_path / "broken", "folder")
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -210,7 +224,7 @@ def test_a_shard_with_another_checksum_is_not_exported(dataset, tmp_path):
 
 def test_missing_files_of_a_dataset_are_named(dataset, tmp_path):
     (dataset / "shards" / "test-000000.tar").unlink()
-    with pytest.raises(DatasetError, match=r"test-000000\.tar: no such shard"):
+    with pytest.raises(DatasetError, match=r"test-000000\.tar: no such file"):
         export_dataset(dataset, tmp_path / "a", "xbd")
     (dataset / "samples.parquet").unlink()
     with pytest.raises(DatasetError, match=r"samples\.parquet: no such file"):
@@ -227,7 +241,7 @@ def test_missing_files_of_a_dataset_are_named(dataset, tmp_path):
     [
         ("split", "../../evil", "a split that cannot be a folder; found '../../evil'"),
         ("split", None, "a split that cannot be a folder"),
-        ("shard", "../other.tar", "names a shard that the dataset does not have"),
+        ("shard", "../other.tar", "names a shard that the dataset lacks"),
         ("key", "atown-flood-000099", "holds no such sample"),
         ("split", "val", r"the record says something else than samples\.parquet"),
     ],

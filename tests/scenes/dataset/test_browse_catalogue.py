@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from mage.scenes.dataset.browse.cache import Bounded
 from mage.scenes.dataset.browse.catalogue import FACETS, SORTS, AbsentError, Catalogue, Query, QueryError, parse_query
-from mage.scenes.dataset.index import COLUMNS, finish_dataset
+from mage.scenes.dataset.index import finish_dataset
+from mage.scenes.dataset.rows import COLUMNS
 from mage.scenes.dataset.store import LocalStore, write_shard
 from mage.scenes.errors import DatasetError
 

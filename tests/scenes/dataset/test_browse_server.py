@@ -11,7 +11,7 @@ import sys
 import threading
 import webbrowser
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import cv2
 import numpy as np
@@ -430,12 +430,11 @@ def test_ctrl_c_ends_it_quietly(root):
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         try:
             port = int(child.stdout.readline().strip().strip("/").rsplit(":", 1)[1])
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-            connection.request("GET", "/api/dataset")
-            assert json.loads(connection.getresponse().read())["samples"] == 4
-            child.send_signal(signal.SIGINT)  # while the connection is still open, as a browser's is
-            _, errors = child.communicate(timeout=60)
-            connection.close()
+            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+                connection.request("GET", "/api/dataset")
+                assert json.loads(connection.getresponse().read())["samples"] == 4
+                child.send_signal(signal.SIGINT)  # while the connection is still open, as a browser's is
+                _, errors = child.communicate(timeout=60)
             assert child.returncode == 0
             assert errors == "fake: Ctrl-C ends the page\n"
         finally:

@@ -53,6 +53,14 @@ def test_a_dataset_in_a_store_is_verified_and_described_by_its_url():
     assert isinstance(mage("verify", "memory://commands/none").exception, DatasetError)
 
 
+def test_browsing_a_store_says_to_copy_it():
+    error = mage("browse", "memory://commands/d").exception
+    assert isinstance(error, DatasetError)
+    assert (
+        str(error) == "memory://commands/d: only a folder can be read here: copy the dataset into one; expected a path"
+    )
+
+
 def test_a_bad_dataset_is_told_problem_by_problem_and_fails(pristine, tmp_path):
     root = shutil.copytree(pristine, tmp_path / "dataset")
     (root / "shards" / "train-000000.json").unlink()

@@ -7,12 +7,12 @@ import itertools
 from pathlib import Path
 
 import pytest
-from fake_dataset import HASH, fake_sample, write_fake_dataset
+from fake_dataset import HASH, SOURCES, VERSIONS, fake_recipe, fake_sample, write_fake_dataset
 from s3_server import CREDENTIALS, serve_s3
 
 from mage.scenes.dataset import remote
-from mage.scenes.dataset.index import open_dataset
-from mage.scenes.dataset.store import TakenError, open_store, shard_is_done, write_shard
+from mage.scenes.dataset.index import finish_dataset, open_dataset
+from mage.scenes.dataset.store import TakenError, open_store, shard_is_done, side_name, write_shard
 from mage.scenes.dataset.verify import verify_dataset
 from mage.scenes.errors import DatasetError
 
@@ -51,6 +51,23 @@ def test_a_dataset_on_s3_is_the_one_in_a_folder(place, tmp_path):
     assert verify_dataset(place, quick=True).problems == ()
     for path in sorted(p for p in tmp_path.rglob("*") if p.is_file()):
         assert open_store(place).read(str(path.relative_to(tmp_path))) == path.read_bytes()
+
+
+def test_finishing_and_a_quick_check_read_side_files_and_no_shard(place, server):
+    """However large the shards are."""
+    store, count = open_store(place), 6
+    shards = [write_shard(store, f"train-{k:06d}.tar", [fake_sample(k, 64)], HASH) for k in range(count)]
+    server.gate.seen.clear()
+    server.gate.sent = 0
+    manifest = finish_dataset(store, fake_recipe(count, 64, shard_size=1), shards, VERSIONS, SOURCES)
+    sides = [path for method, path in server.gate.seen if method == "GET" and "/shards/" in path]
+    assert sorted(path.rpartition("/")[2] for path in sides) == [f"train-{k:06d}.json" for k in range(count)]
+    stated = sum(store.size(side_name(shard.name)) for shard in shards)
+    assert stated < server.gate.sent < 2 * stated < sum(shard.bytes for shard in shards)
+    server.gate.seen.clear()
+    assert verify_dataset(store, quick=True).problems == ()
+    assert not [path for method, path in server.gate.seen if method == "GET" and path.endswith(".tar")]
+    assert manifest.samples == count
 
 
 def test_of_two_writers_the_first_wins_by_a_conditional_put(place):
@@ -114,6 +131,7 @@ def test_a_412_about_a_file_that_is_not_there_is_not_believed(place, server):
 
 
 def test_what_does_not_pass_ends_in_one_sentence(place, server, monkeypatch):
+    monkeypatch.setattr(remote, "TRIES", 2)  # each of which botocore tries three times, with pauses of its own
     server.gate.fault = lambda *_: 500
     with pytest.raises(DatasetError, match=rf"^{place}.*does not answer as it should after many tries"):
         open_store(place).read("a")

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mage.scenes.dataset.fields import LandClass
-from mage.scenes.dataset.index import MANIFEST, RECIPE, TABLE, finish_dataset
+from mage.scenes.dataset.index import MANIFEST, RECIPE, TABLE, finish_dataset, open_dataset
 from mage.scenes.dataset.invariants import label_problems
-from mage.scenes.dataset.store import LocalStore, file_sha256, write_shard
+from mage.scenes.dataset.store import LocalStore, OlderError, done_shards, file_sha256, shard_is_done, write_shard
 from mage.scenes.dataset.tar import TarIndex, write_tar
 from mage.scenes.dataset.verify import verify_dataset
 from mage.scenes.errors import DatasetError
@@ -143,6 +143,37 @@ def test_a_side_file_that_disagrees_is_found(root):
     assert problems(root) == (f"{SIDE}: says something else than dataset.json",)
     (root / SIDE).write_text("{}")
     assert "not the side file of a shard" in problems(root)[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda side: side["rows"][0].update(buildings=77), "its rows or pixels say something else than the samples"),
+        (lambda side: side["pixels"]["post_class"].update({"8": 1}), "its rows or pixels say something else"),
+        (lambda side: side["rows"][0].update(key="another"), "not the side file of a shard"),
+        (lambda side: side["rows"][0].update(seed=2**63), "not the side file of a shard"),
+        (lambda side: side["rows"].pop(), "not the side file of a shard"),
+        (lambda side: [side.pop(name) for name in ("rows", "pixels")], "by an older MAGE: render into a new folder"),
+    ],
+)
+def test_rows_in_a_side_file_that_are_not_the_samples_are_found(root, change, words):
+    edit(root / SIDE, change)
+    (problem,) = problems(root)
+    assert problem.startswith(SIDE)
+    assert words in problem
+    assert verify_dataset(root, quick=True).problems
+
+
+def test_shards_of_an_older_mage_are_neither_indexed_nor_rendered_again_unasked(root):
+    shards = open_dataset(root).shards
+    edit(root / SIDE, lambda side: [side.pop(name) for name in ("rows", "pixels")])
+    asked = r"000001\.json: a side file by an older MAGE.*; expected rows and pixels of its samples; found none"
+    with pytest.raises(OlderError, match=asked):
+        finish_dataset(root, fake_recipe(4, SIZE), shards, VERSIONS, SOURCES)
+    with pytest.raises(OlderError, match=asked):
+        done_shards(LocalStore(root), {shard.name: HASH for shard in shards})
+    with pytest.raises(OlderError, match=asked):
+        shard_is_done(LocalStore(root), shards[1].name, HASH)
 
 
 @pytest.mark.parametrize(

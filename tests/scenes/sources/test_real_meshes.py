@@ -94,10 +94,11 @@ def faces_of(path: Path) -> dict[str, list[tuple[str, Rings]]]:
     return gml_faces(path) if path.suffix in (".gml", ".xml") else json_faces(path, "2")
 
 
+ROTTERDAM = "cityjson/rotterdam_delfshaven_lod2.city.json"
 CLOSED = {
     "cityjson/vienna_lod2.city.jsonl": (149, 0.98),
     "cityjson/3dbag_901.city.jsonl": (52, 0.98),
-    "cityjson/rotterdam_delfshaven_lod2.city.json": (853, 0.98),
+    ROTTERDAM: (853, 0.98),
     "cityjson/denhaag_lod2_small.city.json": (4, 1.0),
     "cityjson/delft_scene_lod1.city.json": (160, 0.98),
     "citygml/berlin_lod2.gml": (61, 0.98),
@@ -118,8 +119,63 @@ def test_buildings_are_watertight_and_look_outward(shared_data: Path, name: str)
     assert all(volume(b.mesh.vertices, b.mesh.triangles) > 0 for b in closed)
 
 
+def test_rotterdam_has_as_many_buildings_and_as_much_ground_as_its_file(shared_data: Path) -> None:
+    path = shared_data / ROTTERDAM
+    found, document = city(path), json.loads(path.read_text())
+    assert [b.id for b in found.buildings] == list(document["CityObjects"])
+    assert len(found.buildings) == 853
+    expected = [ground_area(o, document) for o in document["CityObjects"].values()]
+    np.testing.assert_allclose(sum(b.footprint.area for b in found.buildings), sum(expected), rtol=0.01)
+    assert found.crs == "EPSG:28992"
+    assert 51.8 < found.latitude < 52
+
+
+def ground_area(item: dict[str, Any], document: dict[str, Any]) -> float:
+    """Shoelace areas of the surfaces labelled as ground, straight from the JSON."""
+    scale = document["transform"]["scale"]
+    (geometry,) = item["geometry"]
+    total = 0.0
+    for face, value in zip(geometry["boundaries"], geometry["semantics"]["values"], strict=True):
+        if geometry["semantics"]["surfaces"][value]["type"] == "GroundSurface":
+            for sign, ring in zip([1] + [-1] * len(face), face, strict=False):
+                xy = np.array([document["vertices"][i][:2] for i in ring]) * scale[:2]
+                xy -= xy[0]
+                x, y = xy.T
+                total += sign * abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+    return total
+
+
+def test_rotterdam_stands_where_its_vertices_are(shared_data: Path) -> None:
+    path = shared_data / ROTTERDAM
+    found, document = city(path), json.loads(path.read_text())
+    shift = np.array([*found.origin, 0.0])
+    w, s, low, e, n, high = document["metadata"]["geographicalExtent"]
+    corners = np.array([b.mesh.bounds for b in found.buildings])
+    np.testing.assert_allclose(corners[:, 0].min(axis=0) + shift, (w, s, low), atol=1e-3)
+    np.testing.assert_allclose(corners[:, 1].max(axis=0) + shift, (e, n, high), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in CLOSED if name.startswith("cityjson/") and name != ROTTERDAM])
+def test_every_top_level_building_is_read(shared_data: Path, name: str) -> None:
+    path = shared_data / name
+    text = path.read_text(encoding="utf-8")
+    documents = [json.loads(line) for line in text.splitlines()] if name.endswith("l") else [json.loads(text)]
+    expected = [key for d in documents for key, item in d["CityObjects"].items() if item["type"] == "Building"]
+    buildings = city(path).buildings
+    assert [b.id for b in buildings] == expected
+    assert all(b.footprint.is_valid and b.height > 0 and 0 <= b.eave <= b.height for b in buildings)
+
+
+def test_vienna_is_closed_and_holds_something(shared_data: Path) -> None:
+    for building in city(shared_data / "cityjson/vienna_lod2.city.jsonl").buildings:
+        mesh = building.mesh
+        leak = np.abs((mesh.normals * mesh.areas[:, None]).sum(axis=0)).max()
+        assert leak < 1e-3 * mesh.areas.sum()
+        assert volume(mesh.vertices, mesh.triangles) > 0
+
+
 def test_rotterdam_gets_its_party_walls_and_they_are_counted(shared_data: Path) -> None:
-    path = shared_data / "cityjson/rotterdam_delfshaven_lod2.city.json"
+    path = shared_data / ROTTERDAM
     found = city(path)
     delivered = {name: [rings for _, rings in faces] for name, faces in json_faces(path, "2").items()}
     assert sum(meets_itself(faces) for faces in delivered.values()) < 0.1 * len(delivered)
@@ -138,7 +194,7 @@ def meets_itself(faces: list[Rings]) -> bool:
 
 def test_rebuilt_walls_leave_volumes_as_roofs_and_grounds_have_them(shared_data: Path) -> None:
     """Walls that stand upright add nothing to the sum of area times height over all faces: a check of its own."""
-    path = shared_data / "cityjson/rotterdam_delfshaven_lod2.city.json"
+    path = shared_data / ROTTERDAM
     expected = {name: upright_sum(faces) for name, faces in json_faces(path, "2").items()}
     near = [
         abs(volume(b.mesh.vertices, b.mesh.triangles) - expected[b.id]) < 0.01 * abs(expected[b.id]) + 0.5
@@ -165,7 +221,7 @@ def under(ring: np.ndarray, low: float, hole: bool) -> float:
 
 
 ROOFS = {
-    "cityjson/rotterdam_delfshaven_lod2.city.json": 853,
+    ROTTERDAM: 853,
     "cityjson/vienna_lod2.city.jsonl": 149,
     "cityjson/3dbag_901.city.jsonl": 52,
     "cityjson/denhaag_lod2_small.city.json": 4,
