@@ -53,7 +53,7 @@ KINDS = {
     "suburb, Harvey before": Kind("suburb", "xbd", "2023-02-25", tuple((f"{n}_pre.png", 0.5) for n in HARVEY)),
     "suburb, Harvey after": Kind("suburb", "xbd", "2023-08-31", tuple((f"{n}_post.png", 0.5) for n in HARVEY), "post"),
     "suburb, Ida-BD": Kind(
-        "suburb", "idabd", "2023-11-10", tuple((f"damage/idabd/{n}_pre.png", 0.5) for n in ("1-3", "1-4"))
+        "suburb", "idabd", "2023-10-15", tuple((f"damage/idabd/{n}_pre.png", 0.5) for n in ("1-3", "1-4"))
     ),
     "mediterranean, Türkiye": Kind(
         "mediterranean", "turkiye", "2023-06-14", ((HATAY, 0.5), (ADIYAMAN, 0.5), (TURKOGLU, 0.5))

@@ -82,10 +82,13 @@ def render_sample(job: ShardJob, index: int, studio: Studio) -> tuple[Sample, Se
 
 def samples_of(job: ShardJob, draft: Draft, date: int) -> int:
     """Samples per pixel of one date's picture."""
-    sun = draft.lights[date].sun
-    standing = np.where(draft.labels["pre_building"] > 0, draft.labels["pre_height"], 0) / 100  # from centimetres
-    shade = shaded(standing, draft.grid.gsd, sun)
-    return job.recipe.samples(sun.elevation, shade=shade, after=date == 1)
+    sun, labels = draft.lights[date].sun, draft.labels
+    standing = np.where(labels["pre_building"] > 0, labels["pre_height"], 0) / 100  # from centimetres
+    wet = labels[f"{('pre', 'post')[date]}_water"] > 0
+    if date == 1:
+        wet = wet | (labels["post_depth"] > 0)
+    hard = shaded(standing, draft.grid.gsd, sun) + float(wet.mean())
+    return job.recipe.samples(sun.elevation, hard=hard, after=date == 1)
 
 
 def _taken(

@@ -27,7 +27,7 @@ def test_the_samples_of_a_quality_reach_its_target(scene: str) -> None:
     assert len(reached) > 5, done.stderr
     of_scene = {
         "suburb": SAMPLES_IN_THE_OPEN,
-        "flood": SAMPLES_IN_THE_OPEN,
+        "flood": SAMPLES,
         "old town": SAMPLES,
         "long shadows": SAMPLES_UNDER_LOW_SUN,
         "rubble": SAMPLES_OF_RUBBLE,
