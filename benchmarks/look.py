@@ -45,13 +45,15 @@ class Kind:
     date: str = "pre"
 
 
+# days are those that leaves and shadows of the real images speak for: half of Harvey's trees are bare before, and
+# houses of one storey in Ida-BD throw shadows as long as they are high
 HARVEY = [f"damage/xbd_harvey/0000000{i}" for i in range(3)]
 ADIYAMAN = "damage/turkey_eq_2023/adiyaman_merkez_6_pre.jpg"
 KINDS = {
-    "suburb, Harvey before": Kind("suburb", "xbd", "2023-04-14", tuple((f"{n}_pre.png", 0.5) for n in HARVEY)),
-    "suburb, Harvey after": Kind("suburb", "xbd", "2023-04-14", tuple((f"{n}_post.png", 0.5) for n in HARVEY), "post"),
+    "suburb, Harvey before": Kind("suburb", "xbd", "2023-02-25", tuple((f"{n}_pre.png", 0.5) for n in HARVEY)),
+    "suburb, Harvey after": Kind("suburb", "xbd", "2023-08-31", tuple((f"{n}_post.png", 0.5) for n in HARVEY), "post"),
     "suburb, Ida-BD": Kind(
-        "suburb", "idabd", "2023-06-14", tuple((f"damage/idabd/{n}_pre.png", 0.5) for n in ("1-3", "1-4"))
+        "suburb", "idabd", "2023-10-15", tuple((f"damage/idabd/{n}_pre.png", 0.5) for n in ("1-3", "1-4"))
     ),
     "mediterranean, Türkiye": Kind(
         "mediterranean", "turkiye", "2023-06-14", ((HATAY, 0.5), (ADIYAMAN, 0.5), (TURKOGLU, 0.5))

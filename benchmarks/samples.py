@@ -37,7 +37,7 @@ SCENES: dict[str, tuple[str, dict[str, Any], int, int]] = {
     "rubble": ("earthquake", {"city.extent": 400}, 0, 1),
     "burnt": ("fire", {"city.extent": 400}, 0, 1),
 }
-SAMPLES = (1, 2, 4, 5, 6, 8, 12, 16, 24, 32, 48)
+SAMPLES = (1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48)
 
 
 class Recorder:

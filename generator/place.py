@@ -35,6 +35,8 @@ class Place:
         pattern: float32 (m, 3) how strongly each face shows tile rows, corrugation and rust.
         works: bridges, barriers and structures, merged.
         outlines: per building, its outline as seen from above.
+        boxes: per building, west, south, east and north of it, float64 (n, 4).
+        tops: per building, its highest point, float64 (n,).
         road_index, land_index, rail_index: spatial indices over carriageways, land patches and track beds.
         carriageways: per road edge, the polygon of its surface; empty for a tunnel.
         trackbeds: per railway, the polygon of its ballast; empty for a tunnel.
@@ -51,6 +53,8 @@ class Place:
     pattern: NDArray[np.float32]
     works: Works
     outlines: NDArray[np.object_]
+    boxes: Floats
+    tops: Floats
     carriageways: NDArray[np.object_]
     trackbeds: NDArray[np.object_]
     road_index: STRtree
@@ -80,6 +84,8 @@ def prepare_place(city: City, style: Style, rng: np.random.Generator) -> Place:
         pattern=_joined([d.pattern for d in dressed]),
         works=build_works(city, style, levels, rng.spawn(1)[0]),
         outlines=outlines,
+        boxes=shapely.bounds(outlines).reshape(-1, 4),
+        tops=np.array([float(d.mesh.vertices[:, 2].max()) for d in dressed]),
         carriageways=carriageways,
         trackbeds=trackbeds,
         road_index=STRtree(carriageways),

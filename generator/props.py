@@ -276,9 +276,9 @@ def place_trees(trees: Trees, terrain: Terrain, tints: Floats, weights: Floats, 
     foot = terrain.sample(trees.xy) if n else np.zeros(0)
     leaves = LEAFLIGHT * (0.8 * tints + 0.2 * tints.mean(axis=1, keepdims=True))
     which = np.searchsorted(np.cumsum(weights) / np.sum(weights), rng.random(n))
-    tint = leaves[which] * rng.lognormal(0, 0.15, (n, 1)) * rng.lognormal(0, 0.06, (n, 3))
+    tint = leaves[which] * rng.lognormal(0, 0.12, (n, 1)) * rng.lognormal(0, 0.05, (n, 3))
     spots = Spots(trees.xy)
-    tint *= np.exp(0.4 * value_noise(spots, STAND, 331) + 0.2 * value_noise(spots, STAND / 3, 337))[:, None]
+    tint *= np.exp(0.3 * value_noise(spots, STAND, 331) + 0.2 * value_noise(spots, STAND / 3, 337))[:, None]
     return Placements(
         np.column_stack([trees.xy, foot]),
         rng.uniform(0, 2 * np.pi, n),

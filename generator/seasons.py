@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 
 # 8-bit sRGB as seen in imagery; judgement, but for what the styles measured of soil
 STRAW, DULL, LUSH, LITTER = (178, 160, 116), (124, 118, 86), (94, 116, 64), (112, 98, 76)
+RESTING = (158, 142, 104)  # lawns of grasses that rest in winter
 TWIGS, FRESH = (98, 88, 74), (126, 144, 80)
 AUTUMN = [(152, 134, 66), (144, 112, 60), (116, 94, 58), (122, 118, 62), (134, 82, 52)]
 RIPE = {Crop.CEREAL: (198, 174, 118), Crop.MAIZE: (164, 146, 98)}
@@ -130,7 +131,8 @@ def _grass(season: Season, base: Floats) -> Floats:
     else:
         aim, share = STRAW, 0.8 * dry
     tone = 1 + share * (reflectance(aim) / base - 1)
-    return np.asarray(tone * (1 + 0.75 * season.dull * (reflectance(DULL) / base - 1)))
+    pale, most = (RESTING, 0.85) if season.climate == "summer-humid" else (DULL, 0.85)
+    return np.asarray(tone * (1 + most * season.dull * (reflectance(pale) / base - 1)))
 
 
 def _weeds(season: Season) -> float:

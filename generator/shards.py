@@ -17,6 +17,7 @@ from mage.generator.plan import ShardJob
 from mage.generator.runners.share import WHOLE, Share
 from mage.generator.sample import Draft, draw_sample
 from mage.generator.sensors import Sensor, Taken, chosen_sensors, expose, sample_radiometry, take
+from mage.generator.shade import shaded
 from mage.generator.spectra import VISIBLE
 from mage.scenes.dataset.schema import ImageRecord, Sample, ShardRecord
 from mage.scenes.dataset.store import Store, write_shard
@@ -70,13 +71,24 @@ def render_sample(job: ShardJob, index: int, studio: Studio) -> tuple[Sample, Se
     images: dict[str, NDArray[np.uint8]] = {}
     further: dict[str, Taken] = {}
     for k, date in enumerate(("pre", "post")):
-        set_samples(job.recipe.samples(draft.lights[k].sun.elevation))
+        set_samples(samples_of(job, draft, k))
         reflected = photograph_date(draft, k, studio, both[k], seconds)
         with timed(seconds, "sensor"):
             images[date], taken = _taken(job, draft, k, studio.sensors, reflected)
         further |= {f"{date}_{name}": band for name, band in taken.items()}
     record = draft.record.model_copy(update={"images": [_image_record(*item) for item in further.items()]})
     return Sample(record, images, draft.labels, {name: band.pixels for name, band in further.items()}), seconds
+
+
+def samples_of(job: ShardJob, draft: Draft, date: int) -> int:
+    """Samples per pixel of one date's picture."""
+    sun, labels = draft.lights[date].sun, draft.labels
+    standing = np.where(labels["pre_building"] > 0, labels["pre_height"], 0) / 100  # from centimetres
+    wet = labels[f"{('pre', 'post')[date]}_water"] > 0
+    if date == 1:
+        wet = wet | (labels["post_depth"] > 0)
+    hard = shaded(standing, draft.grid.gsd, sun) + float(wet.mean())
+    return job.recipe.samples(sun.elevation, hard=hard, after=date == 1)
 
 
 def _taken(

@@ -85,6 +85,12 @@ class Mesh:
         attributes = {k: v[keep] for k, v in self.attributes.items()}
         return Mesh(self.vertices, self.triangles[keep], self.surface[keep], self.uv[keep], attributes)
 
+    def compact(self) -> Mesh:
+        """The same faces without the vertices that none of them has."""
+        used, index = np.unique(self.triangles, return_inverse=True)
+        triangles = index.reshape(-1, 3).astype(np.int32)
+        return Mesh(self.vertices[used], triangles, self.surface, self.uv, self.attributes)
+
 
 def planar_uv(vertices: NDArray[np.float64], triangles: NDArray[np.int32]) -> NDArray[np.float32]:
     """UV in metres of every corner, (m, 3, 2): u along the horizontal of the face (its eave), v up its slope.

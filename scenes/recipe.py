@@ -33,13 +33,16 @@ LONGEST_CHAIN = 8
 
 Quality = Literal["draft", "standard", "high"]
 # PSNR in dB of 8-bit sRGB after the nominal stretch against a reference of 1,024 samples that the scenes of
-# benchmarks/samples.py reach with the samples below, which are more where the sun is low, since shade is noisier than
-# sunlight, and where buildings break: a denoiser takes the fine grain of rubble for noise
+# benchmarks/samples.py reach with the samples below, which are more where the sun is low or buildings stand close,
+# since shade is noisier than sunlight, on water, whose ripples glint, and where buildings broke: a denoiser takes the
+# fine grain of rubble for noise
 QUALITY: dict[Quality, float] = {"draft": 32.0, "standard": 36.0, "high": 40.0}
-SAMPLES: dict[Quality, int] = {"draft": 2, "standard": 5, "high": 24}
+SAMPLES: dict[Quality, int] = {"draft": 2, "standard": 4, "high": 12}
+SAMPLES_IN_THE_OPEN: dict[Quality, int] = {"draft": 2, "standard": 3, "high": 8}
+OPEN = 0.08  # share of a picture in the shade of buildings or under water below which it counts as open
 SAMPLES_UNDER_LOW_SUN: dict[Quality, int] = {"draft": 2, "standard": 8, "high": 48}
 LOW_SUN = math.radians(25.0)  # elevation below which it counts as low
-SAMPLES_OF_RUBBLE: dict[Quality, int] = {"draft": 6, "standard": 16, "high": 48}
+SAMPLES_OF_RUBBLE: dict[Quality, int] = {"draft": 8, "standard": 16, "high": 48}
 NOT_DENOISED: dict[Quality, int] = {"draft": 32, "standard": 64, "high": 192}
 EEVEE_SAMPLES = 32  # of anti-aliasing and soft shadows; it is not held to a reference
 
@@ -99,14 +102,21 @@ class RenderPart(Part):
     denoise: bool = Field(True, description="OpenImageDenoise, fast prefilter")
     device: Literal["auto", "cpu", "cuda", "optix", "hip", "metal", "oneapi"] = "auto"
 
-    def samples(self, elevation: float, *, rubble: bool = False) -> int:
-        """Samples per pixel under a sun at ``elevation``, radians; ``rubble`` where buildings break."""
+    def samples(self, elevation: float, *, hard: float = 1.0, rubble: bool = False) -> int:
+        """Samples per pixel under a sun at ``elevation``, radians, where ``hard`` is the share of the picture in the
+        shade of buildings or under water; ``rubble`` where some broke.
+        """
         if self.spp is not None:
             return self.spp
         if self.engine == "eevee":
             return EEVEE_SAMPLES
-        denoised = SAMPLES_OF_RUBBLE if rubble else SAMPLES_UNDER_LOW_SUN if elevation < LOW_SUN else SAMPLES
-        return (denoised if self.denoise else NOT_DENOISED)[self.quality]
+        if not self.denoise:
+            return NOT_DENOISED[self.quality]
+        if rubble:
+            return SAMPLES_OF_RUBBLE[self.quality]
+        if elevation < LOW_SUN:
+            return SAMPLES_UNDER_LOW_SUN[self.quality]
+        return (SAMPLES_IN_THE_OPEN if hard < OPEN else SAMPLES)[self.quality]
 
 
 class Recipe(Part):
@@ -138,9 +148,10 @@ class Recipe(Part):
         """The parts of all hazards, in the order in which they strike."""
         return self.hazard if isinstance(self.hazard, tuple) else (self.hazard,)
 
-    def samples(self, elevation: float) -> int:
-        """Samples per pixel of a picture that is taken under a sun at that elevation, radians."""
-        return self.render.samples(elevation, rubble=any(part.kind != "flood" for part in self.hazards))
+    def samples(self, elevation: float, *, hard: float = 1.0, after: bool = True) -> int:
+        """Samples per pixel of a picture before or ``after`` the disaster; see :meth:`RenderPart.samples`."""
+        breaking = after and any(part.kind != "flood" for part in self.hazards)
+        return self.render.samples(elevation, hard=hard, rubble=breaking)
 
     @property
     def disaster(self) -> str:

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Climate = Literal["temperate", "summer-dry"]
+Climate = Literal["temperate", "summer-dry", "summer-humid"]
 
 YEAR = 365.25
 TROPIC, WINTER_GREEN = 23.5, 38.0  # degrees: all broadleaved trees keep their leaves, and none does
+FROSTY = 34.0  # degrees from which on all lawns of a humid summer rest in winter
 OLIVES = 0.45  # least share of broadleaved trees that keep their leaves where summers are dry: olive, oak, citrus, bay
 # day of the year in the middle of leaf-out and of leaf-fall at 48 degrees, as phenological gardens in central Europe
 # see them, and how they shift for each degree towards the pole: two days, half of what Hopkins found in North America
@@ -78,7 +79,8 @@ class Season:
     Attributes:
         day: of the year as it is lived there: half a year on, south of the equator.
         latitude: degrees from the equator, never negative.
-        climate: ``summer-dry`` as around the Mediterranean, or ``temperate``.
+        climate: ``summer-dry`` as around the Mediterranean; ``summer-humid`` as in the south-east of North America and
+            in Japan, where lawns are of grasses that rest in winter, straw from the first frost on; or ``temperate``.
     """
 
     day: float
@@ -99,8 +101,10 @@ class Season:
 
     @property
     def dull(self) -> float:
-        """How far grass has paled in the cold, 0-1."""
+        """How far grass has paled in the cold, or gone to rest, 0-1."""
         cold = float(np.clip((self.latitude - 28) / 22, 0, 1)) * (0.2 if self.climate == "summer-dry" else 1.0)
+        if self.climate == "summer-humid":
+            cold = float(np.clip((self.latitude - TROPIC) / (FROSTY - TROPIC), 0, 1))
         return cold * _bell(self.day, COLDEST, 62.0)
 
     @property

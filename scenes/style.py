@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from mage.scenes.details import Details
 from mage.scenes.errors import RecipeError
 from mage.scenes.layouts import Layout, Suburban
+from mage.scenes.season import Climate
 from mage.scenes.yamlio import parse_yaml, read_yaml, reason_of
 
 GROUND = ("asphalt", "concrete", "paved", "grass", "bare")
@@ -180,7 +181,8 @@ class Style(_Part):
         courtyards: what a courtyard or garden is mostly covered with.
         paved_share: share of courtyards that are wholly paved.
         drives_left: whether traffic keeps to the left.
-        climate: ``summer-dry`` where grass is green in winter and straw in summer; see :mod:`mage.scenes.season`.
+        climate: ``summer-dry`` where grass is green in winter and straw in summer, ``summer-humid`` where it is the
+            other way; see :mod:`mage.scenes.season`.
         layout: how a procedural city is laid out; see :mod:`mage.scenes.layouts`.
     """
 
@@ -192,7 +194,7 @@ class Style(_Part):
     courtyards: Literal["grass", "paved", "bare"]
     paved_share: Share
     drives_left: bool = False
-    climate: Literal["temperate", "summer-dry"] = "temperate"
+    climate: Climate = "temperate"
     layout: Layout = Suburban()
     streets: Streets
     houses: Houses

@@ -52,7 +52,10 @@ def _set_up_cycles(part: RenderPart, share: Share) -> Device:
     cycles.seed = 0
     cycles.use_denoising = part.denoise
     cycles.denoiser = "OPENIMAGEDENOISE"
-    cycles.denoising_input_passes = "RGB_ALBEDO_NORMAL"
+    # normals as a guide cost more than they tell of ground and crowns; the smaller network takes half the seconds and a
+    # quarter of a decibel, which high quality does not have to spare (benchmarks/README.md)
+    cycles.denoising_input_passes = "RGB_ALBEDO"
+    cycles.denoising_quality = "HIGH" if part.quality == "high" else "FAST"
     cycles.denoising_prefilter = "FAST"
     cycles.denoising_use_gpu = device.kind != "CPU"
     cycles.use_light_tree = False  # one sun and one sky leave nothing to choose

@@ -27,6 +27,7 @@ from mage.generator.blender.materials import (
 )
 from mage.generator.blender.spectral import grouped, render_passes, set_tile_beyond, tell_beyond, use_passes
 from mage.generator.ground import Painting
+from mage.generator.nearby import nearby
 from mage.generator.place import Place
 from mage.generator.props import Placements, tree_prototypes, vehicle_prototypes
 from mage.generator.sight import Sight, sight_of
@@ -38,22 +39,24 @@ from mage.scenes.mesh import Mesh, Surface, concatenate
 
 Vectors = dict[str, NDArray[np.float32]]
 
-SHADOW_REACH = 60.0  # metres around a tile whose trees still throw shadows into it
-TALLEST_REACH = 300.0  # metres around a tile whose buildings do
+CARS_LEAN = 60.0  # metres beside a slanted picture from which those on bridges lean into it
 
 
 class Stage:
-    """Terrain, buildings and prototypes stand for good, trees near the tile while they stay the same; water and cars
-    come and go with each photograph. One that is ``spectral`` knows what everything reflects beyond the visible.
+    """Prototypes and bridges stand for good; terrain, buildings and trees near the tile while they stay the same; water
+    and cars come and go with each photograph. One that is ``spectral`` knows what everything reflects beyond the
+    visible.
     """
 
     def __init__(self, place: Place, *, spectral: bool = False) -> None:
         self.place, self.spectral = place, spectral
         self._ground = tile_material("ground")
         self._water = tile_material("water", waves=True)
-        add_object("ground", smoothed(add_mesh("ground", place.city.ground.mesh(), self._ground)))
         self._on_decks = tile_material("decks")
         self._fabric: bpy.types.Object | None = None
+        self._standing = np.zeros(len(place.city.buildings), bool)
+        self._earth: bpy.types.Object | None = None
+        self._window: tuple[slice, slice] | None = None
         self._decks: bpy.types.Object | None = None
         self._facing, self._facade = fabric_material(), facade_material()
         self._plain = plain_material("plain")
@@ -63,8 +66,6 @@ class Stage:
             fabric = self._facing, self._facade, self._plain
             for material in (self._ground, self._on_decks, self._water, *fabric, crown, paint):
                 tell_beyond(material)
-        if len(place.fabric):
-            self._fabric = self._add_fabric("fabric", place.fabric, place.albedo, place.pattern)
         self._add_works()
         self._trees = [_kept(smoothed(add_mesh(f"tree{i}", m, crown))) for i, m in enumerate(tree_prototypes())]
         self._planted: list[bpy.types.Object] = []
@@ -179,15 +180,19 @@ class Stage:
             set_tile_picture(self._on_decks, painting.grid, painting.decks)
         if trees is None:
             trees = self.place.trees if struck is None else struck.trees
-        grid = sight.grid
-        self._plant(grid, trees)
+        near = nearby(self.place, trees, sight, light.sun)
+        self._spread(near.ground)
+        self._plant(trees, near.trees)
         passing = self._cars_near(sight, vehicles)
-        passing += [] if struck is None else self._fabric_after(grid, struck)
+        if struck is None:
+            self._build(near.buildings)
+        else:
+            passing += self._fabric_after(struck, near.buildings)
         if added is not None and len(added):
             passing.append(self._add_plain("added", added.mesh, added.albedo, added.cover))
         if np.isfinite(levels).any():
             set_tile_picture(self._water, painting.grid, painting.water)
-            surface = self.place.city.ground.water_mesh(levels)
+            surface = self.place.city.ground.part(near.ground).water_mesh(levels[near.ground])
             passing.append(add_object("water", smoothed(add_mesh("water", surface, self._water))))
         try:
             set_light(light)
@@ -199,13 +204,36 @@ class Stage:
                 self._fabric.hide_render = False
             purge()
 
-    def _fabric_after(self, grid: Grid, struck: Struck) -> list[bpy.types.Object]:
+    def _spread(self, window: tuple[slice, slice]) -> None:
+        """Terrain near the tile; that of the photograph before stays if it is the same."""
+        if window == self._window:
+            return
+        if self._earth is not None:
+            bpy.data.objects.remove(self._earth)
+        mesh = self.place.city.ground.part(window).mesh()
+        self._earth, self._window = add_object("ground", smoothed(add_mesh("ground", mesh, self._ground))), window
+
+    def _build(self, standing: NDArray[np.bool_]) -> None:
+        """Buildings near the tile; those of the photograph before stay if they are the same."""
+        if np.array_equal(standing, self._standing):
+            return
+        if self._fabric is not None:
+            bpy.data.objects.remove(self._fabric)
+            self._fabric = None
+        place, self._standing = self.place, standing
+        faces = standing[place.owner]
+        if faces.any():
+            self._fabric = self._add_fabric(
+                "fabric", place.fabric.faces(faces).compact(), place.albedo[faces], place.pattern[faces]
+            )
+
+    def _fabric_after(self, struck: Struck, standing: NDArray[np.bool_]) -> list[bpy.types.Object]:
         """The buildings after, in place of those before, which are hidden until the picture is taken."""
         if self._fabric is not None:
             self._fabric.hide_render = True
         place, remains = self.place, struck.remains
-        kept, _ = struck.unchanged(place, grid.padded(int(np.ceil(TALLEST_REACH / grid.gsd))).bounds)
-        mesh, _ = concatenate([place.fabric.faces(kept), remains.mesh])
+        kept = standing[place.owner] & ~remains.gone[place.owner]
+        mesh, _ = concatenate([place.fabric.faces(kept).compact(), remains.mesh])
         if not len(mesh):
             return []
         albedo = np.concatenate([place.albedo[kept], remains.albedo])
@@ -213,12 +241,10 @@ class Stage:
         grain = np.concatenate([np.zeros((int(kept.sum()), 3), np.float32), remains.grain])
         return [self._add_fabric("after", mesh, albedo, pattern, grain=grain)]
 
-    def _plant(self, grid: Grid, trees: Placements) -> None:
+    def _plant(self, trees: Placements, near: NDArray[np.int64]) -> None:
         """Trees near the tile; those of the photograph before stay if they are the same, as at most pairs' dates."""
-        reach = grid.padded(int(np.ceil(SHADOW_REACH / grid.gsd))).bounds
-        near = trees.within(reach, tree_prototypes())
         wanted = [values[near] for values in (trees.position, trees.heading, trees.scale, trees.prototype, trees.tint)]
-        if len(wanted[0]) == len(self._planted) and all(map(np.array_equal, wanted, self._as_planted)):
+        if len(near) == len(self._planted) and all(map(np.array_equal, wanted, self._as_planted)):
             return
         bpy.data.batch_remove(self._planted)
         vectors = self._beyond(trees.tint, tree_kinds(trees.prototype), Kind.DRY_LEAVES)
@@ -226,7 +252,7 @@ class Stage:
 
     def _cars_near(self, sight: Sight, vehicles: Placements) -> list[bpy.types.Object]:
         # of those on bridges, some lean into a slanted picture
-        pixels = int(np.ceil(SHADOW_REACH / sight.grid.gsd)) if sight.slanted else 0
+        pixels = int(np.ceil(CARS_LEAN / sight.grid.gsd)) if sight.slanted else 0
         reach = sight.grid.padded(pixels).bounds
         vectors = self._beyond(vehicles.tint, Kind.PAINT)
         return add_placements("car", vehicles, vehicles.within(reach, vehicle_prototypes()), self._cars, **vectors)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from command_line import start, workers_of
 
-from mage.scenes.recipe import QUALITY, SAMPLES, SAMPLES_OF_RUBBLE, SAMPLES_UNDER_LOW_SUN
+from mage.scenes.recipe import QUALITY, SAMPLES, SAMPLES_IN_THE_OPEN, SAMPLES_OF_RUBBLE, SAMPLES_UNDER_LOW_SUN
 
 pytestmark = pytest.mark.long
 
@@ -25,8 +25,15 @@ def test_the_samples_of_a_quality_reach_its_target(scene: str) -> None:
     rows = [line.split() for line in done.stdout.splitlines()[2:]]
     reached = {int(row[0]): float(row[1]) for row in rows}
     assert len(reached) > 5, done.stderr
-    of_scene = {"rubble": SAMPLES_OF_RUBBLE, "burnt": SAMPLES_OF_RUBBLE, "long shadows": SAMPLES_UNDER_LOW_SUN}
-    samples = of_scene.get(scene, SAMPLES)
+    of_scene = {
+        "suburb": SAMPLES_IN_THE_OPEN,
+        "flood": SAMPLES,
+        "old town": SAMPLES,
+        "long shadows": SAMPLES_UNDER_LOW_SUN,
+        "rubble": SAMPLES_OF_RUBBLE,
+        "burnt": SAMPLES_OF_RUBBLE,
+    }
+    samples = of_scene[scene]
     for quality, target in QUALITY.items():
         assert reached[samples[quality]] >= target
 

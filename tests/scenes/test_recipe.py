@@ -249,5 +249,7 @@ def test_quality_chooses_the_samples_and_an_explicit_number_goes_before_it():
     assert samples(denoise=False) > samples("earthquake") > samples()
     assert samples(quality="high", spp=3) == 3
     assert read_recipe("flood").samples(0.2) > samples()
+    assert read_recipe("flood").samples(1.0, hard=0.02) < samples()
+    assert read_recipe("earthquake").samples(1.0, after=False) == samples()  # nothing is broken yet
     with pytest.raises(RecipeError, match=r"render\.quality"):
         samples(quality="best")

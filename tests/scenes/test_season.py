@@ -13,7 +13,7 @@ from mage.scenes.season import Crop, Season, Stage, crop_of, tree_years
 
 DAYS = st.dates(date(2021, 1, 1), date(2024, 12, 31))
 LATITUDES = st.floats(-66, 66)
-CLIMATES = st.sampled_from(["temperate", "summer-dry"])
+CLIMATES = st.sampled_from(["temperate", "summer-dry", "summer-humid"])
 JANUARY, JULY = date(2023, 1, 15), date(2023, 7, 15)
 
 
@@ -79,6 +79,18 @@ def test_dry_summers_leave_straw_and_wet_winters_green_where_others_pale() -> No
     assert hatay[0].dry > 0.9 > 0.1 > hatay[1].dry
     assert berlin[0].dry < 0.2
     assert berlin[1].dull > 0.9 > 0.2 > hatay[1].dull
+
+
+def test_lawns_of_humid_summers_rest_in_winter_the_more_the_farther_from_the_tropics() -> None:
+    def humid(latitude: float, day: date) -> Season:
+        return Season.of(day, latitude, "summer-humid")
+
+    resting = [humid(latitude, JANUARY).dull for latitude in (23.5, 29.8, 35.7)]
+    assert resting[0] == 0
+    assert resting == sorted(set(resting))
+    assert resting[2] > 0.9
+    assert humid(35.7, JULY).dull < 0.05
+    assert humid(35.7, JANUARY).dull > Season.of(JANUARY, 35.7).dull
 
 
 def test_fields_are_ripe_and_bare_when_their_crop_is() -> None:
