@@ -111,7 +111,8 @@ class PicturePairs(Dataset[dict[str, Any]]):
         picture = np.concatenate(pair, 2)  # dates side by side as bands, so that one crop is of both
         if self.size is not None:
             picture = _crop(picture, self.size, index.rng() if isinstance(index, Draw) else None)
-        image = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))).unflatten(0, (2, 3))
+        planes = np.ascontiguousarray(picture.transpose(2, 0, 1))
+        image = torch.from_numpy(planes.reshape(2, 3, *picture.shape[:2]))
         return {"image": image, "key": paths[0].relative_to(self.root).as_posix()}
 
 
