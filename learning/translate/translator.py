@@ -73,6 +73,7 @@ class Translated(Dataset[dict[str, Any]]):
         styles: draw a style for each place, another one in each epoch of an :class:`~mage.learning.EpochSampler`;
             False takes the mean style.
 
+    >>> import torch
     >>> from mage.learning import HistogramMatching
     >>> grey = torch.full((3, 4, 4), 50, dtype=torch.uint8)
     >>> brighter = Translated([{"image": grey, "key": "a"}], HistogramMatching().fit([grey + 30]))
