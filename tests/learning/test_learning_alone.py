@@ -43,7 +43,8 @@ def test_every_module_imports_there():
     code = f"""{BLOCK}
 import importlib, pkgutil, mage.learning
 for module in pkgutil.walk_packages(mage.learning.__path__, "mage.learning."):
-    importlib.import_module(module.name)
+    if not module.name.startswith("mage.learning.mapping."):  # which is an extra of its own
+        importlib.import_module(module.name)
 print(len([m for m in sys.modules if m.startswith("mage.learning.")]) > 10)
 """
     assert python(code).strip() == "True"
