@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import importlib.util
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +24,7 @@ def need_torch() -> None:
     """MissingExtraError where torch or safetensors are not installed, or cannot be imported."""
     for module in ("torch", "safetensors"):
         try:
-            found = find_spec(module) is not None
+            found = importlib.util.find_spec(module) is not None
         except (ImportError, ValueError):  # blocked, or half-removed
             found = False
         if not found:
