@@ -16,6 +16,10 @@ class Graded(NamedTuple):
     """What a model thinks of each building: ``number`` (n,) of the raster, ascending; ``pixels`` (n,) that were
     looked at; ``located`` (n,), mean probability that a building is there; ``grades`` (n, grades), probability of each
     grade given that, which sum to 1.
+
+    >>> graded = grade_buildings(np.full((3, 4, 4), 1 / 3), np.array([[0, 2, 2, 5]] * 4))
+    >>> graded.number.tolist(), graded.pixels.tolist()
+    ([2, 5], [8, 4])
     """
 
     number: NDArray[np.int64]

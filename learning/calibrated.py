@@ -19,6 +19,12 @@ from mage.scenes.errors import ModelError
 class Calibration:
     """Temperatures of a model, and its reliability before and after, by kind of prediction, on tiles that the
     temperatures it is measured with were not fitted to.
+
+    >>> from mage.learning import ShardDataset, load_model
+    >>> tiles = ShardDataset(root, labels=("post_building",))
+    >>> found = calibrate(load_model(run, device="cpu"), tiles, np.random.default_rng(0))
+    >>> sorted(found.to_dict()["ece"])
+    ['buildings', 'damage', 'localisation']
     """
 
     temperatures: Temperatures

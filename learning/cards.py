@@ -42,6 +42,10 @@ class Card:
         limits: what it should not be used for.
         recipe: how it was trained, by name.
         notes: what else there is to say, in Markdown.
+
+    >>> card = Card("Water", "a drawn lake", "CC0-1.0", figures={"mean IoU": 0.9}, measured_on="a lake nearby")
+    >>> "| mean IoU | 0.9 |" in card.text(["land", "water"], {"input": "one image"})
+    True
     """
 
     title: str
@@ -128,6 +132,11 @@ def card_of(
 
     Raises:
         ModelError: the run's record cannot be read, or the card would lack something.
+
+    >>> from mage.learning import open_run
+    >>> card = card_of(open_run(run), title="A damage model", licence="Apache-2.0")
+    >>> card.recipe["method"], card.recipe["steps done"]
+    ('Supervised', 4)
     """
     record, streams = run.record, run.trained_on().streams()
     recipe: dict[str, object] = {"method": record.method.name, **record.method.settings}

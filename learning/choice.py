@@ -122,6 +122,11 @@ class Choice:
     """Which checkpoint each rule takes, as positions in the order given; the last one trained longest.
 
     ``scores`` holds a score of each checkpoint by each validator and, where the oracle was asked, ``oracle``.
+
+    >>> scores = {"mixed consistency": (0.9, 0.7)}
+    >>> choice = Choice(("step 100", "step 200"), scores, {"last": 1, "mixed consistency": 0})
+    >>> choice.names[choice.chosen["mixed consistency"]]
+    'step 100'
     """
 
     names: tuple[str, ...]

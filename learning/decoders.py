@@ -18,6 +18,18 @@ class Decoder(Protocol):
     """What networks need of a decoder: an ``nn.Module`` from features, finest first, to one map as fine as these.
 
     Networks are given its class, or anything else that makes one from the channels of the features and a width.
+
+    >>> class Finest(nn.Module):
+    ...     def __init__(self, channels, width):
+    ...         super().__init__()
+    ...         self.channels = width
+    ...         self.mix = mix(channels[0], width)
+    ...
+    ...     def forward(self, features):
+    ...         return self.mix(features[0])
+    >>> from mage.learning import SegmentationNet
+    >>> SegmentationNet(classes=2, width=4, decoder=Finest)(torch.zeros(1, 3, 16, 16)).shape
+    torch.Size([1, 2, 16, 16])
     """
 
     channels: int

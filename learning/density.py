@@ -65,6 +65,15 @@ class Density:
         threshold: score of a tile from which on it counts as unlike the training.
         false_alarm: share of tiles like the training that exceed it.
         window: side of a window in pixels.
+
+    >>> from mage.learning import SiameseDamageNet
+    >>> rng = np.random.default_rng(0)
+    >>> tiles = [{"image": torch.from_numpy(rng.integers(0, 60, (2, 3, 32, 48), np.uint8))} for _ in range(12)]
+    >>> density = fit_density(SiameseDamageNet(width=2), tiles, window=16)
+    >>> density.map(tiles[0]["image"]).shape
+    (2, 3)
+    >>> density.score(tiles[0]["image"] + 150) > density.score(tiles[0]["image"])
+    True
     """
 
     model: nn.Module

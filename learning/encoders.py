@@ -25,6 +25,16 @@ class Encoder(Protocol):
     It takes images of 0-1 and normalises them itself, so that no weights can meet images prepared for others.
     Networks want strides that double from one feature to the next; features that all have one stride, as a plain
     ViT's, become such with :class:`~mage.learning.SimplePyramid`.
+
+    >>> class Pooled(nn.Module):
+    ...     bands, channels, strides, mean, std = 3, (3, 3), (2, 4), (0.5,), (0.25,)
+    ...
+    ...     def forward(self, image):
+    ...         image = normalise(image, self.mean, self.std)
+    ...         return [nn.functional.avg_pool2d(image, stride) for stride in self.strides]
+    >>> from mage.learning import SegmentationNet
+    >>> SegmentationNet(classes=2, width=4, encoder=Pooled())(torch.zeros(1, 3, 16, 16)).shape
+    torch.Size([1, 2, 16, 16])
     """
 
     @property

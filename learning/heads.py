@@ -14,6 +14,10 @@ from mage.learning.names import Head
 class Prediction(NamedTuple):
     """Logits of a batch: ``localisation`` (N, 1, H, W) building or not, ``damage`` (N, grades, H, W), and those of
     each further :class:`Head` that the network has, None of others.
+
+    >>> prediction = Prediction(localisation=torch.zeros(1, 1, 1, 1), damage=torch.zeros(1, 4, 1, 1))
+    >>> prediction.probabilities().flatten()
+    tensor([0.5000, 0.1250, 0.1250, 0.1250, 0.1250])
     """
 
     localisation: Tensor
@@ -42,6 +46,10 @@ def maps_of(output: Prediction | Tensor) -> dict[str, Tensor]:
     """What an output says, by name, float32 (N, C, H, W): ``classes``, probabilities that sum to 1, of every output;
     of further heads ``flood``, its probability, ``height``, metres before and after, and ``road``, probabilities of no,
     an open and a blocked road.
+
+    >>> prediction = Prediction(*(torch.zeros(1, n, 1, 1) for n in (1, 4)), flood=torch.zeros(1, 1, 1, 1))
+    >>> {name: tuple(values.shape) for name, values in maps_of(prediction).items()}
+    {'classes': (1, 5, 1, 1), 'flood': (1, 1, 1, 1)}
     """
     if isinstance(output, Tensor):
         return {"classes": output.float().softmax(1)}

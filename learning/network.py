@@ -28,6 +28,15 @@ class Network(nn.Module):
 
     Heads predict s x s pixels per place of features of stride s (sub-pixel convolution, Shi et al. 2016), which keeps
     outlines sharp at a fraction of the cost of a decoder at full size.
+
+    >>> from mage.learning import SiameseDamageNet
+    >>> net = SiameseDamageNet(width=2)
+    >>> isinstance(net, Network), net.dates, net.bands, net.classes
+    (True, 2, 3, 5)
+    >>> before = after = np.zeros((20, 30, 3), np.uint8)
+    >>> classes, probabilities = net.predict(before, after)
+    >>> classes.shape, probabilities.shape
+    ((20, 30), (5, 20, 30))
     """
 
     dates: ClassVar[int]

@@ -30,7 +30,14 @@ def classify(probabilities: NDArray[np.float32], threshold: float = 0.5) -> NDAr
 
 
 def predict_tile(model: nn.Module, image: Tensor, *, window: int = WINDOW, overlap: int = OVERLAP) -> Tensor:
-    """Probabilities of the classes, float32 (classes, H, W), of one place: ``classes`` of :func:`predict_maps`."""
+    """Probabilities of the classes, float32 (classes, H, W), of one place: ``classes`` of :func:`predict_maps`.
+
+    >>> from mage.learning import SegmentationNet
+    >>> net = SegmentationNet(classes=2, width=4)
+    >>> probabilities = predict_tile(net, torch.zeros(3, 20, 48, dtype=torch.uint8), window=32, overlap=16)
+    >>> probabilities.shape, torch.allclose(probabilities.sum(0), torch.ones(20, 48))
+    (torch.Size([2, 20, 48]), True)
+    """
     return predict_maps(model, image, window=window, overlap=overlap)["classes"]
 
 

@@ -95,6 +95,10 @@ def load_model(path: str | Path, device: str = "auto") -> Network:
 
     Raises:
         ModelError: neither, or the file cannot be read or is of another shape than it says.
+
+    >>> model = load_model(run, device="cpu")
+    >>> type(model).__name__, model.training
+    ('SiameseDamageNet', False)
     """
     given = Path(path)
     file = given if given.suffix == ".safetensors" else given / WEIGHTS
@@ -109,6 +113,14 @@ def model_record(path: str | Path) -> ModelRecord:
 
     Raises:
         ModelError: no such model, or it cannot be read.
+
+    >>> import tempfile
+    >>> from mage.learning import Card, SegmentationNet
+    >>> card = Card("Water", "a drawn lake", "CC0-1.0", classes=("land", "water"))
+    >>> file = save_model(SegmentationNet(classes=2, width=4), tempfile.mkdtemp(), card)
+    >>> record = model_record(file)
+    >>> record.classes, record.dates, record.bands
+    (('land', 'water'), 1, 3)
     """
     given = Path(path)
     return _read(given if given.suffix == ".safetensors" else given / WEIGHTS)[0]

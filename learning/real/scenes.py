@@ -26,7 +26,12 @@ GEOTIFF = (".tif", ".tiff")
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A labelled image, or pair of images before and after: its row, and the files."""
+    """A labelled image, or pair of images before and after: its row, and the files.
+
+    >>> scene = Scene(Row("a", "flood", "Delft"), (Path("pre/a.png"), Path("post/a.png")), Path("masks/a.png"))
+    >>> len(scene.images), scene.row.event
+    (2, 'flood')
+    """
 
     row: Row
     images: tuple[Path, ...]
@@ -52,6 +57,17 @@ class LabelledScenes(Dataset[SampleDict]):
         DatasetError: no scenes, two of one key; on reading, a file that is missing, damaged, too large, of another size
             than its partners, or with labels that the taxonomy does not know.
         MissingExtraError: a GeoTIFF, and rasterio is not installed.
+
+    >>> import cv2, tempfile
+    >>> from mage.learning import CHANGE
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> files = [folder / f"{name}.png" for name in ("pre", "post", "changed")]
+    >>> for file, shape in zip(files, ((8, 8, 3), (8, 8, 3), (8, 8)), strict=True):
+    ...     assert cv2.imwrite(str(file), np.full(shape, 255, np.uint8))
+    >>> scene = Scene(Row("a", "flood", "Delft"), tuple(files[:2]), files[2])
+    >>> sample = LabelledScenes(folder, [scene], CHANGE)[0]
+    >>> sample["image"].shape, sample["mask"].unique()
+    (torch.Size([2, 3, 8, 8]), tensor([1]))
     """
 
     def __init__(

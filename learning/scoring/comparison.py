@@ -36,6 +36,11 @@ class Groups:
         tiles: number of tiles of each group.
         rows: figures of each group, with intervals over its own tiles.
         macro: their means, over the groups where a figure is defined, with intervals over groups to come.
+
+    >>> iou = {"Bath": Interval(1.0, None, None), "York": Interval(0.5, None, None)}
+    >>> rows = {city: {"iou": figure} for city, figure in iou.items()}
+    >>> Groups("city", {"Bath": 9, "York": 1}, rows, {"iou": Interval(0.75, None, None)}).to_dict()["macro"]
+    {'iou': {'value': 0.75, 'low': None, 'high': None}}
     """
 
     by: str
@@ -88,6 +93,12 @@ class Comparison:
         values: figures of each run.
         seeds: figures over the runs, for runs that differ by seed alone; those that every run has.
         against_first: figures of each further run against the first.
+
+    >>> from mage.learning.scoring.figures import building_iou
+    >>> tiles = TileCounts(("a", "b"), {}, {"confusion": np.array([[[9, 1], [2, 8]], [[9, 0], [0, 10]]])})
+    >>> found = compare(("one", "other"), [tiles, tiles], {"iou": building_iou}, np.random.default_rng(0))
+    >>> found.runs, found.seeds["iou"].sd
+    (('one', 'other'), 0.0)
     """
 
     runs: tuple[str, ...]

@@ -63,6 +63,13 @@ def write_report(
     Raises:
         MissingExtraError: matplotlib is not installed.
         ModelError: the folder holds something else.
+
+    >>> import tempfile
+    >>> from mage.learning import ShardDataset, evaluate, load_model
+    >>> tiles = ShardDataset(root)
+    >>> folder = write_report(tempfile.mkdtemp(), [evaluate(run, tiles)], load_model(run), tiles)
+    >>> sorted(path.name for path in folder.iterdir())
+    ['confusion.png', 'reliability.png', 'report.json', 'report.md', 'report.txt', 'tiles.csv', 'tiles.png']
     """
     need_plots()
     folder, first = Path(folder), evaluations[0]
