@@ -104,6 +104,22 @@ def mix(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), norm(outputs), nn.ReLU(inplace=True))
 
 
+class Shortcut(nn.Conv2d):
+    """A 1x1 convolution of every ``stride``-th row and column, (N, inputs, H, W) -> (N, outputs, H / s, W / s).
+
+    Its tensors are those of a convolution that strides. Such a one is not called, since on CPUs the gradient of oneDNN's
+    (torch 2.13) writes beyond its memory where the kernels are laid out channels last.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__(inputs, outputs, 1, bias=False)
+        self.every = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The convolution of what is kept."""
+        return super().forward(x[..., :: self.every, :: self.every])
+
+
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions beside a shortcut (He et al. 2016); ``stride`` 2 halves the size."""
 
@@ -113,9 +129,7 @@ class ResidualBlock(nn.Module):
             convolve(inputs, outputs, stride), nn.Conv2d(outputs, outputs, 3, padding=1, bias=False), norm(outputs)
         )
         same = inputs == outputs and stride == 1
-        self.shortcut = (
-            nn.Identity() if same else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), norm(outputs))
-        )
+        self.shortcut = nn.Identity() if same else nn.Sequential(Shortcut(inputs, outputs, stride), norm(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, ceil(H / stride), ceil(W / stride))."""

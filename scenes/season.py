@@ -102,9 +102,10 @@ class Season:
     @property
     def dull(self) -> float:
         """How far grass has paled in the cold, or gone to rest, 0-1."""
+        if self.climate == "summer-humid":  # at rest from the first frosts to March, and quite green in May
+            frosty = float(np.clip((self.latitude - TROPIC) / (FROSTY - TROPIC), 0, 1))
+            return frosty * _bell(self.day, COLDEST, 45.0)
         cold = float(np.clip((self.latitude - 28) / 22, 0, 1)) * (0.2 if self.climate == "summer-dry" else 1.0)
-        if self.climate == "summer-humid":
-            cold = float(np.clip((self.latitude - TROPIC) / (FROSTY - TROPIC), 0, 1))
         return cold * _bell(self.day, COLDEST, 62.0)
 
     @property

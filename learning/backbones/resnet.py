@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mage.learning.encoders import IMAGENET_MEAN, IMAGENET_STD, check_least, normalise
+from mage.learning.encoders import IMAGENET_MEAN, IMAGENET_STD, Shortcut, check_least, normalise
 from mage.learning.seeds import seeded
 from mage.scenes.errors import ModelError
 
@@ -113,4 +113,4 @@ def _stage(block: type[_Basic] | type[_Bottleneck], inputs: int, width: int, num
 def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
     if stride == 1 and inputs == outputs:
         return None
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+    return nn.Sequential(Shortcut(inputs, outputs, stride), nn.BatchNorm2d(outputs))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -21,7 +23,7 @@ from mage.learning import (
 )
 from mage.learning.backbones.convnext import SMALL, TINY
 from mage.learning.backbones.pretrained import fit_bands
-from mage.learning.encoders import IMAGENET_MEAN, IMAGENET_STD, extend, normalise
+from mage.learning.encoders import IMAGENET_MEAN, IMAGENET_STD, Shortcut, extend, normalise
 from mage.scenes.errors import MissingExtraError, ModelError
 
 SMALL_ONES = (
@@ -264,3 +266,24 @@ def test_batch_norm_of_a_published_encoder_can_be_adapted():
     before = encoder.bn1.running_mean.clone()
     adapt_batch_norm(encoder, [{"image": torch.rand(3, 32, 32)} for _ in range(2)], device="cpu")
     assert not torch.equal(encoder.bn1.running_mean, before)
+
+
+def test_a_shortcut_is_a_convolution_that_strides():
+    torch.manual_seed(0)
+    ours, x = Shortcut(4, 8, 2), torch.rand(2, 4, 15, 16)
+    assert torch.allclose(ours(x), torch.nn.functional.conv2d(x, ours.weight, stride=2), atol=1e-6)
+
+
+def test_networks_laid_out_channels_last_learn():
+    """Convolutions of 1x1 that stride write beyond their memory then (oneDNN in torch 2.13), which ends the process."""
+    code = """
+import torch
+from mage.learning import SiameseDamageNet
+from mage.learning.devices import channels_last
+model = SiameseDamageNet(4)
+channels_last(model)
+for _ in range(20):
+    output = model(torch.rand(2, 2, 3, 32, 32))
+    (output.damage.sum() + output.localisation.sum()).backward()
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
