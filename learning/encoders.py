@@ -107,8 +107,8 @@ def mix(inputs: int, outputs: int) -> nn.Sequential:
 class Shortcut(nn.Conv2d):
     """A 1x1 convolution of every ``stride``-th row and column, (N, inputs, H, W) -> (N, outputs, H / s, W / s).
 
-    Its tensors are those of a convolution that strides. Such a one is not called, since on CPUs the gradient of oneDNN's
-    (torch 2.13) writes beyond its memory where the kernels are laid out channels last.
+    Its tensors are those of a convolution that strides. Such a one is not called, since on CPUs the gradient of
+    oneDNN's (torch 2.13) writes beyond its memory where the kernels are laid out channels last.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
