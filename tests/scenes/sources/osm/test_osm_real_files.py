@@ -111,7 +111,7 @@ def test_first_bytes_tell_that_it_is_a_map(shared_data: Path, name: str) -> None
         assert is_osm(stream.read(2**16))
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [*FILES[:-1], pytest.param(FILES[-1], marks=pytest.mark.long)])
 def test_the_number_of_buildings_equals_an_independent_count(shared_data: Path, name: str) -> None:
     """Parts that lie in no building are buildings of their own and come on top; twins are counted as left out."""
     path = shared_data / "osm" / name
