@@ -6,7 +6,6 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from mage.generator.props import Placements
 from mage.scenes.mesh import Mesh
 
 
@@ -62,27 +61,3 @@ def add_object(name: str, data: bpy.types.Mesh) -> bpy.types.Object:
     thing = bpy.data.objects.new(name, data)
     bpy.context.scene.collection.objects.link(thing)
     return thing
-
-
-def add_placements(
-    name: str,
-    placements: Placements,
-    which: NDArray[np.int64],
-    shapes: list[bpy.types.Mesh],
-    **vectors: NDArray[np.float32],
-) -> list[bpy.types.Object]:
-    """One object for each of the copies ``which``; they share their prototypes' meshes and carry their tint as
-    object colour, and others (n, 3), a row for each of ``placements``, as properties by their names.
-    """
-    things = []
-    for i in which:
-        thing = bpy.data.objects.new(f"{name}{i}", shapes[int(placements.prototype[i])])
-        thing.location = placements.position[i]
-        thing.rotation_euler = (0.0, 0.0, float(placements.heading[i]))
-        thing.scale = placements.scale[i]
-        thing.color = (*placements.tint[i], 1.0)
-        for key, values in vectors.items():
-            thing[key] = tuple(map(float, values[i]))
-        bpy.context.scene.collection.objects.link(thing)
-        things.append(thing)
-    return things

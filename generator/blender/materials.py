@@ -217,13 +217,13 @@ def _stains() -> NDArray[np.float32]:
 
 
 def tree_material() -> bpy.types.Material:
-    """Crowns: the object's colour, darker in the crevices.
+    """Crowns: the colour of each copy, darker in the crevices.
 
     Leaves let light through, so a crown's flank is not as dark as a wall's: normals are bent up, and shadows are not
     black.
     """
     nodes = _Nodes("crown")
-    info = nodes.new("ShaderNodeObjectInfo")
+    tint = nodes.new("ShaderNodeAttribute", attribute_name="tint", attribute_type="INSTANCER")
     shade = nodes.new("ShaderNodeAttribute", attribute_name="shade")
     facing = nodes.new("ShaderNodeNewGeometry")
     bent = nodes.new("ShaderNodeVectorMath", operation="ADD")
@@ -231,7 +231,7 @@ def tree_material() -> bpy.types.Material:
     bent.inputs[1].default_value = (0.0, 0.0, 1.4)
     unit = nodes.new("ShaderNodeVectorMath", operation="NORMALIZE")
     nodes.join(bent, "Vector", unit, 0)
-    material = nodes.diffuse(nodes.product((info, "Color"), (shade, "Vector")), (unit, "Vector"))
+    material = nodes.diffuse(nodes.product((tint, "Vector"), (shade, "Vector")), (unit, "Vector"))
     path, through = nodes.new("ShaderNodeLightPath"), nodes.new("ShaderNodeBsdfTransparent")
     through.inputs["Color"].default_value = (*[THROUGH_LEAVES] * 3, 1.0)
     either = nodes.new("ShaderNodeMixShader")
@@ -243,13 +243,13 @@ def tree_material() -> bpy.types.Material:
 
 
 def vehicle_material() -> bpy.types.Material:
-    """Cars: paint in the object's colour, dark glass, a clear coat that catches the sun."""
+    """Cars: paint in the colour of each copy, dark glass, a clear coat that catches the sun."""
     nodes = _Nodes("vehicle")
-    info = nodes.new("ShaderNodeObjectInfo")
+    tint = nodes.new("ShaderNodeAttribute", attribute_name="tint", attribute_type="INSTANCER")
     shade = nodes.new("ShaderNodeAttribute", attribute_name="shade")
     shader = nodes.new("ShaderNodeBsdfPrincipled")
     shader.inputs["Roughness"].default_value = 0.3
-    nodes.join(*nodes.product((info, "Color"), (shade, "Vector")), shader, "Base Color")
+    nodes.join(*nodes.product((tint, "Vector"), (shade, "Vector")), shader, "Base Color")
     nodes.join(shader, "BSDF", nodes.output, "Surface")
     return nodes.material
 

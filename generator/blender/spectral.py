@@ -48,9 +48,8 @@ def use_passes() -> None:
 def tell_beyond(material: bpy.types.Material) -> None:
     """Give the passes a material's colour beyond the visible.
 
-    That is the chain of factors on its visible colour over again, with another colour at its head: the face attributes
-    or object properties of :data:`GROUPS` in place of ``tint`` or the object's colour, other pictures in place of
-    ``picture``.
+    That is the chain of factors on its visible colour over again, with another colour at its head: the
+    attributes of :data:`GROUPS` of faces or copies in place of ``tint``, other pictures in place of ``picture``.
     """
     tree = material.node_tree
     shader = next(n for n in tree.nodes if n.type in ("BSDF_DIFFUSE", "BSDF_PRINCIPLED"))
@@ -77,7 +76,7 @@ def _headed(tree: Any, socket: Any, name: str) -> Any:
         return copy.outputs["Color"]
     own = tree.nodes.new("ShaderNodeAttribute")
     own.attribute_name = name
-    own.attribute_type = "OBJECT" if node.type == "OBJECT_INFO" else "GEOMETRY"
+    own.attribute_type = node.attribute_type
     return own.outputs["Vector"]
 
 

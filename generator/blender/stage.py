@@ -14,7 +14,7 @@ from mage.generator.additions import Additions
 from mage.generator.bands import recombined
 from mage.generator.blender.camera import aim
 from mage.generator.blender.engine import purge, render_array
-from mage.generator.blender.geometry import add_mesh, add_object, add_placements, smoothed, wear
+from mage.generator.blender.geometry import add_mesh, add_object, smoothed, wear
 from mage.generator.blender.light import set_light
 from mage.generator.blender.materials import (
     fabric_material,
@@ -25,6 +25,7 @@ from mage.generator.blender.materials import (
     tree_material,
     vehicle_material,
 )
+from mage.generator.blender.scatter import Scatter
 from mage.generator.blender.spectral import grouped, render_passes, set_tile_beyond, tell_beyond, use_passes
 from mage.generator.ground import Painting
 from mage.generator.nearby import nearby
@@ -67,10 +68,10 @@ class Stage:
             for material in (self._ground, self._on_decks, self._water, *fabric, crown, paint):
                 tell_beyond(material)
         self._add_works()
-        self._trees = [_kept(smoothed(add_mesh(f"tree{i}", m, crown))) for i, m in enumerate(tree_prototypes())]
+        self._trees = Scatter("trees", [smoothed(add_mesh("tree", m, crown)) for m in tree_prototypes()])
         self._planted: list[bpy.types.Object] = []
         self._as_planted: list[NDArray[Any]] = []
-        self._cars = [_kept(add_mesh(f"car{i}", m, paint)) for i, m in enumerate(vehicle_prototypes())]
+        self._cars = Scatter("cars", [add_mesh("car", m, paint) for m in vehicle_prototypes()])
         heights = [place.city.ground.heights.max()]
         heights += [mesh.vertices[:, 2].max() for mesh in (place.fabric, place.works.mesh) if len(mesh)]
         self._top = float(max(heights)) + 60.0  # above any tree
@@ -244,21 +245,15 @@ class Stage:
     def _plant(self, trees: Placements, near: NDArray[np.int64]) -> None:
         """Trees near the tile; those of the photograph before stay if they are the same, as at most pairs' dates."""
         wanted = [values[near] for values in (trees.position, trees.heading, trees.scale, trees.prototype, trees.tint)]
-        if len(near) == len(self._planted) and all(map(np.array_equal, wanted, self._as_planted)):
+        if len(wanted) == len(self._as_planted) and all(map(np.array_equal, wanted, self._as_planted)):
             return
         bpy.data.batch_remove(self._planted)
         vectors = self._beyond(trees.tint, tree_kinds(trees.prototype), Kind.DRY_LEAVES)
-        self._planted, self._as_planted = add_placements("tree", trees, near, self._trees, **vectors), wanted
+        self._planted, self._as_planted = self._trees.place(trees, near, **vectors), wanted
 
     def _cars_near(self, sight: Sight, vehicles: Placements) -> list[bpy.types.Object]:
         # of those on bridges, some lean into a slanted picture
         pixels = int(np.ceil(CARS_LEAN / sight.grid.gsd)) if sight.slanted else 0
         reach = sight.grid.padded(pixels).bounds
         vectors = self._beyond(vehicles.tint, Kind.PAINT)
-        return add_placements("car", vehicles, vehicles.within(reach, vehicle_prototypes()), self._cars, **vectors)
-
-
-def _kept(data: bpy.types.Mesh) -> bpy.types.Mesh:
-    """Keep a prototype while no object uses it."""
-    data.use_fake_user = True
-    return data
+        return self._cars.place(vehicles, vehicles.within(reach, vehicle_prototypes()), **vectors)

@@ -21,7 +21,8 @@ from scipy.ndimage import maximum_filter, minimum_filter
 
 from mage.generator.blender.camera import aim
 from mage.generator.blender.engine import purge, render_array, start_engine
-from mage.generator.blender.geometry import add_mesh, add_object, add_placements
+from mage.generator.blender.geometry import add_mesh, add_object
+from mage.generator.blender.scatter import Scatter
 from mage.generator.build import build_place
 from mage.generator.covers import CLASS_OF_COVER, Cover, cover_of, road_ids
 from mage.generator.labels import Truth
@@ -195,7 +196,7 @@ class Blender:
             (CAR, draft.vehicles[date], vehicle_prototypes()),
         ):
             data = [self.mesh(layer, shape) for shape in shapes]
-            self.objects[layer] = add_placements(f"l{layer}", placed, placed.within(near, shapes), data)
+            self.objects[layer] = Scatter(f"l{layer}", data).place(placed, placed.within(near, shapes))
 
     def mesh(self, layer: int, mesh: Mesh, index: np.ndarray | None = None) -> bpy.types.Mesh:
         """A mesh whose ``tint`` is layer and number."""
