@@ -181,14 +181,15 @@ def _mask(values: Column) -> NDArray[np.bool_] | None:
 
 @contextmanager
 def _dated(when: str) -> Iterator[None]:
-    """GDAL takes this for the time of now, and for nothing else."""
+    """GDAL takes this for the time of now, and leaves it to us to bring the file to the disk, until this ends."""
     try:
         import pyogrio
     except ModuleNotFoundError:
         raise MissingExtraError("pyogrio", "mapping") from None
-    before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": when})
+    ours = {"OGR_CURRENT_DATE": when, "OGR_SQLITE_SYNCHRONOUS": "OFF"}
+    before = {name: pyogrio.get_gdal_config_option(name) for name in ours}
+    pyogrio.set_gdal_config_options(ours)
     try:
         yield
     finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
+        pyogrio.set_gdal_config_options(before)
