@@ -19,9 +19,9 @@ from mage.learning.mapping.summary import summary
 from mage.scenes.errors import DatasetError
 
 
-@pytest.fixture
-def place(tmp_path):
-    return found(tmp_path)
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return found(tmp_path_factory.mktemp("place"))
 
 
 def since(tmp_path, findings, edit):
