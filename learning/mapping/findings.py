@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
@@ -24,6 +25,9 @@ from mage.learning.mapping.register import Registration
 from mage.learning.mapping.roads import Roads
 from mage.scenes.errors import ModelError
 from mage.scenes.grid import Grid
+
+if TYPE_CHECKING:
+    from mage.learning.mapping.monitoring import Differences
 
 Floats = NDArray[np.float64]
 Geometries = NDArray[np.object_]
@@ -106,6 +110,9 @@ class Buildings:
         hot: where damage clusters; None before that was asked.
         reached: (n,) probability that a rescue vehicle gets there; None where there are no roads.
         seconds: (n,) from the nearest start over roads likely to be open, infinite where cut off; None likewise.
+        previous: (n,) verdict in the product that this one updates, empty for a building that was not in it; None where
+            it updates none.
+        change: (n,) since then, see :data:`~mage.learning.mapping.monitoring.CHANGES`; None likewise.
     """
 
     identity: Words
@@ -121,6 +128,8 @@ class Buildings:
     hot: HotSpots | None = None
     reached: Floats | None = None
     seconds: Floats | None = None
+    previous: Words | None = None
+    change: Words | None = None
 
     def __post_init__(self) -> None:
         """Raises ModelError where the arrays do not fit together."""
@@ -256,6 +265,7 @@ class Findings:
         rasters: files of the product by name: probabilities, classes.
         corrections: log of an analyst's edits, a line each.
         versions: of the program and its libraries, by name.
+        differences: to the product that this one updates; None where it updates none.
     """
 
     event: Event
@@ -278,3 +288,4 @@ class Findings:
     rasters: Mapping[str, Path]
     corrections: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    differences: Differences | None = None
