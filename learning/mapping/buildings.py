@@ -50,7 +50,7 @@ def grade_footprints(path: Path, grid: Grid, footprints: NDArray[np.object_]) ->
         DatasetError: the file is not on this grid, or cannot be read.
     """
     count = len(footprints)
-    with _opened(path, grid) as file:
+    with opened(path, grid) as file:
         sums, known, all_of = np.zeros((count, file.count)), np.zeros(count), np.zeros(count)
         tree = shapely.STRtree(footprints)
         for top in range(0, grid.rows, ROWS):
@@ -86,14 +86,14 @@ def outlines(path: Path, grid: Grid, *, threshold: float = 0.5, least: float = 1
     Raises:
         DatasetError: as of :func:`grade_footprints`.
     """
-    with _opened(path, grid) as file:
+    with opened(path, grid) as file:
         mask = np.zeros(grid.shape, np.uint8)
         for top in range(0, grid.rows, ROWS):
             rows = slice(top, min(top + ROWS, grid.rows))
             none = from_bytes(file.read(1, window=Rectangle(0, top, grid.columns, rows.stop - top)))
             mask[rows] = 1 - none >= threshold  # NaN, not known, is no building
     found = []
-    for shape, _ in shapes(mask, mask=mask > 0, transform=rasterio.Affine(*grid.transform)):
+    for shape, _ in shapes(mask, mask=mask.view(bool), transform=rasterio.Affine(*grid.transform)):
         polygon = shapely.Polygon(shape["coordinates"][0], shape["coordinates"][1:])
         if polygon.area >= least:
             found.append(shapely.make_valid(polygon.simplify(0.75 * grid.gsd)))
@@ -105,7 +105,12 @@ def _ids(footprints: NDArray[np.object_], part: Grid) -> NDArray[np.int32]:
     return np.asarray(rasterize(numbered, part.shape, transform=rasterio.Affine(*part.transform), dtype="int32"))
 
 
-def _opened(path: Path, grid: Grid) -> rasterio.DatasetReader:
+def opened(path: Path, grid: Grid) -> rasterio.DatasetReader:
+    """A raster of a scene, open.
+
+    Raises:
+        DatasetError: it is not on this grid, or cannot be read.
+    """
     try:
         file = rasterio.open(path, driver="GTiff")
     except rasterio.errors.RasterioError as error:
