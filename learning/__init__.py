@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mage.learning.backbones.pyramid import SimplePyramid
     from mage.learning.backbones.resnet import ResNet
     from mage.learning.buildings import Graded, cems_verdicts, grade_buildings, grade_entropy
+    from mage.learning.bundled import bundled_folder, bundled_model, bundled_record
     from mage.learning.calibrated import Calibration, calibrate
     from mage.learning.cards import Card, card_of
     from mage.learning.choice import Choice, choose, mixed_consistency, neighbourhood_density
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
     from mage.learning.real.xbd import XBD
     from mage.learning.runs import Run, open_run, save_temperatures
     from mage.learning.sampling import EpochSampler
-    from mage.learning.saved import load_model, model_record, save_model
+    from mage.learning.saved import density_of, keep_calibration, load_model, model_record, save_model
     from mage.learning.scoring.boundary import boundary_counts, boundary_f1
     from mage.learning.scoring.calibration import Reliability
     from mage.learning.scoring.comparison import Comparison, Groups, compare, group
@@ -198,6 +199,9 @@ __all__ = [
     "bootstrap",
     "boundary_counts",
     "boundary_f1",
+    "bundled_folder",
+    "bundled_model",
+    "bundled_record",
     "bundled_weights",
     "by_block",
     "by_event",
@@ -211,6 +215,7 @@ __all__ = [
     "compare",
     "damage_losses",
     "damage_preservation",
+    "density_of",
     "entropy",
     "evaluate",
     "fit",
@@ -220,6 +225,7 @@ __all__ = [
     "grade_entropy",
     "grade_weights",
     "group",
+    "keep_calibration",
     "leave_one_event_out",
     "load_density",
     "load_model",
@@ -260,6 +266,7 @@ _HOMES = {
     "backbones.pyramid": ("SimplePyramid",),
     "backbones.resnet": ("ResNet",),
     "buildings": ("Graded", "cems_verdicts", "grade_buildings", "grade_entropy"),
+    "bundled": ("bundled_folder", "bundled_model", "bundled_record"),
     "calibrated": ("Calibration", "calibrate"),
     "cards": ("Card", "card_of"),
     "choice": ("Choice", "choose", "mixed_consistency", "neighbourhood_density"),
@@ -303,7 +310,7 @@ _HOMES = {
     "real.xbd": ("XBD",),
     "runs": ("Run", "open_run", "save_temperatures"),
     "sampling": ("EpochSampler",),
-    "saved": ("load_model", "model_record", "save_model"),
+    "saved": ("density_of", "keep_calibration", "load_model", "model_record", "save_model"),
     "scoring.boundary": ("boundary_counts", "boundary_f1"),
     "scoring.calibration": ("Reliability",),
     "scoring.comparison": ("Comparison", "Groups", "compare", "group"),

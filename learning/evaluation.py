@@ -12,9 +12,11 @@ from torch import nn
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from mage.learning.density import Density, load_density
+from mage.learning.density import Density
 from mage.learning.devices import explained, pick_device
-from mage.learning.runs import DENSITY, Origins, Run, open_run
+from mage.learning.network import Network
+from mage.learning.runs import Origins, Run, open_run
+from mage.learning.saved import density_of, is_run, load_model
 from mage.learning.scoring.boundary import TOLERANCE, boundary_f1
 from mage.learning.scoring.calibration import Reliability
 from mage.learning.scoring.counting import Counted, Task, count_sample, samples, task_of
@@ -33,8 +35,8 @@ class Evaluation:
     """What came out.
 
     Attributes:
-        run: the run's folder, or the class of a model.
-        step: of the run's checkpoint; None of a model.
+        run: the folder of the run or saved model, or the class of a model.
+        step: of the run's checkpoint; None of a model, saved or not.
         dataset: its folder, or its class.
         split: of the dataset, None for all.
         samples: number of tiles.
@@ -107,12 +109,12 @@ def evaluate(
     device: str = "auto",
     progress: bool = False,
 ) -> Evaluation:
-    """Predict every sample of a dataset with a run's averaged weights, and compare.
+    """Predict every sample of a dataset with a run's averaged weights, or with a model, and compare.
 
     Args:
-        run: a run, its folder, or any model that states ``grades`` (and returns a :class:`~mage.learning.Prediction`)
-            or ``classes`` (and returns logits; of two classes, they are building or none, and labels of any grade count
-            as building); a model stays on its device.
+        run: a run, its folder or that of a saved model, or any model that states ``grades`` (and returns a
+            :class:`~mage.learning.Prediction`) or ``classes`` (and returns logits; of two classes, they are building or
+            none, and labels of any grade count as building); a model stays on its device.
         dataset: whole tiles with ``image`` and ``mask``, ``ShardDataset`` or any other. Where samples hold
             ``building`` or ``post_building`` (``ShardDataset(..., labels=("post_building",))``), buildings are scored
             too. Where they hold ``event``, ``city`` or ``split``, or the dataset's index does, figures can be had by
@@ -123,11 +125,11 @@ def evaluate(
         metres: the tolerance is in metres; for datasets whose index, or samples, tell their ``gsd``.
         rng: draws the intervals of the headline figures (bootstrap over events, tiles, buildings); None leaves them
             out.
-        device: of a run: auto, cpu, cuda or mps.
+        device: of a run or saved model: auto, cpu, cuda or mps.
         progress: a bar on standard error.
 
     Raises:
-        ModelError: not a run, its checkpoint cannot be read, or it predicts other grades than the dataset has.
+        ModelError: neither a run nor a model, it cannot be read, or it predicts other grades than the dataset has.
         DatasetError: a sample cannot be read or lacks what is compared, or the dataset is empty.
 
     >>> import torch
@@ -137,11 +139,10 @@ def evaluate(
     >>> found.figures["classes"]["no-damage"]["pixels"]
     256
     """
-    run = open_run(run) if isinstance(run, str | Path) else run
-    model = run if isinstance(run, nn.Module) else _model(run, device, dataset, only_buildings)
-    task = task_of(model, only_buildings)
+    judged = _judged(run, device)
+    model, density, task = judged.model, judged.density, task_of(judged.model, only_buildings)
+    _check_grades(judged, task, dataset)
     counted = Counted(task)
-    density = _density(run, model)
     with explained():
         for sample in tqdm(samples(dataset), total=len(dataset), disable=not progress, unit="tile"):  # type: ignore[arg-type]
             reach = tolerance / _gsd(sample) if metres else tolerance
@@ -150,8 +151,8 @@ def evaluate(
     found = _figures(tiles, task)
     headlines = task.figures("buildings" in tiles.counts)
     return Evaluation(
-        run=type(run).__name__ if isinstance(run, nn.Module) else str(run.path),
-        step=None if isinstance(run, nn.Module) else run.step,
+        run=judged.name,
+        step=judged.step,
         dataset=str(getattr(dataset, "root", type(dataset).__name__)),
         split=getattr(dataset, "split", None),
         samples=len(tiles),
@@ -161,28 +162,45 @@ def evaluate(
         reliability=counted.reliability,
         tiles=tiles,
         task=task,
-        warnings=[*_seen(run, dataset), *_warnings(tiles, task, density)],
+        warnings=[*_seen(judged.origins, dataset), *_warnings(tiles, task, density)],
         intervals={} if rng is None else bootstrap(tiles, headlines, rng),
     )
 
 
-def _model(run: Run, device: str, dataset: Dataset[dict[str, Any]], only_buildings: bool) -> nn.Module:
-    shape = run.record.model
-    grades = getattr(shape, "grades", None)
-    if grades is not None and grades != GRADES and isinstance(dataset, ShardDataset) and not only_buildings:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Judged:
+    """What is evaluated, and what is known of it; ``path`` is None of a model in memory."""
+
+    name: str
+    model: nn.Module
+    path: Path | None = None
+    step: int | None = None
+    density: Density | None = None
+    origins: Origins | None = None
+
+
+def _judged(given: Run | str | Path | nn.Module, device: str) -> _Judged:
+    if isinstance(given, nn.Module):
+        return _Judged(type(given).__name__, given)
+    path = given.path if isinstance(given, Run) else Path(given)
+    model: Network = load_model(path, str(pick_device(device)))
+    density = density_of(path, model)
+    if not is_run(path):
+        return _Judged(str(path), model, path, density=density)
+    run = given if isinstance(given, Run) else open_run(path)
+    return _Judged(str(path), model, path, run.step, density, run.trained_on())
+
+
+def _check_grades(judged: _Judged, task: Task, dataset: Dataset[dict[str, Any]]) -> None:
+    """ModelError where a dataset of ours has other grades than the run or saved model; one in memory may be given what
+    was relabelled for it.
+    """
+    ours = isinstance(dataset, ShardDataset) and judged.path is not None
+    if task.graded and task.classes != 1 + GRADES and ours:
+        expected, found = f"{GRADES} grades", str(task.classes - 1)
         raise ModelError(
-            "the model grades damage otherwise than the dataset",
-            file=run.path,
-            expected=f"{GRADES} grades",
-            found=str(grades),
+            "the model grades damage otherwise than the dataset", file=judged.path, expected=expected, found=found
         )
-    return run.model(str(pick_device(device)))
-
-
-def _density(run: Run | nn.Module, model: nn.Module) -> Density | None:
-    if isinstance(run, nn.Module) or not run.beside(DENSITY).is_file():
-        return None
-    return load_density(run.beside(DENSITY), model)
 
 
 def _gsd(sample: Mapping[str, Any]) -> float:
@@ -223,11 +241,10 @@ def _boundary(tiles: TileCounts, task: Task) -> dict[str, float | None]:
     return {name: float(v) if np.isfinite(v) else None for name, v in zip(names, f1, strict=True)}
 
 
-def _seen(run: Run | nn.Module, dataset: Dataset[dict[str, Any]]) -> Iterator[str]:
+def _seen(origins: Origins | None, dataset: Dataset[dict[str, Any]]) -> Iterator[str]:
     """What of the dataset the run has trained on."""
-    if isinstance(run, nn.Module) or not isinstance(dataset, ShardDataset):
+    if origins is None or not isinstance(dataset, ShardDataset):
         return
-    origins: Origins = run.trained_on()
     for name, stream in origins.streams().items():
         same = (stream.recipe_hash, stream.seed) == (dataset.record.recipe_hash, dataset.record.seed)
         if not same or not (seen := len(set(stream.keys) & set(dataset.keys))):

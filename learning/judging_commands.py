@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mage.learning.pictures import PictureFolder
     from mage.learning.shards import ShardDataset
 
-Runs = Annotated[list[Path], typer.Argument(help="Runs: folders that `mage train` wrote.")]
+Runs = Annotated[list[Path], typer.Argument(help="Runs: folders that `mage train` wrote; or saved models.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -77,7 +77,7 @@ def evaluate(
 
 
 def calibrate(
-    run: Annotated[Path, typer.Argument(help="A run: the folder that `mage train` wrote.")],
+    run: Annotated[Path, typer.Argument(help="A run, or a model that `mage pack` wrote.")],
     data: Annotated[Path, typer.Option("--data", help="A labelled dataset that the run was not trained on.")],
     split: Split = None,
     training: Annotated[
@@ -90,28 +90,26 @@ def calibrate(
     as_json: AsJson = False,
     device: DeviceName = "auto",
 ) -> None:
-    """Make a run's probabilities mean what they say, and let it know imagery unlike its training."""
+    """Make a model's probabilities mean what they say, and let it know imagery unlike its training."""
     need_torch()
     import numpy as np
 
     from mage.learning.calibrated import calibrate as fitted
     from mage.learning.density import fit_density
     from mage.learning.evaluation import BUILDING
-    from mage.learning.runs import DENSITY, open_run, save_temperatures
+    from mage.learning.saved import keep_calibration, load_model
     from mage.learning.shards import ShardDataset
 
-    opened = open_run(run)
-    model = opened.model(device)
+    model, density = load_model(run, device), None
     held_out = ShardDataset(data, split=split, labels=(BUILDING,))
     found = fitted(model, held_out, np.random.default_rng(0), progress=True)
     content, text = found.to_dict(), found.table()
     if training is not None:
         seen = ShardDataset(training, split=training_split)
         density = fit_density(model, seen, held_out, false_alarm=false_alarm, progress=True)
-        density.save(opened.beside(DENSITY))
         content["density"] = {"threshold": density.threshold, "false_alarm": false_alarm}
         text += f"\n\nunlike the training from a distance of {density.threshold:.3f} on"
-    save_temperatures(opened, found.temperatures)
+    keep_calibration(run, found.temperatures, density)
     typer.echo(json.dumps(content, indent=2, allow_nan=False) if as_json else text)
 
 

@@ -37,9 +37,15 @@ ModelType = TypeVar("ModelType", bound=torch.nn.Module)
 RecordType = TypeVar("RecordType", bound=BaseModel)
 
 
-class _Temperatures(Strict):
+class TemperaturesRecord(Strict):
+    """:class:`~mage.learning.Temperatures` on disk."""
+
     localisation: float = Field(gt=0, allow_inf_nan=False)
     classes: float = Field(gt=0, allow_inf_nan=False)
+
+    def loaded(self) -> Temperatures:
+        """As a network holds them."""
+        return Temperatures(**self.model_dump())
 
 
 class Arguments(Strict):
@@ -83,6 +89,7 @@ class TrainedOn(Strict):
     seed: int | None = None
     split: str | None = None
     size: int | None = None
+    gsd: tuple[float, float] | None = None  # finest and coarsest, metres
     samples: int
     keys: list[str] = Field(default_factory=list)
 
@@ -164,7 +171,7 @@ class Run:
             ModelError: the file is damaged.
         """
         file = self.beside(TEMPERATURES)
-        return Temperatures(**_read(file, _Temperatures).model_dump()) if file.is_file() else None
+        return _read(file, TemperaturesRecord).loaded() if file.is_file() else None
 
     def tensors(self, kind: str) -> dict[str, Tensor]:
         """Tensors of one kind (``method.``, ``average.``, ``optimizer.``) by their name after it.

@@ -132,6 +132,11 @@ class ShardDataset(Dataset[SampleDict]):
         rows = {row["key"]: row for row in table.to_pylist()}
         return [_row(rows[key]) for key in self.keys]
 
+    @property
+    def gsd(self) -> tuple[float, float]:
+        """Sides of the finest and the coarsest pixel among these samples, metres."""
+        return min(self._gsds), max(self._gsds)
+
     def grade_counts(self) -> list[int]:
         """Buildings of each Joint Damage Scale grade in these samples, by the dataset's index."""
         names = [f"jds_{grade}" for grade in range(GRADES)]

@@ -95,6 +95,7 @@ def origin(dataset: Dataset[dict[str, Any]]) -> TrainedOn:
         seed=record.seed,
         split=dataset.split,
         size=dataset.size,
+        gsd=dataset.gsd,
         samples=len(dataset),
         keys=dataset.keys,
     )

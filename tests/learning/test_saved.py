@@ -19,10 +19,16 @@ from mage.learning import (
     ResidualEncoder,
     ResNet,
     SegmentationNet,
+    ShardDataset,
     SiameseDamageNet,
     SimplePyramid,
+    Temperatures,
     UPerNet,
     card_of,
+    density_of,
+    evaluate,
+    fit_density,
+    keep_calibration,
     load_model,
     load_pretrained,
     model_record,
@@ -62,6 +68,80 @@ def test_two_saves_are_equal_to_the_byte_and_leave_nothing_else(tmp_path):
     assert sorted(p.name for p in (tmp_path / "one").iterdir()) == ["README.md", "model.safetensors"]
     for name in ("README.md", "model.safetensors"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_half_the_bytes_change_weights_by_a_2048th_and_probabilities_by_less_than_a_hundredth(name, tmp_path):
+    model = MODELS[name]().eval()
+    whole, half = save_model(model, tmp_path / "whole", CARD), save_model(model, tmp_path / "half", CARD, half=True)
+    again = load_model(half, "cpu")
+    assert half.stat().st_size < whole.stat().st_size * 0.75
+    for key, mine in model.state_dict().items():
+        found = again.state_dict()[key]
+        assert found.dtype == mine.dtype
+        if mine.ndim < 2:
+            assert torch.equal(found, mine)
+        else:
+            assert ((found - mine).abs() <= mine.abs() / 2048 + 3e-8).all()
+    images = np.random.default_rng(0).integers(0, 256, (model.dates, 20, 33, model.bands), np.uint8)
+    for one, other in zip(model.map(*images).values(), again.map(*images).values(), strict=True):
+        assert np.abs(one - other).max() < 0.01
+    assert save_model(again, tmp_path / "again", CARD, half=True).read_bytes() == half.read_bytes()
+
+
+def test_weights_that_float16_cannot_hold_are_refused_before_anything_is_written(tmp_path):
+    model = SegmentationNet(2, 2)
+    with torch.no_grad():
+        model.head.weight[0] = 7e4
+    with pytest.raises(ModelError, match=r"float16.*head\.weight"):
+        save_model(model, tmp_path / "model", CARD, half=True)
+    assert not (tmp_path / "model").exists()
+
+
+def test_temperatures_pixels_and_density_come_with_the_model(drawn, tmp_path):
+    model, tiles = SiameseDamageNet(2).eval(), ShardDataset(drawn)
+    model.temperatures = Temperatures(localisation=2.0, classes=1.5)
+    density = fit_density(model, tiles)
+    save_model(model, tmp_path, CARD, gsd=(0.3, 1.0), density=density)
+    again = load_model(tmp_path, "cpu")
+    assert again.temperatures == model.temperatures
+    assert model_record(tmp_path).gsd == (0.3, 1.0)
+    assert "| pixels | 0.3 m to 1 m |" in (tmp_path / "README.md").read_text()
+    image = tiles[0]["image"]
+    assert density_of(tmp_path, again).score(image) == pytest.approx(density.score(image), abs=1e-4)
+    found = evaluate(tmp_path, tiles, device="cpu")
+    assert (found.run, found.step) == (str(tmp_path), None)
+    assert "unlike" in found.tiles.counts
+    save_model(model, tmp_path, CARD)  # another model might have taken the place
+    assert density_of(tmp_path, again) is None
+
+
+def test_a_saved_model_is_calibrated_in_its_place_and_keeps_its_weights(drawn, tmp_path):
+    model = SegmentationNet(2, 2)
+    file = save_model(model, tmp_path, CARD, half=True, gsd=(1.0, 1.0))
+    before = load_file(file)
+    keep_calibration(file, Temperatures(classes=3.0))
+    assert load_model(tmp_path, "cpu").temperatures.classes == 3.0
+    assert model_record(file).gsd == (1.0, 1.0)
+    after = load_file(file)
+    assert all(torch.equal(t, after[name]) and t.dtype == after[name].dtype for name, t in before.items())
+
+
+@pytest.mark.parametrize("gsd", [(0.0, 1.0), (2.0, 1.0), (1.0, float("inf")), (float("nan"), 1.0)])
+def test_pixels_that_cannot_be_are_refused(gsd, tmp_path):
+    with pytest.raises(ModelError, match="pixels"):
+        save_model(SegmentationNet(2, 2), tmp_path / "model", CARD, gsd=gsd)
+    assert not (tmp_path / "model").exists()
+
+
+def test_models_of_the_format_before_are_read(saved):
+    told = model_record(saved).model_dump(mode="json", exclude={"temperatures", "gsd"}) | {"format": "mage-model/1"}
+    save_file(dict(load_file(saved)), saved.with_name("old.safetensors"), {"mage": json.dumps(told)})
+    old = saved.with_name("old.safetensors")
+    assert model_record(old).temperatures is None
+    assert load_model(old, "cpu").temperatures is None
+    keep_calibration(old, Temperatures(classes=2.0))
+    assert model_record(old).format == "mage-model/2"
 
 
 def test_the_file_says_what_it_holds(tmp_path):
@@ -133,7 +213,7 @@ def saved(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "how", ["cut", "empty", "pickle", "bare", "json", "nested", "kind", "deep", "surplus", "shape"]
+    "how", ["cut", "empty", "pickle", "bare", "json", "nested", "kind", "deep", "surplus", "shape", "cold", "pixels"]
 )
 def test_files_that_are_no_such_model_are_one_clear_error(saved, how):
     tensors = {name: t.clone() for name, t in load_file(saved).items()}  # of the file's memory, which is overwritten
@@ -148,7 +228,8 @@ def test_files_that_are_no_such_model_are_one_clear_error(saved, how):
         save_file(tensors | {"head.bias": torch.zeros(3)}, saved, {"mage": json.dumps(told)})
     else:
         told["model"] |= {"kind": "oracle"} if how == "kind" else {}
-        told |= {"surplus": 1} if how == "surplus" else {}
+        wrong = {"surplus": {"surplus": 1}, "cold": {"temperatures": {"localisation": 0, "classes": 1}}}
+        told |= (wrong | {"pixels": {"gsd": [2, 1]}}).get(how, {})
         deep = {"kind": "convnext", "depths": [10**9] * 4, "width": 1, "bands": 3}
         told["model"] |= {"encoder": deep} if how == "deep" else {}
         texts = {"bare": None, "json": "{", "nested": "[" * 100_000}
