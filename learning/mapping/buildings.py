@@ -35,9 +35,7 @@ class Gradings:
     valid: Floats
 
 
-def grade_footprints(
-    path: Path, grid: Grid, footprints: NDArray[np.object_], *, grades: int | None = None
-) -> Gradings:
+def grade_footprints(path: Path, grid: Grid, footprints: NDArray[np.object_], *, grades: int | None = None) -> Gradings:
     """Mean probabilities over each footprint, a band of the scene at a time.
 
     A pixel belongs to the building that its centre lies in; of overlapping footprints to the last of them.

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -22,26 +21,14 @@ from mage.learning.mapping.hotspots import HotSpots
 from mage.learning.mapping.picture import Picture
 from mage.learning.mapping.register import Registration
 from mage.learning.mapping.roads import Roads
+from mage.learning.names import Kind as Kind
+from mage.learning.names import Product as Product
 from mage.scenes.errors import ModelError
 from mage.scenes.grid import Grid
 
 Floats = NDArray[np.float64]
 Geometries = NDArray[np.object_]
 Words = NDArray[np.str_]
-
-
-class Kind(StrEnum):
-    """What struck."""
-
-    EARTHQUAKE, FLOOD, WIND, FIRE = "earthquake", "flood", "wind", "fire"
-
-
-class Product(StrEnum):
-    """What Copernicus EMS calls its products: a first estimate by areas, the event's outline, or every building's
-    grade.
-    """
-
-    FIRST_ESTIMATE, DELINEATION, GRADING = "FEP", "DEL", "GRA"
 
 
 @dataclass(frozen=True, slots=True)
