@@ -136,7 +136,7 @@ class _Reader:
         properties = feature.get("properties")
         properties = properties if isinstance(properties, dict) else {}
         key = _key(feature, properties) or f"feature/{number}"
-        tags = _tags(properties)
+        tags = tags_of(properties)
         self._notes["features without a geometry left out"] += not isinstance(feature.get("geometry"), dict)
         for kind, coordinates in _geometries(feature.get("geometry")):
             try:
@@ -210,7 +210,8 @@ def _key(feature: Mapping[str, Any], properties: Mapping[str, Any]) -> str:
     return ""
 
 
-def _tags(properties: Mapping[str, Any]) -> dict[str, str]:
+def tags_of(properties: Mapping[str, Any]) -> dict[str, str]:
+    """Attributes of a feature as tags: texts, numbers and flags, and those that are packed into one column."""
     tags: dict[str, str] = {}
     for key, value in properties.items():
         if key in ("tags", "other_tags", "all_tags"):

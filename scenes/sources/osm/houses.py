@@ -55,7 +55,7 @@ def read_houses(elements: Elements, notes: Counter[str]) -> list[Building]:
     notes["areas of under half a square metre left out"] += sum(
         "building" in a.tags and a.shape.area < SLIVER for a in elements.areas
     )
-    outlines = _without_twins(
+    outlines = without_twins(
         [a for a in areas if "building" in a.tags and is_standing(a.tags, "building", notes)], notes
     )
     parts = [a for a in areas if "building:part" in a.tags and is_standing(a.tags, "building:part", notes)]
@@ -63,7 +63,7 @@ def read_houses(elements: Elements, notes: Counter[str]) -> list[Building]:
     return [building for house in houses if (building := _built(house, notes)) is not None]
 
 
-def _without_twins(outlines: Sequence[Element], notes: Counter[str]) -> list[Element]:
+def without_twins(outlines: Sequence[Element], notes: Counter[str]) -> list[Element]:
     """The outlines less those that are another one over again: a way and the relation that it is the outer ring of."""
     shapes = _shapes(outlines)
     one, two = STRtree(shapes).query(shapes, predicate="intersects")

@@ -38,8 +38,10 @@ def parse_json(text: bytes, expected: str) -> Any:
         raise CityError("broken JSON", expected=expected, found=str(error)[:200]) from None
 
 
-def read_overpass(path: Path, bounds: Box | None) -> Elements:
+def read_overpass(path: Path, bounds: Box | None, also: Sequence[str] = ()) -> Elements:
     """The elements of an answer with ``out geom``, or with ``out body`` and the nodes that its ways need.
+
+    ``also`` is that of :func:`~mage.scenes.sources.osm.planet.read_planet`.
 
     Raises:
         CityError: broken JSON, or no list of elements in it.
@@ -54,7 +56,7 @@ def read_overpass(path: Path, bounds: Box | None) -> Elements:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "overpass.osm.pbf"
         answer.write(target)
-        elements = assembled(target, "pbf", "Overpass JSON", bounds)
+        elements = assembled(target, "pbf", "Overpass JSON", bounds, also)
     return replace(elements, notes=elements.notes + answer.notes)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,10 @@ _OUT_OF_ORDER = "out of order"
 LARGEST_UNSORTED = 2**28  # bytes: files that are not sorted are sorted in memory
 
 
-def read_planet(path: Path, kind: str, bounds: Box | None) -> Elements:
+def read_planet(path: Path, kind: str, bounds: Box | None, also: Sequence[str] = ()) -> Elements:
     """The elements of an OSM file of format ``xml`` or ``pbf``, with ``bounds`` only those in or near them.
+
+    ``also`` names keys of which points and areas count too; without them, trees are the only points.
 
     Raises:
         CityError: a file that is broken, cut short or swells.
@@ -34,34 +36,33 @@ def read_planet(path: Path, kind: str, bounds: Box | None) -> Elements:
     path = path.resolve()  # osmium takes "-" for standard input and "http:" for an address
     if kind == "pbf":
         check_pbf(path)
-        return assembled(path, "pbf", "OSM PBF", bounds)
+        return assembled(path, "pbf", "OSM PBF", bounds, also)
     with path.open("rb") as stream:
         packed = packing(stream.read(4))
     check_xml(path)
-    return assembled(path, f"osm.{packed}" if packed else "osm", "OSM XML", bounds)
+    return assembled(path, f"osm.{packed}" if packed else "osm", "OSM XML", bounds, also)
 
 
-def assembled(path: Path, kind: str, name: str, bounds: Box | None) -> Elements:
+def assembled(path: Path, kind: str, name: str, bounds: Box | None, also: Sequence[str] = ()) -> Elements:
     """The elements of a file that osmium knows under ``kind``; files that are not sorted are sorted first."""
     try:
-        return _Collector(bounds).collect(path, kind, name)
+        return _Collector(bounds, also).collect(path, kind, name)
     except _ERRORS as error:
         if _OUT_OF_ORDER not in str(error):
             raise _broken(error) from None
     if path.stat().st_size > LARGEST_UNSORTED:
         raise CityError("its objects are not sorted", expected="as `osmium sort` leaves them", found="a large file")
     with tempfile.TemporaryDirectory() as folder:
-        return _sorted_first(path, kind, Path(folder) / "sorted.osm.pbf", name, bounds)
+        return _sorted_first(path, kind, Path(folder) / "sorted.osm.pbf", name, _Collector(bounds, also))
 
 
-def _sorted_first(path: Path, kind: str, target: Path, name: str, bounds: Box | None) -> Elements:
+def _sorted_first(path: Path, kind: str, target: Path, name: str, collector: _Collector) -> Elements:
     try:
         merge = osmium.MergeInputReader()
         merge.add_buffer(path.read_bytes(), kind)
         box = _box(osmium.FileProcessor(osmium.io.File(str(path), kind)).header)
         with osmium.SimpleWriter(str(target)) as writer:
             merge.apply(writer, simplify=True)
-        collector = _Collector(bounds)
         collector.notes["files that are not sorted"] += 1
         return collector.collect(target, "pbf", name, box)
     except _ERRORS as error:
@@ -83,7 +84,8 @@ def _box(header: Any) -> Box | None:
 class _Collector:
     """Gathers elements from one pass over a file."""
 
-    def __init__(self, bounds: Box | None) -> None:
+    def __init__(self, bounds: Box | None, also: Sequence[str]) -> None:
+        self._also = tuple(also)
         self.notes: Counter[str] = Counter()
         self._near = None if bounds is None else grown(bounds, NEIGHBOURHOOD)
         self._points: list[Element] = []
@@ -96,14 +98,14 @@ class _Collector:
     def collect(self, path: Path, kind: str, name: str, box: Box | None = None) -> Elements:
         """All elements of the file."""
         source = osmium.FileProcessor(osmium.io.File(str(path), kind))
-        wanted = osmium.filter.KeyFilter(*KEYS, "type")
+        wanted = osmium.filter.KeyFilter(*KEYS, *self._also, "type")
         takers: tuple[tuple[Callable[[Any], bool], Callable[[Any], None]], ...] = (
             (lambda o: o.is_node(), self._node),
             (lambda o: o.is_way(), self._way),
             (lambda o: o.is_relation(), self._relation),
             (lambda o: o.is_area(), self._area),
         )
-        for item in source.with_areas(osmium.filter.KeyFilter(*KEYS)).with_filter(wanted):
+        for item in source.with_areas(osmium.filter.KeyFilter(*KEYS, *self._also)).with_filter(wanted):
             next(take for fits, take in takers if fits(item))(item)
         self._repair()
         return Elements(
@@ -118,7 +120,7 @@ class _Collector:
 
     def _node(self, node: Any) -> None:
         tags = _tags(node)
-        if tags.get("natural") != "tree":
+        if tags.get("natural") != "tree" and not any(key in tags for key in self._also):
             return
         if not node.location.valid():
             self.notes["nodes without coordinates left out"] += 1
@@ -136,7 +138,7 @@ class _Collector:
                 runs.append([])
         missing = len(way.nodes) - sum(map(len, runs))
         self.notes["nodes of ways that the file does not hold"] += missing
-        if way.is_closed() and len(way.nodes) > 3 and not missing and _is_area(tags):
+        if way.is_closed() and len(way.nodes) > 3 and not missing and _is_area(tags, self._also):
             self._rings[key] = Element(key, tags, _line(runs[0]))
         elif is_house(tags):
             self._close(key, tags, [p for run in runs for p in run])
@@ -170,7 +172,7 @@ class _Collector:
     def _area(self, area: Any) -> None:
         tags = _tags(area)
         key = f"{'way' if area.from_way() else 'relation'}/{area.orig_id()}"
-        if not _is_area(tags):
+        if not _is_area(tags, self._also):
             return
         if not sum(area.num_rings()):
             if not area.from_way():
@@ -217,11 +219,11 @@ def _single(shape: shapely.Geometry) -> shapely.Geometry:
     return shape.geoms[0] if shape.geom_type == "MultiPolygon" and len(shape.geoms) == 1 else shape
 
 
-def _is_area(tags: dict[str, str]) -> bool:
+def _is_area(tags: dict[str, str], also: Sequence[str]) -> bool:
     if tags.get("area") == "no":
         return False
     lines_only = ("highway", "railway", "barrier")
-    keys = [key for key in KEYS if key in tags and key not in ("surface", *lines_only)]
+    keys = [key for key in (*KEYS, *also) if key in tags and key not in ("surface", *lines_only)]
     return tags.get("area") == "yes" or (bool(keys) and tags.get("natural") not in _NATURAL_LINES)
 
 

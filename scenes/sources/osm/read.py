@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,9 +53,32 @@ def read_osm(path: Path, *, bounds: Box | None = None) -> City:
         CityError: whatever the reason why there is no city to be had from this file.
         MissingExtraError: a roof needs a straight skeleton and the library for that is not there.
     """
+    with _errors(path), np.errstate(invalid="ignore", over="ignore"):
+        return _read(path, _checked(bounds))
+
+
+def read_elements(path: Path, *, bounds: Box | None = None, also: Sequence[str] = ()) -> Elements:
+    """The tagged points, lines and areas of a file of OpenStreetMap's, in degrees.
+
+    Args:
+        path: as of :func:`read_osm`.
+        bounds: west, south, east and north in degrees: only what meets them is kept.
+        also: keys beyond :data:`~mage.scenes.sources.osm.elements.KEYS` of which areas are kept, and keys of points,
+            of which there are only trees without it.
+
+    Raises:
+        CityError: whatever the reason why the file cannot be read.
+    """
+    with _errors(path):
+        elements = _elements(path, _checked(bounds), also)
+        return elements if bounds is None else elements.meeting(bounds)
+
+
+@contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    """What goes wrong with a file, as one sentence about it."""
     try:
-        with np.errstate(invalid="ignore", over="ignore"):
-            return _read(path, _checked(bounds))
+        yield
     except CityError as error:
         if error.file is not None:
             raise
@@ -77,7 +101,7 @@ def _checked(bounds: Box | None) -> Box | None:
 
 
 def _read(path: Path, bounds: Box | None) -> City:
-    elements = _elements(path, bounds)
+    elements = _elements(path, bounds, ())
     notes = Counter(elements.notes)
     if bounds is not None:
         elements = elements.meeting(bounds)
@@ -120,7 +144,7 @@ def _read(path: Path, bounds: Box | None) -> City:
     )
 
 
-def _elements(path: Path, bounds: Box | None) -> Elements:
+def _elements(path: Path, bounds: Box | None, also: Sequence[str]) -> Elements:
     if not path.is_file():
         raise CityError("no such file", expected=_EXPECTED)
     size = path.stat().st_size
@@ -130,9 +154,9 @@ def _elements(path: Path, bounds: Box | None) -> Elements:
         head = stream.read(_HEAD)
     kind = osm_format(head)
     if kind in ("pbf", "xml"):
-        return read_planet(path, kind, bounds)
+        return read_planet(path, kind, bounds, also)
     if kind == "overpass":
-        return read_overpass(path, bounds)
+        return read_overpass(path, bounds, also)
     if kind == "geojson":
         return read_geojson(path, bounds)
     raise CityError("no map", expected=_EXPECTED, found=f"a file that begins with {head[:12]!r}")
