@@ -6,15 +6,15 @@ routines; a closed edge is left out, of parallel edges the cheapest counts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import shapely
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import breadth_first_order, dijkstra
+from scipy.sparse.csgraph import dijkstra
 
+from mage.learning.mapping.graphs import Network, arcs, checked_flags, checked_nodes, checked_probabilities, costs
 from mage.learning.mapping.roads import Roads
 from mage.scenes.errors import ModelError
 
@@ -22,7 +22,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-LEAST = 1e-6  # seconds of an edge without length: a sparse graph takes 0 for no edge
 CLOSED = 0.5  # probability from which on an edge is taken to be closed where one answer is wanted
 
 
@@ -86,10 +85,10 @@ def reach(roads: Roads, starts: ArrayLike, closed: ArrayLike | None = None) -> R
     Raises:
         ModelError: a start that is no node, or flags that do not fit the edges.
     """
-    begin = _nodes(roads, starts)
+    begin = checked_nodes(roads, starts)
     if not len(begin):
         return Reach(np.full(len(roads.nodes), np.inf), np.full(len(roads.nodes), -1))
-    graph = _graph(roads, roads.seconds, _flags(roads, closed))
+    graph = costs(roads, roads.seconds, checked_flags(roads, closed))
     seconds, _, start = dijkstra(graph, indices=begin, min_only=True, return_predecessors=True)
     return Reach(seconds, np.where(np.isfinite(seconds), start, -1).astype(np.int64))
 
@@ -119,13 +118,13 @@ def route(
     >>> found.nodes.tolist(), found.open
     ([0, 2, 3], 1.0)
     """
-    begin, target = _nodes(roads, [start, end]).tolist()
+    begin, target = checked_nodes(roads, [start, end]).tolist()
     if not caution >= 0:
         raise ModelError("no such caution", expected="seconds from 0", found=str(caution))
-    p = np.nan_to_num(_probabilities(roads, blocked))
+    p = np.nan_to_num(checked_probabilities(roads, blocked))
     with np.errstate(divide="ignore"):
         cost = roads.seconds - caution * np.log1p(-p)
-    graph = _graph(roads, cost, p >= 1)
+    graph = costs(roads, cost, p >= 1)
     total, before = dijkstra(graph, indices=begin, return_predecessors=True)
     if not np.isfinite(total[target]):
         return None
@@ -160,20 +159,59 @@ def reachability(
     >>> nodes.tolist(), edges.tolist()
     ([1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0])
     """
-    begin = _nodes(roads, starts)
-    p = np.nan_to_num(_probabilities(roads, blocked))
-    if draws < 1:
-        raise ModelError("no such number of draws", expected="1 or more", found=str(draws))
     at_node, at_edge = np.zeros(len(roads.nodes)), np.zeros(len(roads))
-    for _ in range(draws if len(begin) else 0):
-        reached = _reached(roads, begin, rng.random(len(roads)) < p)
+    for reached, _ in _drawn(roads, starts, blocked, rng, draws):
         at_node += reached
         at_edge += reached[roads.ends].any(axis=1)
     return at_node / draws, at_edge / draws
 
 
+def place_reachability(
+    roads: Roads,
+    starts: ArrayLike,
+    blocked: ArrayLike,
+    places: Places,
+    ways: ArrayLike,
+    rng: np.random.Generator,
+    draws: int = 400,
+) -> tuple[Floats, Floats]:
+    """Probability that each node, (n,), and each place, (m,), is reached: :func:`reachability`, and from an end of
+    their edges on to the places.
+
+    What closes an edge and a part of it is one thing: in each draw both are closed, or the less likely closed is open.
+
+    Args:
+        roads: the network.
+        starts: positions of nodes.
+        blocked: (e,) probability that an edge is closed. NaN, not known, counts as 0.
+        places: on the network.
+        ways: (m, 2) probability that the part of its edge between its first, and its second, end and each place is
+            closed; NaN likewise.
+        rng: of the draws.
+        draws: how many, at least 1.
+
+    Raises:
+        ModelError: as of :func:`reach`; or ways that do not fit the places.
+
+    >>> from mage.learning.mapping.roads import straight_roads
+    >>> street = straight_roads([(0, 0), (100, 0)], [(0, 1)])
+    >>> before_and_behind = place_on(street, [(20, 5), (80, 5)])
+    >>> heap_between = [(0, 1), (1, 0)]
+    >>> place_reachability(street, [0], [1], before_and_behind, heap_between, np.random.default_rng(0))[1].tolist()
+    [1.0, 0.0]
+    """
+    closed = _ways(places, ways)
+    at_node, at_place = np.zeros(len(roads.nodes)), np.zeros(len(places.edge))
+    ends, passable = roads.ends[places.edge], _allowed(roads, places)
+    for reached, chance in _drawn(roads, starts, blocked, rng, draws):
+        at_node += reached
+        at_place += (reached[ends] & passable & (chance[places.edge, None] >= closed)).any(axis=1)
+    return at_node / draws, at_place / draws
+
+
 def entries(roads: Roads, area: shapely.Geometry, margin: float = 20.0) -> Ints:
-    """Nodes by which one comes into an area: those outside it, and dead ends within ``margin`` metres of its border.
+    """Nodes by which one comes into an area: those outside it with an edge that leads in, and dead ends within
+    ``margin`` metres of its border.
 
     Roads from a map reach beyond the area; roads that were cut to it end at its border.
 
@@ -185,15 +223,22 @@ def entries(roads: Roads, area: shapely.Geometry, margin: float = 20.0) -> Ints:
     points = shapely.points(roads.nodes)
     shapely.prepare(area)
     degree = np.bincount(roads.ends.ravel(), minlength=len(roads.nodes))
+    leads_in = np.zeros(len(roads.nodes), bool)
+    leads_in[roads.ends[shapely.intersects(area, np.array(roads.lines, dtype=object))]] = True
     at_border = shapely.dwithin(points, shapely.boundary(area), margin) & (degree == 1)
-    return np.flatnonzero((degree > 0) & (~shapely.covers(area, points) | at_border))
+    return np.flatnonzero(leads_in & (~shapely.covers(area, points) | at_border))
 
 
-def place_on(roads: Roads, points: ArrayLike) -> Places:
+def place_on(roads: Roads, points: ArrayLike, usable: ArrayLike | None = None) -> Places:
     """The nearest edge of each point, (m, 2) metres; bridges and tunnels are passed over where there are others.
 
+    Args:
+        roads: the network.
+        points: (m, 2) metres.
+        usable: (e,) which edges are looked at; None for all.
+
     Raises:
-        ModelError: there are points, and no road.
+        ModelError: there are points, and no road; or flags that do not fit the edges.
 
     >>> from mage.learning.mapping.roads import straight_roads
     >>> square = straight_roads([(0, 0), (100, 0), (0, -100), (100, -100)], [(0, 1), (0, 2), (1, 3), (2, 3)])
@@ -204,12 +249,13 @@ def place_on(roads: Roads, points: ArrayLike) -> Places:
     places = np.asarray(points, float).reshape(-1, 2)
     if not len(places):
         return Places(np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
-    if not len(roads):
+    among = np.ones(len(roads), bool) if usable is None else checked_flags(roads, usable)
+    if not among.any():
         raise ModelError("there is no road to be near to")
-    usable = np.flatnonzero(~roads.lifted) if not roads.lifted.all() else np.arange(len(roads))
+    kept = np.flatnonzero(among & ~roads.lifted) if (among & ~roads.lifted).any() else np.flatnonzero(among)
     lines = np.array(roads.lines, dtype=object)
     at = shapely.points(places)
-    edge = usable[shapely.STRtree(lines[usable]).nearest(at)]
+    edge = kept[shapely.STRtree(lines[kept]).nearest(at)]
     share = shapely.line_locate_point(lines[edge], at, normalized=True)
     return Places(edge.astype(np.int64), share, shapely.distance(lines[edge], at))
 
@@ -219,50 +265,62 @@ def seconds_to(roads: Roads, found: Reach, places: Places, closed: ArrayLike | N
 
     Of a closed edge it is the time to that end: how far one gets in from there is not known.
     """
-    flags = _flags(roads, closed)[places.edge]
-    first, second = found.seconds[roads.ends[places.edge]].T
+    flags = checked_flags(roads, closed)[places.edge]
     along = np.where(flags, 0, roads.seconds[places.edge])
-    # against a one-way street nobody comes from its second end
-    back = np.where(roads.oneway[places.edge] & ~flags, np.inf, second + along * (1 - places.share))
-    return np.minimum(first + along * places.share, back)
+    return _sooner(found, roads, places, along, _allowed(roads, places) | flags[:, None])
 
 
-def _reached(roads: Roads, begin: Ints, closed: Flags) -> Flags:
-    """Nodes that can be come to from any of the first, (n,)."""
-    count = len(roads.nodes)
-    tail, head, _ = _arcs(roads, closed)
-    tail, head = np.concatenate([tail, np.full(len(begin), count)]), np.concatenate([head, begin])
-    graph = csr_matrix((np.ones(len(tail), np.int8), (tail, head)), shape=(count + 1, count + 1))
-    reached = np.zeros(count + 1, bool)
-    reached[breadth_first_order(graph, count, return_predecessors=False)] = True
-    return reached[:count]
+def seconds_by(roads: Roads, found: Reach, places: Places, closed: ArrayLike) -> Floats:
+    """Seconds to each place over the part of its edge by which it is reached sooner, (m,); infinite by none.
+
+    Args:
+        roads: the network.
+        found: seconds to its nodes.
+        places: on it.
+        closed: (m, 2) whether the part of its edge between its first, and its second, end and each place is closed.
+
+    Raises:
+        ModelError: flags that do not fit the places.
+
+    >>> from mage.learning.mapping.roads import straight_roads
+    >>> street = straight_roads([(0, 0), (100, 0)], [(0, 1)], speed=36)
+    >>> found, places = reach(street, [0]), place_on(street, [(20, 5), (80, 5)])
+    >>> seconds_by(street, found, places, [(False, True), (True, False)]).tolist()
+    [2.0, 12.0]
+    """
+    ways = _ways(places, closed) < CLOSED
+    return _sooner(found, roads, places, roads.seconds[places.edge], _allowed(roads, places) & ways)
 
 
-def _graph(roads: Roads, cost: Floats, closed: Flags) -> csr_matrix:
-    """Costs between nodes; of parallel edges the cheapest, since a sparse matrix would add them up."""
-    tail, head, edge = _arcs(roads, closed)
-    weight = np.maximum(cost[edge], LEAST)
-    order = np.lexsort((weight, head, tail))
-    tail, head, weight = tail[order], head[order], weight[order]
-    first = np.ones(len(tail), bool)
-    first[1:] = (np.diff(tail) != 0) | (np.diff(head) != 0)
-    count = len(roads.nodes)
-    return csr_matrix((weight[first], (tail[first], head[first])), shape=(count, count))
+def _sooner(found: Reach, roads: Roads, places: Places, along: Floats, passable: Flags) -> Floats:
+    ahead = along * places.share
+    ways = found.seconds[roads.ends[places.edge]] + np.stack([ahead, along - ahead], axis=1)
+    return np.asarray(np.where(passable, ways, np.inf).min(axis=1))
 
 
-def _arcs(roads: Roads, closed: Flags) -> tuple[Ints, Ints, Ints]:
-    """Tail, head and edge of each arc that is open: both ways, but for one-way streets."""
-    there = np.flatnonzero(~closed)
-    back = there[~roads.oneway[there]]
-    ends = roads.ends
-    tail = np.concatenate([ends[there, 0], ends[back, 1]])
-    head = np.concatenate([ends[there, 1], ends[back, 0]])
-    return tail, head, np.concatenate([there, back])
+def _allowed(roads: Roads, places: Places) -> Flags:
+    """Whether places may be driven to from either end of their edges, (m, 2): not against a one-way street."""
+    first = np.ones(len(places.edge), bool)
+    return np.stack([first, ~roads.oneway[places.edge]], axis=1)
+
+
+def _drawn(
+    roads: Roads, starts: ArrayLike, blocked: ArrayLike, rng: np.random.Generator, draws: int
+) -> Iterator[tuple[Flags, Floats]]:
+    """Nodes that are reached, (n,), in each draw, and its numbers, (e,): edges are closed whose are below theirs."""
+    begin = checked_nodes(roads, starts)
+    p = np.nan_to_num(checked_probabilities(roads, blocked))
+    if draws < 1:
+        raise ModelError("no such number of draws", expected="1 or more", found=str(draws))
+    network = Network.of(roads, begin)
+    for _ in range(draws if len(begin) else 0):
+        chance = rng.random(len(roads))
+        yield network.reached(chance >= p), chance
 
 
 def _along(roads: Roads, nodes: Ints, cost: Floats, p: Floats) -> Route:
     """The route over the cheapest edge between each two nodes in turn."""
-    tail, head, edge = _arcs(roads, ~np.isfinite(cost))
+    tail, head, edge = arcs(roads, ~np.isfinite(cost))
     order = np.argsort(cost[edge], kind="stable")[::-1]  # the cheapest of parallel ones is entered last and stays
     by_ends = {(int(t), int(h)): int(e) for t, h, e in zip(tail[order], head[order], edge[order], strict=True)}
     edges = np.array([by_ends[pair] for pair in zip(nodes[:-1].tolist(), nodes[1:].tolist(), strict=True)], np.int64)
@@ -286,22 +344,8 @@ def _joined(parts: Sequence[shapely.LineString], start: Floats) -> shapely.LineS
     return shapely.LineString(np.concatenate([shapely.get_coordinates(part) for part in parts]))
 
 
-def _nodes(roads: Roads, positions: ArrayLike) -> Ints:
-    nodes = np.asarray(positions).reshape(-1)
-    if len(nodes) and not (nodes.dtype.kind in "iu" and nodes.min() >= 0 and nodes.max() < len(roads.nodes)):
-        raise ModelError("these are no nodes of the roads", expected=f"whole numbers below {len(roads.nodes)}")
-    return nodes.astype(np.int64)
-
-
-def _flags(roads: Roads, closed: ArrayLike | None) -> Flags:
-    flags = np.zeros(len(roads), bool) if closed is None else np.asarray(closed, bool)
-    if flags.shape != (len(roads),):
-        raise ModelError("one flag for each edge is wanted", expected=f"({len(roads)},)", found=str(flags.shape))
-    return flags
-
-
-def _probabilities(roads: Roads, blocked: ArrayLike | None) -> Floats:
-    p = np.zeros(len(roads)) if blocked is None else np.asarray(blocked, float)
-    if p.shape != (len(roads),) or bool(((p < 0) | (p > 1)).any()):
-        raise ModelError("one probability for each edge is wanted", expected=f"({len(roads)},) of 0 to 1")
-    return p
+def _ways(places: Places, values: ArrayLike) -> Floats:
+    ways = np.nan_to_num(np.asarray(values, float))
+    if ways.shape != (len(places.edge), 2) or bool(((ways < 0) | (ways > 1)).any()):
+        raise ModelError("each place has two ways to it", expected=f"({len(places.edge)}, 2) of 0 to 1")
+    return ways

@@ -51,7 +51,7 @@ def grade_footprints(path: Path, grid: Grid, footprints: NDArray[np.object_], *,
         DatasetError: the file is not on this grid, or cannot be read.
     """
     count = len(footprints)
-    with _opened(path, grid) as file:
+    with opened(path, grid) as file:
         bands = list(range(1, 1 + (file.count if grades is None else 1 + grades)))
         sums, known, all_of = np.zeros((count, len(bands))), np.zeros(count), np.zeros(count)
         tree = shapely.STRtree(footprints)
@@ -88,7 +88,7 @@ def outlines(path: Path, grid: Grid, *, threshold: float = 0.5, least: float = 1
     Raises:
         DatasetError: as of :func:`grade_footprints`.
     """
-    with _opened(path, grid) as file:
+    with opened(path, grid) as file:
         mask = np.zeros(grid.shape, np.uint8)
         for top in range(0, grid.rows, ROWS):
             rows = slice(top, min(top + ROWS, grid.rows))
@@ -107,7 +107,12 @@ def _ids(footprints: NDArray[np.object_], part: Grid) -> NDArray[np.int32]:
     return np.asarray(rasterize(numbered, part.shape, transform=rasterio.Affine(*part.transform), dtype="int32"))
 
 
-def _opened(path: Path, grid: Grid) -> rasterio.DatasetReader:
+def opened(path: Path, grid: Grid) -> rasterio.DatasetReader:
+    """A raster of a scene, open.
+
+    Raises:
+        DatasetError: it is not on this grid, or cannot be read.
+    """
     try:
         file = rasterio.open(path, driver="GTiff")
     except rasterio.errors.RasterioError as error:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import shapely
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
+from scipy.special import ndtr
 
+from mage.learning.mapping.picture import Window
 from mage.scenes.city import RoadGraph
 from mage.scenes.errors import ModelError
 from mage.scenes.grid import Grid
@@ -19,6 +22,7 @@ Ints = NDArray[np.int64]
 Probabilities = NDArray[np.float32]
 
 STATION, LANE = 1.0, 0.25  # metres between places along an edge, and across it
+TILE = 1024, 1000.0  # pixels and metres: rasters are read in squares whose sides are the shorter of both
 # km/h at which an emergency vehicle gets on in a town, by OpenStreetMap's `highway`; others take `OTHER_SPEED`. Ours,
 # of the order of what navigation services assume; `Roads.seconds` may be replaced by better ones.
 SPEED = {
@@ -142,15 +146,41 @@ def straight_roads(nodes: ArrayLike, ends: ArrayLike, *, width: float = 5.5, spe
     return Roads(places, pairs, lines, np.full(len(lines), width), length / (speed / 3.6), flags, flags)
 
 
-def blocked(
-    roads: Roads, grid: Grid, debris: Probabilities | None, flooded: Probabilities | None, vehicle: Vehicle
-) -> Floats:
+class Layer(Protocol):
+    """A raster of which windows are asked for, such as an array, or a file that need not fit into memory."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(rows, columns)."""
+
+    def __getitem__(self, window: Window, /) -> Probabilities:
+        """Its values in a window that lies within it; NaN where not known."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretches:
+    """Parts of edges.
+
+    Attributes:
+        edge: (s,) positions of the edges that they are of.
+        begin, end: (s,) metres along their lines.
+    """
+
+    edge: Ints
+    begin: Floats
+    end: Floats
+
+    def __len__(self) -> int:
+        return len(self.edge)
+
+
+def blocked(roads: Roads, grid: Grid, debris: Layer | None, flooded: Layer | None, vehicle: Vehicle) -> Floats:
     """Probability that a vehicle cannot pass each edge, (e,); NaN where no place of it lies on the grid.
 
     Across the street at every metre, the vehicle looks for the gap of its width whose worst pixel is the least likely
     to be closed; that pixel's probability is the place's, and the worst place's the edge's. This is exact where
     neighbouring pixels are closed together, as one heap or one sheet of water closes them, and a lower bound where
-    they are independent.
+    they are independent. Rasters are read tile by tile, and only where there are roads.
 
     Args:
         roads: in the grid's frame.
@@ -172,26 +202,61 @@ def blocked(
     >>> blocked(roads, Grid(10, 20, 0, 10, 1), heap, None, CAR).round(2).tolist()
     [0.0]
     """
-    closed = _closed(grid, debris, flooded)
-    return np.array([_edge(closed, grid, roads, k, vehicle.width) for k in range(len(roads))], float)
+    whole = Stretches(np.arange(len(roads)), np.zeros(len(roads)), roads.length)
+    return blocked_along(roads, whole, grid, debris, flooded, vehicle)
 
 
-def drowned(depth: NDArray[np.float32], spread: float, vehicle: Vehicle) -> Probabilities:
+def blocked_along(
+    roads: Roads, stretches: Stretches, grid: Grid, debris: Layer | None, flooded: Layer | None, vehicle: Vehicle
+) -> Floats:
+    """:func:`blocked` for parts of edges, (s,).
+
+    >>> roads = straight_roads([(0, 5), (20, 5)], [(0, 1)], width=6)
+    >>> heap = np.zeros((10, 20), np.float32)
+    >>> heap[:, 14:16] = 0.8
+    >>> halves = Stretches(np.array([0, 0]), np.array([0.0, 10.0]), np.array([10.0, 20.0]))
+    >>> blocked_along(roads, halves, Grid(10, 20, 0, 10, 1), heap, None, CAR).round(2).tolist()
+    [0.0, 0.8]
+    """
+    layers = [layer for layer in (debris, flooded) if layer is not None]
+    for layer in layers:
+        if layer.shape != grid.shape:
+            raise ModelError("the raster does not fit the grid", expected=str(grid.shape), found=str(layer.shape))
+    lifted, lines = roads.lifted[stretches.edge], np.array(roads.lines, dtype=object)[stretches.edge]
+    worst = np.where(lifted, 0.0, np.nan)
+    margin = float(roads.width.max(initial=0)) / 2
+    for part, found in _by_tiles(lines, np.flatnonzero(~lifted), margin, grid):
+        owner, places = _stations(lines, stretches, found)
+        here = _in_part(grid.to_pixel(places[:, 0]), part, grid)
+        owner, places = owner[here], places[here]
+        if not len(owner):
+            continue
+        window = _around(part, margin, grid)
+        closed, frame = _closed(layers, window), grid.part(window)
+        width = roads.width[stretches.edge[owner]]
+        lanes = np.maximum(np.rint(width / LANE).astype(np.int64), 1)
+        gap = np.clip(np.ceil(np.minimum(vehicle.width, width) / (width / lanes) - 1e-9).astype(np.int64), 1, lanes)
+        for across, need in np.unique(np.stack([lanes, gap], axis=1), axis=0):
+            alike = (lanes == across) & (gap == need)
+            values = _profiles(closed, frame, places[alike], width[alike], int(across))
+            np.fmax.at(worst, owner[alike], _least(values, int(need)))
+    return worst
+
+
+def drowned(depth: NDArray[np.float32], spread: float | NDArray[np.float32], vehicle: Vehicle) -> Probabilities:
     """Probability that water of a depth known to ``spread`` stops a vehicle: normal errors.
 
     Args:
         depth: metres, any shape; 0 where dry, NaN where not known.
-        spread: standard deviation of the depth's error, metres; 0 for exact depths.
+        spread: standard deviation of the depth's error, metres, one or one each; 0 for exact depths.
         vehicle: what has to pass.
 
     >>> [f"{p:.3f}" for p in drowned(np.array([0, 0.3, 0.9], np.float32), 0.2, CAR)]
     ['0.000', '0.500', '0.999']
     """
-    if spread > 0:
-        likely = norm.cdf((depth - vehicle.depth) / spread)
-    else:
-        likely = np.where(np.isnan(depth), np.nan, depth >= vehicle.depth)
-    return np.where(depth == 0, 0, likely).astype(np.float32)
+    exact = np.where(np.isnan(depth), np.nan, depth >= vehicle.depth)
+    likely = ndtr((depth - vehicle.depth) / np.maximum(spread, 1e-9))
+    return np.where(depth == 0, 0, np.where(np.asarray(spread) > 0, likely, exact)).astype(np.float32)
 
 
 def _check_ends(ends: Ints, nodes: int) -> None:
@@ -199,47 +264,73 @@ def _check_ends(ends: Ints, nodes: int) -> None:
         raise ModelError("ends of edges are no nodes", expected=f"positions below {nodes}", found=str(ends.max()))
 
 
-def _closed(grid: Grid, debris: Probabilities | None, flooded: Probabilities | None) -> Probabilities:
-    """Probability that a pixel is closed by one of both, as if they were independent."""
-    there = [raster for raster in (debris, flooded) if raster is not None]
-    for raster in there:
-        if raster.shape != grid.shape:
-            raise ModelError("the raster does not fit the grid", expected=str(grid.shape), found=str(raster.shape))
-    free = np.ones(grid.shape, np.float32)
-    for raster in there:
-        free *= 1 - raster
-    return 1 - free
+def _by_tiles(
+    lines: NDArray[np.object_], usable: Ints, margin: float, grid: Grid
+) -> Iterator[tuple[tuple[slice, slice], Ints]]:
+    """Tiles of the grid, and which of the usable lines may have a place in each."""
+    tree = shapely.STRtree(lines[usable])
+    side = int(np.clip(TILE[1] / grid.gsd, 64, TILE[0]))
+    for top in range(0, grid.rows, side):
+        for left in range(0, grid.columns, side):
+            part = slice(top, min(top + side, grid.rows)), slice(left, min(left + side, grid.columns))
+            found = tree.query(shapely.box(*grid.part(part).bounds).buffer(margin, join_style="mitre"))
+            if len(found):
+                yield part, usable[np.sort(found)]
 
 
-def _edge(closed: Probabilities, grid: Grid, roads: Roads, k: int, need: float) -> float:
-    if roads.lifted[k]:
-        return 0.0
-    width = float(roads.width[k])
-    across = _profiles(closed, grid, roads.lines[k], width)
-    known = ~np.isnan(across).all(axis=1)
-    if not known.any():
-        return float("nan")
-    lanes = across.shape[1]
-    gap = min(max(int(np.ceil(min(need, width) / (width / lanes) - 1e-9)), 1), lanes)
-    # what is not known there is taken to be open
-    windows = sliding_window_view(np.nan_to_num(across[known]), gap, axis=1)
-    return float(windows.max(axis=2).min(axis=1).max())
-
-
-def _profiles(closed: Probabilities, grid: Grid, line: shapely.LineString, width: float) -> Floats:
-    """Values across a street, (stations, lanes), NaN off the grid."""
-    length = line.length
-    at = np.linspace(0, length, max(2, int(np.ceil(length / STATION)) + 1))
+def _stations(lines: NDArray[np.object_], stretches: Stretches, found: Ints) -> tuple[Ints, Floats]:
+    """Places along stretches, at most a metre apart: whose each is, (p,), where, and the way to its left, (p, 2, 2)."""
+    begin, length = stretches.begin[found], stretches.end[found] - stretches.begin[found]
+    pieces = np.maximum(np.ceil(length / STATION).astype(np.int64), 1)
+    who = np.repeat(np.arange(len(found)), pieces + 1)
+    step = np.arange(len(who)) - np.repeat(np.cumsum(pieces + 1) - pieces - 1, pieces + 1)
+    at, line = begin[who] + step * (length / pieces)[who], lines[found[who]]
+    whole = shapely.length(lines[found])[who]
     points, ahead, behind = (
-        shapely.get_coordinates(shapely.line_interpolate_point(line, np.clip(at + step, 0, length)))
-        for step in (0.0, 0.1, -0.1)
+        shapely.get_coordinates(shapely.line_interpolate_point(line, np.clip(at + by, 0, whole)))
+        for by in (0.0, 0.1, -0.1)
     )
     way = ahead - behind
     way /= np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-9)
-    lanes = max(1, round(width / LANE))
-    aside = ((np.arange(lanes) + 0.5) / lanes - 0.5) * width
-    places = points[:, None] + aside[None, :, None] * np.stack([-way[:, 1], way[:, 0]], axis=1)[:, None]
-    column, row = np.moveaxis(np.floor(grid.to_pixel(places)).astype(np.int64), -1, 0)
+    return found[who], np.stack([points, np.stack([-way[:, 1], way[:, 0]], axis=1)], axis=1)
+
+
+def _in_part(pixels: Floats, part: tuple[slice, slice], grid: Grid) -> NDArray[np.bool_]:
+    """Which places are the tile's, (p,): each is one tile's, those off the grid the nearest's."""
+    column, row = np.clip(np.floor(pixels), 0, [grid.columns - 1, grid.rows - 1]).T
+    rows, columns = part
+    return np.asarray((row >= rows.start) & (row < rows.stop) & (column >= columns.start) & (column < columns.stop))
+
+
+def _around(part: tuple[slice, slice], metres: float, grid: Grid) -> Window:
+    more = int(np.ceil(metres / grid.gsd)) + 1
+    rows, columns = (
+        slice(max(p.start - more, 0), min(p.stop + more, side)) for p, side in zip(part, grid.shape, strict=True)
+    )
+    return rows, columns
+
+
+def _closed(layers: list[Layer], window: Window) -> Probabilities:
+    """Probability that any of them closes a pixel, as if they were independent; 0 where there are none."""
+    free = np.ones(tuple(part.stop - part.start for part in window), np.float32)
+    for layer in layers:
+        free *= 1 - layer[window]
+    return 1 - free
+
+
+def _profiles(closed: Probabilities, grid: Grid, places: Floats, width: Floats, lanes: int) -> Floats:
+    """Values across streets, (p, lanes), NaN off the grid."""
+    aside = ((np.arange(lanes) + 0.5) / lanes - 0.5)[None] * width[:, None]
+    across = places[:, None, 0] + aside[..., None] * places[:, None, 1]
+    column, row = np.moveaxis(np.floor(grid.to_pixel(across)).astype(np.int64), -1, 0)
     inside = (row >= 0) & (row < grid.rows) & (column >= 0) & (column < grid.columns)
     values = closed[np.clip(row, 0, grid.rows - 1), np.clip(column, 0, grid.columns - 1)]
     return np.where(inside, values, np.nan).astype(float)
+
+
+def _least(across: Floats, gap: int) -> Floats:
+    """The least of the worst lanes of any gap of this many, (p,), NaN where nothing is known of the place; what is not
+    known beside what is counts as open.
+    """
+    windows = sliding_window_view(np.nan_to_num(across), gap, axis=1)
+    return np.where(np.isnan(across).all(axis=1), np.nan, windows.max(axis=2).min(axis=1))

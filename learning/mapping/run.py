@@ -265,7 +265,7 @@ def reached(
         scene.area,
         np.random.default_rng(request.seed),
         ends=None if request.route is None else on_map(request.route, scene.grid),
-        closures=closures,
+        stated=None if closures is None else (closures.car, closures.truck),
     )
 
 
