@@ -117,7 +117,7 @@ def cells(points: ArrayLike, size: float) -> tuple[list[shapely.Polygon], list[s
     if not (size > 0 and np.isfinite(size)):
         raise ModelError("no such cell", expected="a side above 0 m", found=str(size))
     corners = np.unique(np.floor(np.asarray(points, float).reshape(-1, 2) / size), axis=0) * size
-    names = [f"E{west:g} N{south:g}" for west, south in corners.astype(int).tolist()]
+    names = [f"E{west} N{south}" for west, south in corners.astype(int).tolist()]
     return list(shapely.box(*corners.T, *(corners + size).T)), names
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
@@ -25,6 +26,9 @@ from mage.learning.names import Kind as Kind
 from mage.learning.names import Product as Product
 from mage.scenes.errors import ModelError
 from mage.scenes.grid import Grid
+
+if TYPE_CHECKING:
+    from mage.learning.mapping.monitoring import Differences
 
 Floats = NDArray[np.float64]
 Geometries = NDArray[np.object_]
@@ -93,6 +97,9 @@ class Buildings:
         hot: where damage clusters; None before that was asked.
         reached: (n,) probability that a rescue vehicle gets there; None where there are no roads.
         seconds: (n,) from the nearest start over roads likely to be open, infinite where cut off; None likewise.
+        previous: (n,) verdict in the product that this one updates, empty for a building that was not in it; None where
+            it updates none.
+        change: (n,) since then, see :data:`~mage.learning.mapping.monitoring.CHANGES`; None likewise.
     """
 
     identity: Words
@@ -108,6 +115,8 @@ class Buildings:
     hot: HotSpots | None = None
     reached: Floats | None = None
     seconds: Floats | None = None
+    previous: Words | None = None
+    change: Words | None = None
 
     def __post_init__(self) -> None:
         """Raises ModelError where the arrays do not fit together."""
@@ -243,6 +252,7 @@ class Findings:
         rasters: files of the product by name: probabilities, classes.
         corrections: log of an analyst's edits, a line each.
         versions: of the program and its libraries, by name.
+        differences: to the product that this one updates; None where it updates none.
     """
 
     event: Event
@@ -265,3 +275,4 @@ class Findings:
     rasters: Mapping[str, Path]
     corrections: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    differences: Differences | None = None

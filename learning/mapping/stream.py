@@ -129,7 +129,7 @@ def _band(forward: Forward, pictures: Sequence[Picture], rows: slice, wide: Sequ
     total: Maps | None = None
     weight, seen = np.zeros(grid.columns, np.float32), np.ones((bottom - top, grid.columns), bool)
     for columns in wide:
-        images, valid = _read(pictures, (rows, columns))
+        images, valid = read_window(pictures, (rows, columns))
         maps = forward(images)
         if maps.ndim != 3 or maps.shape[1:] != images.shape[2:]:
             raise ModelError("the model's maps are of another size", expected=f"(channels, {images.shape[2:]})")
@@ -146,7 +146,7 @@ def _band(forward: Forward, pictures: Sequence[Picture], rows: slice, wide: Sequ
     return _Pending(top, total / weight * down[:, None], down, seen)
 
 
-def _read(pictures: Sequence[Picture], window: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+def read_window(pictures: Sequence[Picture], window: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Images (dates, bands, h, w) of a window that may reach over the border, mirrored there; and what is data."""
     grid = pictures[0].grid
     inside = tuple(slice(max(p.start, 0), min(p.stop, side)) for p, side in zip(window, grid.shape, strict=True))

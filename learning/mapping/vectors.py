@@ -72,6 +72,29 @@ def read_features(path: str | Path, crs: str | None, dimension: int, layer: str 
     return Features(kept, {name: values[index] for name, values in columns.items()}, len(geometry) - len(index))
 
 
+def layer_names(path: str | Path) -> list[str]:
+    """Names of the layers of a GeoPackage or GeoJSON file, in its order.
+
+    Raises:
+        DatasetError: no such file, another format, or broken.
+        MissingExtraError: pyogrio is not installed.
+    """
+    file = Path(path)
+    if _kind(file) != "gdal":
+        raise DatasetError("the file has no layers", file=file, expected="GeoPackage or GeoJSON", found="GeoParquet")
+    try:
+        import pyogrio
+    except ModuleNotFoundError:
+        raise MissingExtraError("pyogrio", "mapping") from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of broken files, of which the error tells
+            return [str(name) for name, _ in pyogrio.list_layers(file.resolve())]
+    except (pyogrio.errors.DataSourceError, UnicodeDecodeError) as error:
+        found = " ".join(str(error).split())[:120]
+        raise DatasetError("the vector file cannot be read", file=file, expected=EXPECTED, found=found) from None
+
+
 def write_parquet(path: Path, features: Features, crs: str | None) -> None:
     """Features as GeoParquet 1.1 (geometry as WKB, the CRS as PROJJSON)."""
     table = {name: pa.array(values) for name, values in features.attributes.items()}
