@@ -1,0 +1,114 @@
+"""Makes the damage model that the package ships, `assets/models/damage`, of a trained run.
+
+Run: ``python benchmarks/bundle.py RUN DATASET --notes NOTES.md`` with the run, the dataset that it was trained on (its
+split ``train``; ``val``, of other cities, was never trained on), and what else its card shall say, such as scores on
+real imagery. The folder is then: weights in float16; temperatures and what is unlike the training, both found with the
+rounded weights; the card; ``scores.json``, an evaluation on the held-out samples; and the dataset's ``recipe.yaml``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from shutil import copyfile
+
+import numpy as np
+import torch
+
+from mage.learning import (
+    Calibration,
+    Network,
+    Run,
+    ShardDataset,
+    calibrate,
+    card_of,
+    evaluate,
+    fit_density,
+    load_model,
+    open_run,
+    save_model,
+)
+from mage.learning.density import Density
+from mage.learning.pack_command import read_scores
+from mage.learning.runs import publish
+
+OUT = Path(__file__).resolve().parents[1] / "assets" / "models" / "damage"
+TITLE, LICENCE = "MAGE's bundled damage model", "Apache-2.0"
+LIMITS = """\
+It has seen made-up cities only, in RGB from above at the pixels named above, with earthquakes, floods, storms and
+fires that MAGE simulates. On real imagery it finds buildings far better than it grades them, and minor damage hardly
+at all; see the scores. It does not know night, snow, radar or thermal images, views from more than 30° off nadir,
+images that lie more than a few pixels apart, or buildings that MAGE does not build. Its probabilities were
+calibrated on simulated images: on real ones it is surer than it should be. Use it to see where to look first, train
+it further with labels of your own place, and never let it replace a look at the place."""
+ORIGIN = """\
+## Images and weights behind it
+
+Every image and label that it was fitted to was simulated by MAGE and is in no need of a licence. Its encoder began
+with ImageNet weights of EfficientNet-Lite 0 that Google published under Apache-2.0; the images behind these are not
+redistributable, and none is here. `recipe.yaml` makes the dataset again, and `benchmarks/bundle.py` this folder."""
+
+
+def calibrated(run: Run, held_out: ShardDataset) -> tuple[Network, Calibration]:
+    """The run's model with weights as float16 keeps them, its temperatures fitted to held-out samples."""
+    with tempfile.TemporaryDirectory() as folder:
+        card = card_of(run, title=TITLE, licence=LICENCE)
+        model = load_model(save_model(run.model("cpu"), folder, card, half=True), "cpu")
+    return model, calibrate(model, held_out, np.random.default_rng(0), progress=True)
+
+
+def rounding(run: Run, model: Network, tiles: ShardDataset) -> float:
+    """Largest change of a probability that the rounded weights make on a few tiles, temperatures left out."""
+    whole, temperatures = run.model("cpu"), model.temperatures
+    whole.temperatures = model.temperatures = None
+    pairs = (tiles[i]["image"].permute(0, 2, 3, 1).numpy() for i in range(min(4, len(tiles))))
+    worst = max(float(np.abs(whole.predict(*pair)[1] - model.predict(*pair)[1]).max()) for pair in pairs)
+    model.temperatures = temperatures
+    return worst
+
+
+def bundle(run: Run, dataset: Path, notes: str, out: Path) -> None:
+    """Write the folder, and print what was found."""
+    held_out = ShardDataset(dataset, split="val", labels=("post_building",))
+    training = ShardDataset(dataset, split="train")
+    model, found = calibrated(run, held_out)
+    density: Density = fit_density(model, training, held_out, progress=True)
+    scores = evaluate(model, held_out, rng=np.random.default_rng(0), progress=True)
+    told = scores.to_dict() | {"run": "bundled", "dataset": training.record.name, "split": "val"}
+    changed = rounding(run, model, held_out)
+    publish(out / "scores.json", (json.dumps(told, indent=1, allow_nan=False) + "\n").encode())
+    copyfile(dataset / "recipe.yaml", out / "recipe.yaml")
+    figures, measured_on = read_scores(out / "scores.json")
+    rounded = f"Weights in float16 change no probability on held-out tiles by more than {changed:.4f}."
+    card = card_of(
+        run,
+        title=TITLE,
+        licence=LICENCE,
+        figures=figures,
+        measured_on=f"simulated cities that it was not trained on ({measured_on})",
+        limits=LIMITS,
+        notes="\n\n".join(part.strip() for part in (notes, ORIGIN, rounded) if part.strip()),
+    )
+    file = save_model(model, out, card, half=True, gsd=training.gsd, density=density)
+    print(scores.table(), found.table(), f"float16 changes probabilities by at most {changed:.4f}", sep="\n\n")
+    for path in sorted(file.parent.iterdir()):
+        print(f"{path.stat().st_size / 2**20:8.2f} MB  {path.name}")
+
+
+def main() -> None:
+    """Read the command line and bundle."""
+    torch.set_num_threads(1)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("--notes", type=Path, help="Markdown for the card")
+    parser.add_argument("--out", type=Path, default=OUT)
+    given = parser.parse_args()
+    notes = given.notes.read_text(encoding="utf-8") if given.notes else ""
+    bundle(open_run(given.run), given.dataset, notes, given.out)
+
+
+if __name__ == "__main__":
+    main()
