@@ -90,11 +90,9 @@ def beside_water(buildings: Buildings, observed: Observed, event: Event, grid: G
         return buildings
     wet = np.concatenate(water)
     walls = shapely.boundary(shapely.buffer(buildings.outline, BESIDE * grid.gsd))
-    length = np.zeros(len(buildings))
-    if len(wet):
-        wall, pool = shapely.STRtree(wet).query(walls, predicate="intersects")
-        at = shapely.length(shapely.intersection(walls[wall], wet[pool]))
-        length = np.bincount(wall, at, minlength=len(buildings))
+    wall, pool = shapely.STRtree(wet).query(walls, predicate="intersects")
+    at = shapely.length(shapely.intersection(walls[wall], wet[pool]))
+    length = np.bincount(wall, at, minlength=len(buildings))
     touched = length >= TOUCHING * shapely.length(walls)
     return replace(buildings, verdict=np.where(touched & (buildings.verdict == SOUND), UNSURE, buildings.verdict))
 

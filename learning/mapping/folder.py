@@ -40,9 +40,8 @@ class ProductFolder:
         path = self.path / name
         digest = hashlib.sha256(json.dumps([FORMAT, identity], sort_keys=True).encode()).hexdigest()
         steps = self._json(STEPS)
-        told = steps.get(name)
-        same = isinstance(told, dict) and told.get("of") == digest and path.is_file()
-        if same and told.get("sha256") == checksum(path):
+        told = steps.get(name, {})
+        if path.is_file() and told == {"of": digest, "sha256": checksum(path)}:
             return path
         self._write(STEPS, {key: value for key, value in steps.items() if key != name})
         make(path)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import rasterio
-import shapely
 
 from mage.learning.mapping.accessibility import find_access
 from mage.learning.mapping.assessment import (
@@ -27,7 +22,7 @@ from mage.learning.mapping.assessment import (
 from mage.learning.mapping.buildings import grade_footprints
 from mage.learning.mapping.corrected_roads import Closures
 from mage.learning.mapping.corrections import Corrections, apply_corrections, read_corrections
-from mage.learning.mapping.findings import Access, Buildings, Facilities, Findings, Observed, Source
+from mage.learning.mapping.findings import Access, Buildings, Facilities, Findings, Observed, Population, Source
 from mage.learning.mapping.folder import CARD, ProductFolder, open_product
 from mage.learning.mapping.grader import Grader, check_dates
 from mage.learning.mapping.inputs import Request, checksum, on_map, sources
@@ -38,14 +33,22 @@ from mage.learning.mapping.population import read_population
 from mage.learning.mapping.product.report import write_report
 from mage.learning.mapping.product.sheet import write_sheet
 from mage.learning.mapping.product.write import write_layers
+from mage.learning.mapping.provenance import provenance, versions
 from mage.learning.mapping.roads import Roads
 from mage.learning.mapping.scene import Scene, Tell, open_scene
 from mage.learning.mapping.unlike import share_unlike
-from mage.learning.mapping.vector_inputs import Outlines, read_areas, read_buildings, read_facilities, read_roads
+from mage.learning.mapping.vector_inputs import (
+    Outlines,
+    Polygonal,
+    read_areas,
+    read_buildings,
+    read_facilities,
+    read_roads,
+)
 from mage.learning.runs import publish
+from mage.scenes.errors import DatasetError
 
 MUCH = 0.5  # share of windows unlike the training from which on a user is told
-LIBRARIES = ("mage-eo", "numpy", "torch", "rasterio", "shapely", "scipy", "pyproj", "pyogrio")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,8 +58,31 @@ class Vectors:
     buildings: Outlines | None
     roads: Roads | None
     facilities: Facilities | None
-    areas: tuple[list[shapely.Geometry], list[str]]
+    areas: tuple[list[Polygonal], list[str]]
     corrections: Corrections | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """All that went in, read.
+
+    Attributes:
+        request: what is asked for.
+        grader: looks at buildings; None does not, which is enough for the extent of an event.
+        scene: the images.
+        vectors: the vector files.
+        sums: checksums of the files by role.
+        progress: whether to show bars.
+        tell: takes a sentence about what a user should know.
+    """
+
+    request: Request
+    grader: Grader | None
+    scene: Scene
+    vectors: Vectors
+    sums: Mapping[str, str]
+    progress: bool
+    tell: Tell
 
 
 def make_map(
@@ -70,91 +96,69 @@ def make_map(
     Args:
         request: what is asked for.
         out: the folder: new, empty, or of such a product.
-        grader: None looks at no building, which is enough for the extent of an event.
-        progress: whether to show bars.
-        tell: takes a sentence about what a user should know.
+        grader: as of :class:`Task`.
+        progress: likewise.
+        tell: likewise.
 
     Raises:
         MageError: a file cannot be read, files do not go together, or the product cannot be written.
     """
-    if grader is not None:
-        check_dates(grader, request.files.pre is not None)
-    given = request.files.given()
-    scene = open_scene(request, grader, tell)
-    vectors = read_vectors(request, scene)
+    task = prepare(request, grader, progress=progress, tell=tell)
     folder = open_product(out)
     replaced = folder.begin()
-    sums = {role: checksum(path) for role, path in given.items()}
-    findings = find(request, scene, vectors, grader, folder, sums, progress=progress, tell=tell)
+    findings = find(task, folder)
     tell("writing the product")
     files = write(findings, grader, folder)
     folder.finish(files, provenance(request, findings), replaced)
     return findings
 
 
-def read_vectors(request: Request, scene: Scene) -> Vectors:
-    """The vector files, before anything that takes long, so that a mistake in one is told at once.
+def prepare(request: Request, grader: Grader | None, *, progress: bool = False, tell: Tell = lambda _: None) -> Task:
+    """Read all that goes in, so that a mistake in it is told before anything that takes long, and nothing is written.
 
     Raises:
-        MageError: one cannot be read.
+        MageError: a file cannot be read, or files do not go together.
     """
-    files, grid, area = request.files, scene.grid, scene.area
-    return Vectors(
+    files = request.files
+    if grader is not None:
+        check_dates(grader, files.pre is not None)
+    if files.roads is None and request.route is not None:
+        raise DatasetError("a route needs roads", expected="--roads")
+    given = files.given()
+    scene = open_scene(request, grader, tell)
+    grid, area = scene.grid, scene.area
+    vectors = Vectors(
         None if files.buildings is None else read_buildings(files.buildings, grid, area),
         None if files.roads is None else read_roads(files.roads, grid, area),
         None if files.facilities is None else read_facilities(files.facilities, grid, area),
         ([], []) if files.areas is None else read_areas(files.areas, grid),
         None if files.corrections is None else read_corrections(files.corrections, grid),
     )
+    sums = {role: checksum(path) for role, path in given.items()}
+    return Task(request, grader, scene, vectors, sums, progress, tell)
 
 
-def find(
-    request: Request,
-    scene: Scene,
-    vectors: Vectors,
-    grader: Grader | None,
-    folder: ProductFolder,
-    sums: Mapping[str, str],
-    *,
-    progress: bool,
-    tell: Tell,
-) -> Findings:
+def find(task: Task, folder: ProductFolder) -> Findings:
     """All that is found of an event; rasters of it are written into the folder.
 
-    Args:
-        request: what is asked for.
-        scene: its images.
-        vectors: its vector files.
-        grader: as of :func:`make_map`.
-        folder: of the product.
-        sums: checksums of the files that went in, by role.
-        progress: as of :func:`make_map`.
-        tell: likewise.
+    Raises:
+        MageError: as of :func:`make_map`.
     """
-    rasters = predicted(request, scene, grader, folder, sums, progress=progress)
-    found = assessed(vectors.buildings, scene, grader, rasters.get("probabilities"))
-    seen = observe(
-        request.event,
-        scene.pre,
-        scene.clear,
-        rasters.get("probabilities"),
-        scene.grid,
-        folder.path,
-        terrain=request.files.terrain,
-        buildings=found,
-        progress=progress,
-    )
-    found = beside_water(found, seen, request.event, scene.grid)
-    found, seen, closures, log = corrected(request, scene, vectors, found, seen)
-    access, found = reached(request, scene, vectors, found, seen, closures)
+    request, scene, event = task.request, task.scene, task.request.event
+    rasters = predicted(task, folder)
+    found = assessed(task, rasters.get("probabilities"))
+    seen = observed(task, rasters.get("probabilities"), found, folder)
+    found = beside_water(found, seen, event, scene.grid)
+    found, seen, closures, log = corrected(task, found, seen)
+    access, found = reached(task, found, seen, closures)
     found = clustered(found)
     density, density_grid = damage_density(found, scene.grid)
     findings = Findings(
-        event=request.event,
+        event=event,
         grid=scene.grid,
         area=scene.area,
         seen=scene.sight.within(scene.area),
-        sources=(*sources(request, sums, scene.gsd), *_of_model(grader)),
+        sources=(*sources(request, task.sums, scene.gsd), *_of_model(task.grader)),
         pre=scene.pre,
         post=scene.post,
         registration=scene.registration,
@@ -162,13 +166,11 @@ def find(
         observed=seen,
         density=density,
         density_grid=density_grid,
-        areas=ranked(found, *vectors.areas),
+        areas=ranked(found, *task.vectors.areas),
         access=access,
-        population=None
-        if request.files.population is None
-        else read_population(request.files.population, scene.grid, scene.area, found, seen),
-        unlike=unlike(scene, grader, tell),
-        model={} if grader is None else grader.facts,
+        population=people(task, found, seen),
+        unlike=unlike(task),
+        model={} if task.grader is None else task.grader.facts,
         rasters=rasters,
         corrections=log,
         versions=versions(),
@@ -176,21 +178,13 @@ def find(
     return findings if request.files.before is None else monitored(findings, request.files.before)
 
 
-def predicted(
-    request: Request,
-    scene: Scene,
-    grader: Grader | None,
-    folder: ProductFolder,
-    sums: Mapping[str, str],
-    *,
-    progress: bool,
-) -> dict[str, Path]:
+def predicted(task: Task, folder: ProductFolder) -> dict[str, Path]:
     """The model's maps of a scene: ``probabilities`` and ``classes``; none without a model."""
+    request, scene, grader = task.request, task.scene, task.grader
     if grader is None:
         return {}
     identity = {
-        "images": {role: sums[role] for role in ("pre", "post") if role in sums},
-        "aoi": sums.get("aoi"),
+        "images": {role: task.sums[role] for role in ("pre", "post") if role in task.sums},
         "model": None if grader.file is None else checksum(grader.file),
         "temperatures": str(grader.network.temperatures),
         "grid": str(scene.grid),
@@ -199,10 +193,9 @@ def predicted(
         "window": request.window,
         "versions": versions(),
     }
-    overlap = request.window // 16 * 2
 
     def stream(path: Path) -> Path:
-        pictures = scene.shown(grader.network.dates)
+        pictures, overlap = scene.shown(grader.network.dates), request.window // 16 * 2
         return write_probabilities(
             path,
             grader.forward,
@@ -211,55 +204,65 @@ def predicted(
             identity,
             window=request.window,
             overlap=overlap,
-            progress=progress,
+            progress=task.progress,
         )
 
+    def draw(path: Path) -> Path:
+        return write_classes(path, likely, scene.grid, grader.grades)
+
     likely = folder.step("probabilities.tif", identity, stream)
-    likeliest = folder.step(
-        "classes.tif", identity, lambda path: write_classes(path, likely, scene.grid, grader.grades)
-    )
-    return {"probabilities": likely, "classes": likeliest}
+    return {"probabilities": likely, "classes": folder.step("classes.tif", identity, draw)}
 
 
-def assessed(given: Outlines | None, scene: Scene, grader: Grader | None, likely: Path | None) -> Buildings:
+def assessed(task: Task, likely: Path | None) -> Buildings:
     """The buildings of a file, or those that the model sees, with a verdict each."""
-    none = np.array([], "<U1")
-    outlines = given
+    grid, outlines = task.scene.grid, task.vectors.buildings
     if outlines is None and likely is not None:
-        outlines = drawn_outlines(likely, scene.grid, scene.area)
+        outlines = drawn_outlines(likely, grid, task.scene.area)
     if outlines is None:
+        none = np.array([], "<U1")
         outlines = Outlines(none, np.array([], object), none, none)
-    if grader is None or likely is None:
-        return judged(outlines, unknown(len(outlines)), scene.grid)
-    graded = grade_footprints(likely, scene.grid, outlines.outline, grades=grader.grades)
-    return judged(outlines, graded, scene.grid)
+    if task.grader is None or likely is None:
+        return judged(outlines, unknown(len(outlines)), grid)
+    return judged(outlines, grade_footprints(likely, grid, outlines.outline, grades=task.grader.grades), grid)
+
+
+def observed(task: Task, likely: Path | None, buildings: Buildings, folder: ProductFolder) -> Observed:
+    """The event as the images show it."""
+    return observe(
+        task.request.event,
+        task.scene.pre,
+        task.scene.clear,
+        likely,
+        task.scene.grid,
+        folder.path,
+        terrain=task.request.files.terrain,
+        buildings=buildings,
+        progress=task.progress,
+    )
 
 
 def corrected(
-    request: Request, scene: Scene, vectors: Vectors, buildings: Buildings, observed: Observed
+    task: Task, buildings: Buildings, seen: Observed
 ) -> tuple[Buildings, Observed, Closures | None, tuple[str, ...]]:
     """What was found, with an analyst's corrections and a line of each, if there are any."""
-    if vectors.corrections is None:
-        return buildings, observed, None, ()
-    access, _ = reached(request, scene, vectors, buildings, observed, None)
-    return apply_corrections(vectors.corrections, buildings, observed, vectors.roads, access)
+    if task.vectors.corrections is None:
+        return buildings, seen, None, ()
+    access, _ = reached(task, buildings, seen, None)
+    return apply_corrections(task.vectors.corrections, buildings, seen, task.vectors.roads, access)
 
 
 def reached(
-    request: Request,
-    scene: Scene,
-    vectors: Vectors,
-    buildings: Buildings,
-    observed: Observed,
-    closures: Closures | None,
+    task: Task, buildings: Buildings, seen: Observed, closures: Closures | None
 ) -> tuple[Access | None, Buildings]:
     """Who can be reached over the roads, if there are any."""
+    request, scene, vectors = task.request, task.scene, task.vectors
     if vectors.roads is None:
         return None, buildings
     return find_access(
         vectors.roads,
         vectors.facilities,
-        observed,
+        seen,
         buildings,
         scene.grid,
         scene.area,
@@ -269,13 +272,20 @@ def reached(
     )
 
 
-def unlike(scene: Scene, grader: Grader | None, tell: Tell) -> float | None:
+def people(task: Task, buildings: Buildings, seen: Observed) -> Population | None:
+    """People in the area and those affected, if a raster tells."""
+    path = task.request.files.population
+    return None if path is None else read_population(path, task.scene.grid, task.scene.area, buildings, seen)
+
+
+def unlike(task: Task) -> float | None:
     """Share of the scene that looks unlike what the model was trained on; None where it cannot tell."""
+    grader = task.grader
     if grader is None or grader.density is None:
         return None
-    share = share_unlike(grader.density, scene.shown(grader.network.dates))
+    share = share_unlike(grader.density, task.scene.shown(grader.network.dates))
     if share is not None and share >= MUCH:
-        tell(f"{share:.0%} of the scene looks unlike what the model was trained on: be careful with its grades")
+        task.tell(f"{share:.0%} of the scene looks unlike what the model was trained on: be careful with its grades")
     return share
 
 
@@ -298,51 +308,7 @@ def write(findings: Findings, grader: Grader | None, folder: ProductFolder) -> l
     return [*files, write_report(findings, folder.path)]
 
 
-def provenance(request: Request, findings: Findings) -> dict[str, Any]:
-    """What a product was made of and how, in JSON types, without a path or a time of this machine."""
-    found, event, grid = findings.registration, findings.event, findings.grid
-    return {
-        "event": {name: getattr(event, name) for name in event.__dataclass_fields__},
-        "sources": [
-            {"role": s.role, "name": s.name, "sha256": s.sha256, "taken": s.taken and s.taken.isoformat(), "gsd": s.gsd}
-            for s in findings.sources
-        ],
-        "model": dict(findings.model),
-        "options": {
-            "gsd": request.gsd,
-            "bands": request.bands,
-            "register": request.register,
-            "ecc": request.ecc,
-            "route": request.route,
-            "window": request.window,
-            "seed": request.seed,
-        },
-        "grid": {name: getattr(grid, name) for name in grid.__dataclass_fields__},
-        "registration": None
-        if found is None
-        else {"shift": found.shift, "residual": _finite(found.residual), "confidence": found.confidence},
-        "unlike": findings.unlike,
-        "corrections": list(findings.corrections),
-        "versions": dict(findings.versions),
-    }
-
-
-def versions() -> dict[str, str]:
-    """Of the program and of what its figures depend on, by name."""
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # installed otherwise, or not needed here
-            continue
-    return found | {"GDAL": str(rasterio.__gdal_version__)}
-
-
 def _of_model(grader: Grader | None) -> tuple[Source, ...]:
     if grader is None or grader.file is None:
         return ()
     return (Source("model", grader.file.name, checksum(grader.file), licence=grader.facts.get("licence", "")),)
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -12,9 +12,11 @@ from pyproj import Transformer
 from torch import nn
 
 from mage.learning import Prediction
-from mage.learning.mapping.findings import Event, Kind
+from mage.learning.mapping.findings import Event, Findings, Kind
+from mage.learning.mapping.folder import open_product
 from mage.learning.mapping.grader import Grader
 from mage.learning.mapping.inputs import Files, Request
+from mage.learning.mapping.run import find, prepare
 from mage.scenes.grid import Grid
 
 GRID = Grid(96, 128, 500_000, 5_300_048, 0.5, "EPSG:32633")
@@ -121,6 +123,11 @@ def request(post: Path, pre: Path | None = None, *, register=False, kind=Kind.WI
     roles = {name: given.pop(name) for name in list(given) if name in Files.__dataclass_fields__}
     options = {"window": 64, "register": register} | given
     return Request(Files(post, pre, **roles), Event(kind, name="A storm"), **options)
+
+
+def found(asked: Request, out: Path, grader: Grader | None, **how) -> Findings:
+    """What is found, without the files that show it."""
+    return find(prepare(asked, grader, **how), open_product(out))
 
 
 def contents(folder):

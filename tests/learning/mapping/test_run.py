@@ -9,6 +9,22 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
+from struck import (
+    CORNERS,
+    GRID,
+    STRUCK,
+    contents,
+    footprints,
+    images,
+    pair,
+    reader,
+    request,
+    ring,
+    streets,
+    write_geojson,
+    write_tif,
+)
+from struck import found as find_in
 
 from mage.learning import SiameseDamageNet
 from mage.learning.mapping.findings import Kind
@@ -16,8 +32,6 @@ from mage.learning.mapping.grader import Grader
 from mage.learning.mapping.run import make_map
 from mage.scenes.errors import DatasetError, MageError, ModelError
 from mage.scenes.grid import Grid
-
-from struck import CORNERS, GRID, STRUCK, contents, footprints, images, pair, reader, request, ring, streets, write_geojson, write_tif  # noqa: E501 isort: skip
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +78,7 @@ def test_the_map_of_classes_holds_background_grades_and_what_is_not_known(mapped
 
 def test_without_a_file_the_model_draws_the_houses_and_numbers_them_from_the_north(tmp_path):
     pre, post = pair(tmp_path)
-    found = make_map(request(post, pre), tmp_path / "product", reader()).buildings
+    found = find_in(request(post, pre), tmp_path / "product", reader()).buildings
     assert len(found) == len(CORNERS)
     assert found.identity.tolist() == sorted(found.identity.tolist())
     north = shapely.bounds(found.outline)[:, 3]
@@ -86,39 +100,36 @@ class Stopping(Grader):
         return super().forward(images)
 
 
+def stopping(after):
+    Stopping.left = after
+    return Stopping(reader().network, facts=reader().facts)
+
+
 def test_an_interrupted_map_goes_on_and_ends_in_the_same_bytes(tmp_path):
     pre, post = pair(tmp_path)
-    asked = request(post, pre)
-    make_map(asked, tmp_path / "whole", reader())
-    Stopping.left = 7
+    asked = request(post, pre, window=32)  # 20 windows in 4 strips
+    find_in(asked, tmp_path / "whole", reader())
     with pytest.raises(StoppedError):
-        make_map(asked, tmp_path / "halved", Stopping(reader().network, facts=reader().facts))
+        find_in(asked, tmp_path / "halved", stopping(after=16))
     assert list((tmp_path / "halved" / "probabilities.tif.parts").glob("*.bin"))
-    assert not (tmp_path / "halved" / "provenance.json").exists()
-    Stopping.left = 1000
-    make_map(asked, tmp_path / "halved", Stopping(reader().network, facts=reader().facts))
-    assert 1000 - Stopping.left < 9  # of nine windows those of the strips that were there were not looked at again
+    find_in(asked, tmp_path / "halved", stopping(after=19))  # not all windows are looked at again
     assert contents(tmp_path / "halved") == contents(tmp_path / "whole")
 
 
-def test_a_second_run_looks_at_nothing_again_and_changes_no_byte(tmp_path):
-    pre, post = pair(tmp_path)
-    make_map(request(post, pre), tmp_path / "product", reader())
-    before = contents(tmp_path / "product")
-    Stopping.left = 0
-    make_map(request(post, pre), tmp_path / "product", Stopping(reader().network, facts=reader().facts))
-    assert contents(tmp_path / "product") == before
+def test_a_second_run_looks_at_nothing_again_and_changes_no_byte(mapped):
+    _, folder = mapped
+    before = contents(folder / "product")
+    files = {"buildings": folder / "houses.geojson", "roads": folder / "streets.geojson"}
+    make_map(request(folder / "post.tif", folder / "pre.tif", **files), folder / "product", stopping(after=0))
+    assert contents(folder / "product") == before
 
 
-def test_another_image_is_looked_at_anew_and_files_that_are_no_longer_made_go(tmp_path):
+def test_another_image_is_looked_at_anew(tmp_path):
     pre, post = pair(tmp_path)
-    make_map(request(post, pre), tmp_path / "product", reader())
+    find_in(request(post, pre), tmp_path / "product", reader())
     write_tif(post, images()[0])
-    again = make_map(request(post, pre), tmp_path / "product", reader())
+    again = find_in(request(post, pre), tmp_path / "product", reader())
     assert not (again.buildings.verdict == "Destroyed").any()
-    told = json.loads((tmp_path / "product" / "provenance.json").read_text())
-    stale = {"steps.json", "provenance.json"}
-    assert set(contents(tmp_path / "product")) - stale == set(told["files"])
 
 
 def test_images_of_different_grids_and_projections_meet_on_one(tmp_path):
@@ -127,7 +138,7 @@ def test_images_of_different_grids_and_projections_meet_on_one(tmp_path):
     coarse = Grid(64, 84, GRID.west - 5, GRID.north + 5, 1.0, GRID.crs)
     big = np.full((3, *coarse.shape), 60, np.uint8)
     big[:, 5:53, 5:69] = pre[:, ::2, ::2]
-    found = make_map(request(post, write_tif(tmp_path / "pre.tif", big, coarse)), tmp_path / "product", reader())
+    found = find_in(request(post, write_tif(tmp_path / "pre.tif", big, coarse)), tmp_path / "product", reader())
     assert found.grid == GRID
     assert (found.buildings.verdict == "Destroyed").sum() == len(STRUCK)
 
@@ -139,7 +150,7 @@ def test_a_shift_of_the_image_after_is_measured_and_undone(tmp_path):
     texture = (texture + np.roll(texture, 1, 0) + np.roll(texture, 1, 1)) // 3
     pre[2], moved[2] = texture, np.roll(texture, (3, -4), (0, 1))
     paths = [write_tif(tmp_path / f"{k}.tif", image) for k, image in enumerate((pre, moved))]
-    found = make_map(request(paths[1], paths[0], register=True), tmp_path / "product", reader())
+    found = find_in(request(paths[1], paths[0], register=True), tmp_path / "product", reader())
     assert found.registration is not None
     np.testing.assert_allclose(found.registration.shift, (-4, 3), atol=0.3)
     inner = [k for k in STRUCK if CORNERS[k][1] < 100]  # others lost a part at the border
@@ -151,7 +162,7 @@ def test_what_is_nodata_is_not_analysed(tmp_path):
     post[:, :, :64] = 0
     paths = write_tif(tmp_path / "pre.tif", pre), write_tif(tmp_path / "post.tif", post, nodata=0)
     houses = footprints(tmp_path / "houses.geojson")
-    found = make_map(request(paths[1], paths[0], buildings=houses), tmp_path / "product", reader())
+    found = find_in(request(paths[1], paths[0], buildings=houses), tmp_path / "product", reader())
     west = shapely.get_x(shapely.centroid(found.buildings.outline)) < GRID.west + 32
     assert set(found.buildings.verdict[west]) == {"Not Analysed"}
     assert np.isnan(found.buildings.grades[west]).all()
@@ -163,18 +174,17 @@ def test_a_place_where_all_is_nodata_has_a_product_of_nothing_analysed(tmp_path)
     pre, post = images()
     paths = write_tif(tmp_path / "pre.tif", pre), write_tif(tmp_path / "post.tif", post * 0, nodata=0)
     houses = footprints(tmp_path / "houses.geojson")
-    found = make_map(request(paths[1], paths[0], buildings=houses), tmp_path / "product", reader())
+    found = find_in(request(paths[1], paths[0], buildings=houses), tmp_path / "product", reader())
     assert set(found.buildings.verdict) == {"Not Analysed"}
     assert found.seen.is_empty
     with pytest.raises(DatasetError, match="do not overlap"):
-        make_map(request(paths[1], paths[0], register=True), tmp_path / "other", reader())
+        find_in(request(paths[1], paths[0], register=True), tmp_path / "other", reader())
 
 
 def test_a_place_without_a_building_has_an_empty_product(tmp_path):
-    pre, _ = pair(tmp_path)
     bare = write_tif(tmp_path / "bare.tif", np.full((3, *GRID.shape), 60, np.uint8))
     for files in ({}, {"buildings": write_geojson(tmp_path / "none.geojson", [])}):
-        found = make_map(request(bare, bare, **files), tmp_path / f"product {len(files)}", reader())
+        found = find_in(request(bare, bare, **files), tmp_path / f"product {len(files)}", reader())
         assert len(found.buildings) == 0
         assert found.areas == ()
         assert not found.density.any()
@@ -183,7 +193,7 @@ def test_a_place_without_a_building_has_an_empty_product(tmp_path):
 def test_the_area_of_interest_bounds_what_is_mapped(tmp_path):
     pre, post = pair(tmp_path)
     aoi = write_geojson(tmp_path / "aoi.geojson", [{"type": "Polygon", "coordinates": [ring(0, 0, 60, 60)]}])
-    found = make_map(request(post, pre, aoi=aoi), tmp_path / "product", reader())
+    found = find_in(request(post, pre, aoi=aoi), tmp_path / "product", reader())
     assert found.grid.shape == (60, 60)
     assert len(found.buildings) == 4
     assert found.area.area == pytest.approx(30 * 30, rel=1e-3)
@@ -193,14 +203,14 @@ def test_broken_outlines_are_mended(tmp_path):
     pre, post = pair(tmp_path)
     a, b, c, d, _ = ring(*CORNERS[2])
     bow = write_geojson(tmp_path / "bow.geojson", [{"type": "Polygon", "coordinates": [[a, c, b, d, a]]}])
-    found = make_map(request(post, pre, buildings=bow), tmp_path / "product", reader())
+    found = find_in(request(post, pre, buildings=bow), tmp_path / "product", reader())
     assert found.buildings.verdict.tolist() == ["Destroyed"]
     assert shapely.is_valid(found.buildings.outline).all()
 
 
 def test_images_that_say_nowhere_where_they_lie_are_mapped_in_a_frame_of_their_own(tmp_path):
     pre, post = pair(tmp_path, replace(GRID, crs=None))
-    found = make_map(request(post, pre, gsd=0.5), tmp_path / "product", reader())
+    found = find_in(request(post, pre, gsd=0.5), tmp_path / "product", reader())
     assert found.grid == Grid(96, 128, 0, 48, 0.5)
     assert (found.buildings.verdict == "Destroyed").sum() == len(STRUCK)
 
@@ -210,7 +220,7 @@ def test_after_a_flood_water_at_the_walls_makes_a_sound_house_doubtful(tmp_path,
     from mage.learning.mapping.findings import Event, Extent, Observed
 
     pre, post = pair(tmp_path)
-    found = make_map(request(post, pre), tmp_path / "product", reader())
+    found = find_in(request(post, pre), tmp_path / "product", reader())
     west, _, _, north = GRID.bounds
     pond = np.array([shapely.box(west, north - 12.5, west + 30, north)], object)
     seen = Observed((Extent("flood", pond, np.array([0.5]), np.array(["Riverine flood"])),))
@@ -224,14 +234,14 @@ def test_after_a_flood_water_at_the_walls_makes_a_sound_house_doubtful(tmp_path,
 def test_post_alone_is_refused_by_a_model_of_two_dates(tmp_path):
     _, post = pair(tmp_path)
     with pytest.raises(ModelError, match="there is only one after"):
-        make_map(request(post), tmp_path / "product", Grader(SiameseDamageNet(width=2)))
+        find_in(request(post), tmp_path / "product", Grader(SiameseDamageNet(width=2)))
     assert not (tmp_path / "product").exists()
 
 
 def test_without_a_model_an_event_has_an_extent_and_no_grade(tmp_path):
     _, post = pair(tmp_path)
     houses = footprints(tmp_path / "houses.geojson")
-    found = make_map(request(post, buildings=houses), tmp_path / "product", None)
+    found = find_in(request(post, buildings=houses), tmp_path / "product", None)
     assert set(found.buildings.verdict) == {"Not Analysed"}
     assert found.rasters == {}
 
@@ -300,41 +310,39 @@ def test_a_folder_of_other_things_is_left_as_it_is(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").write_text("dear")
     with pytest.raises(DatasetError, match="other files are in the folder"):
-        make_map(request(post, pre), tmp_path / "full", reader())
+        find_in(request(post, pre), tmp_path / "full", reader())
     with pytest.raises(DatasetError, match="cannot be used for a product"):
-        make_map(request(post, pre), post, reader())
+        find_in(request(post, pre), post, reader())
     assert contents(tmp_path / "full") == {"letter.txt": b"dear"}
 
 
 def test_a_damaged_record_of_steps_is_made_anew(tmp_path):
     pre, post = pair(tmp_path)
-    make_map(request(post, pre), tmp_path / "product", reader())
+    find_in(request(post, pre), tmp_path / "product", reader())
     whole = contents(tmp_path / "product")
-    (tmp_path / "product" / "steps.json").write_text("{")
-    (tmp_path / "product" / "provenance.json").write_text('{"format": "mage-map/1", "files": {"../pre.tif": "x"}}')
-    (tmp_path / "product" / "probabilities.tif").write_bytes(b"")
-    make_map(request(post, pre), tmp_path / "product", reader())
-    assert contents(tmp_path / "product") == whole
-    assert pre.is_file()
+    for name, content in (("steps.json", b"{"), ("probabilities.tif", b""), ("classes.tif", b"II*")):
+        (tmp_path / "product" / name).write_bytes(content)
+        find_in(request(post, pre), tmp_path / "product", reader())
+        assert contents(tmp_path / "product") == whole
 
 
 def test_bands_that_a_model_wants_are_read_in_its_order(tmp_path):
     pre, post = (image[::-1] for image in images())  # blue, green, red
     paths = [write_tif(tmp_path / f"{k}.tif", np.ascontiguousarray(image)) for k, image in enumerate((pre, post))]
-    found = make_map(request(paths[1], paths[0], bands=(3, 2, 1)), tmp_path / "product", reader())
+    found = find_in(request(paths[1], paths[0], bands=(3, 2, 1)), tmp_path / "product", reader())
     assert (found.buildings.verdict == "Destroyed").sum() == len(STRUCK)
     with pytest.raises(ModelError, match="another number of bands"):
-        make_map(request(paths[1], paths[0], bands=(1, 2)), tmp_path / "two", reader())
+        find_in(request(paths[1], paths[0], bands=(1, 2)), tmp_path / "two", reader())
     with pytest.raises(DatasetError, match="no such band"):
-        make_map(request(paths[1], paths[0], bands=(3, 2, 9)), tmp_path / "nine", reader())
+        find_in(request(paths[1], paths[0], bands=(3, 2, 9)), tmp_path / "nine", reader())
 
 
 def test_an_image_finer_than_the_model_knows_is_looked_at_in_pixels_that_it_does(tmp_path):
     pre, post = pair(tmp_path)
     said = []
     knowing = replace(reader(), gsd=(1.0, 2.0))
-    found = make_map(request(post, pre), tmp_path / "product", knowing, tell=said.append)
+    found = find_in(request(post, pre), tmp_path / "product", knowing, tell=said.append)
     assert found.grid.gsd == 1.0
     assert any("looked at in 1 m" in line for line in said)
-    make_map(request(post, pre), tmp_path / "coarse", replace(reader(), gsd=(0.1, 0.2)), tell=said.append)
+    find_in(request(post, pre), tmp_path / "coarse", replace(reader(), gsd=(0.1, 0.2)), tell=said.append)
     assert any("coarser than" in line for line in said)
