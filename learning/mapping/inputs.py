@@ -202,7 +202,7 @@ def area_of(grid: Grid, aoi: Sequence[shapely.Geometry], file: Path) -> shapely.
     if not len(aoi):
         raise DatasetError("holds no area of interest", file=file, expected="a polygon at least")
     inside = shapely.intersection(shapely.union_all(np.array(aoi, object)), shapely.box(*grid.bounds))
-    parts = [part for part in shapely.get_parts(inside) if part.geom_type == "Polygon"]
+    parts = [part for part in shapely.get_parts(inside) if part.area > 0]
     if not parts:
         expected = f"a part of {_corners(grid.bounds)} in {grid.crs or 'the frame of the images'}"
         raise DatasetError("the area of interest lies outside the images", file=file, expected=expected)

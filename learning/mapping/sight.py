@@ -58,7 +58,7 @@ class Sight:
         found = shapes(self.seen.astype(np.uint8), mask=self.seen, transform=transform)
         parts = [shapely.Polygon(shape["coordinates"][0], shape["coordinates"][1:]) for shape, _ in found]
         inside = shapely.intersection(shapely.union_all(parts), area)
-        kept = [part for part in shapely.get_parts(inside) if part.geom_type == "Polygon"]
+        kept = [part for part in shapely.get_parts(inside) if part.area > 0]
         return kept[0] if len(kept) == 1 else shapely.MultiPolygon(kept)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -10,9 +12,11 @@ from struck import found as find_in
 
 from mage.learning import Card, SegmentationNet, SiameseDamageNet, fit_density, load_model, save_model
 from mage.learning.mapping.grader import Grader, check_dates, open_grader
+from mage.learning.mapping.picture import ArrayPicture
 from mage.learning.mapping.unlike import share_unlike
 from mage.scenes.dataset.fields import LandClass
 from mage.scenes.errors import ModelError
+from mage.scenes.grid import Grid
 
 GRADES = ("background", "no-damage", "minor-damage", "major-damage", "destroyed")
 
@@ -73,21 +77,40 @@ def test_further_heads_become_bands_behind_the_grades(tmp_path):
     assert maps[5, 48:].max() < 0.01
 
 
-def test_scenes_unlike_the_training_are_told(tmp_path):
+class Bright:
+    """Stands in for a density: what is bright is unlike the training."""
+
+    shapes: ClassVar[list[tuple[int, ...]]] = []
+
+    def unlike(self, image):
+        self.shapes.append(tuple(image.shape))
+        return bool(image.float().mean() > 100)
+
+
+def test_the_share_of_a_scene_unlike_the_training_is_that_of_its_windows():
+    grid = Grid(512, 700, 0, 512, 1.0)
+    image = np.zeros((3, 512, 700), np.uint8)
+    image[:, :256] = 200
+    valid = np.ones(grid.shape, bool)
+    valid[256:, :222] = False
+    after = ArrayPicture(image, grid, valid)
+    assert share_unlike(Bright(), [after, after]) == pytest.approx(3 / 5)  # of six windows one is no data
+    assert share_unlike(Bright(), [after]) == pytest.approx(3 / 5)
+    assert set(Bright.shapes) == {(2, 3, 256, 256), (3, 256, 256)}
+    assert share_unlike(Bright(), [ArrayPicture(image, grid, valid & False)]) is None
+
+
+def test_a_run_that_was_calibrated_with_its_training_warns_of_other_scenes(tmp_path):
     model = SiameseDamageNet(width=2)
     rng = np.random.default_rng(0)
-    tiles = [{"image": torch.from_numpy(rng.integers(0, 60, (2, 3, 64, 64), np.uint8))} for _ in range(12)]
-    density = fit_density(model, tiles)
-    from mage.learning.mapping.picture import ArrayPicture
-    from mage.scenes.grid import Grid
-
-    grid = Grid(300, 280, 0, 300, 1.0)
-    like = [ArrayPicture(rng.integers(0, 60, (3, 300, 280)).astype(np.uint8), grid) for _ in range(2)]
-    other = [ArrayPicture(picture.image + np.uint8(150), grid) for picture in like]
-    assert share_unlike(density, other) == 1
-    assert share_unlike(density, like) < 1
-    none = [ArrayPicture(like[0].image, grid, np.zeros(grid.shape, bool))] * 2
-    assert share_unlike(density, none) is None
+    tiles = [{"image": torch.from_numpy(rng.integers(180, 250, (2, 3, 32, 32), np.uint8))} for _ in range(12)]
+    pre, post = pair(tmp_path)
+    said = []
+    found = find_in(
+        request(post, pre), tmp_path / "p", Grader(model, density=fit_density(model, tiles)), tell=said.append
+    )
+    assert found.unlike == 1
+    assert any("100% of the scene looks unlike" in line for line in said)
 
 
 def test_the_reader_of_these_tests_is_sure():

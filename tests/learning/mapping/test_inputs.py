@@ -44,7 +44,7 @@ def test_images_of_different_places_are_refused_by_name(tmp_path):
 
 
 def test_a_map_without_end_is_refused(tmp_path):
-    with pytest.raises(DatasetError, match="too large.*coarser --gsd"):
+    with pytest.raises(DatasetError, match=r"too large.*coarser --gsd"):
         place_of(raster(tmp_path / "post.tif"), None, gsd=1e-4)
 
 
