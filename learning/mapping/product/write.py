@@ -136,11 +136,8 @@ def _styles(named: dict[str, Layer]) -> Layer:
 
 def _gdal(path: Path, layer: Layer, name: str, driver: str, crs: str | None, options: dict[str, str]) -> None:
     """One layer into a file that may hold others."""
-    try:
-        import pyogrio
-        from pyogrio import raw
-    except ModuleNotFoundError:
-        raise MissingExtraError("pyogrio", "mapping") from None
+    from pyogrio import raw
+
     columns = list(layer.columns.values())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a table has no CRS
