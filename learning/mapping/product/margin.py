@@ -1,0 +1,453 @@
+"""What stands around the map of a sheet: title, legend, figures, sources, method, and what it must not be used for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import shapely
+
+from mage.learning.buildings import CONFIDENCE
+from mage.learning.mapping.findings import Findings, Product, Source
+from mage.learning.mapping.product import names
+from mage.learning.mapping.product.drawing import (
+    AREA,
+    DISCLAIMER,
+    EXTENTS,
+    HOT,
+    ISOLATED,
+    KINDS,
+    PRODUCTS,
+    ROADS,
+    ROUTE,
+    VERDICTS,
+    cautions,
+    clusters,
+    degrees,
+    extent_hectares,
+    length,
+    likely_wrong,
+    percent,
+    printable,
+    quantity,
+    ranked,
+    road_states,
+    situation,
+    symbol,
+    title,
+    verdict_counts,
+    version,
+)
+from mage.learning.mapping.summary import summary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, SOFT, LINE, BAND = "#1b2a3a", "#55606c", "#c9d0d7", "#12355b"
+LEFT, TOP, WIDE, FLOOR = 308.0, 289.0, 104.0, 54.0  # mm: of the column to the right of the map
+FOOT = 50.0  # mm: top of the band below the map
+LEADING = 0.45  # mm from line to line for a point of type
+
+
+class Key(NamedTuple):
+    """A line of the legend: how it is drawn ("fill", "line", "ring", "hatch" or "mark"), in which colour, and words."""
+
+    form: str
+    colour: str
+    words: str
+    letter: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Paper:
+    """A sheet to draw on in millimetres from its lower left corner."""
+
+    figure: Figure
+    width: float
+    height: float
+    page: Axes = field(init=False)
+
+    def __post_init__(self) -> None:
+        page = self.axes(0, 0, self.width, self.height)
+        page.set(xlim=(0, self.width), ylim=(0, self.height))
+        page.set_axis_off()
+        object.__setattr__(self, "page", page)
+
+    def axes(self, left: float, bottom: float, width: float, height: float) -> Axes:
+        """A part of the sheet."""
+        box = left / self.width, bottom / self.height, width / self.width, height / self.height
+        return self.figure.add_axes(box)
+
+    def text(self, x: float, y: float, words: str, size: float, **style: Any) -> None:
+        """Words whose first line's top is at y, unless told otherwise."""
+        font = {"color": INK, "va": "top", "ha": "left", **style}
+        self.page.text(x, y, legible(words), size=size, **font)
+
+    def rectangle(self, x: float, y: float, width: float, height: float, **style: Any) -> None:
+        """With its lower left corner at (x, y)."""
+        from matplotlib.patches import Rectangle
+
+        self.page.add_patch(Rectangle((x, y), width, height, **style))
+
+    def wrapped(self, words: str, size: float, width: float, weight: str = "normal") -> list[str]:
+        """Lines of at most a width; a longer word is cut into pieces."""
+        lines = [""]
+        for word in legible(words).split(" "):
+            longer = f"{lines[-1]} {word}".strip()
+            if not lines[-1] or self.measure(longer, size, weight) <= width:
+                lines[-1] = longer
+            else:
+                lines.append(word)
+            while self.measure(lines[-1], size, weight) > width and len(lines[-1]) > 1:
+                cut = self._fitting(lines[-1], size, width, weight)
+                lines[-1:] = [lines[-1][:cut], lines[-1][cut:]]
+        return lines
+
+    def measure(self, words: str, size: float, weight: str = "normal") -> float:
+        """Millimetres that a line takes."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.font_manager import FontProperties
+
+        assert isinstance(self.figure.canvas, FigureCanvasAgg)
+        font = FontProperties(size=size, weight=weight)
+        renderer = self.figure.canvas.get_renderer()  # type: ignore[no-untyped-call]
+        wide = renderer.get_text_width_height_descent(words, font, ismath=False)[0]
+        return float(wide) / self.figure.dpi * 25.4
+
+    def _fitting(self, word: str, size: float, width: float, weight: str) -> int:
+        return next((n for n in range(len(word) - 1, 1, -1) if self.measure(word[:n], size, weight) <= width), 1)
+
+
+@dataclass(slots=True, eq=False)
+class Column:
+    """A column of the sheet that fills from its top; ``y`` is where it goes on."""
+
+    paper: Paper
+    x: float
+    y: float
+    width: float
+    floor: float
+
+    def heading(self, words: str) -> None:
+        """A line of small capitals over a rule."""
+        self.y -= 2.6
+        self.paper.text(self.x, self.y, words, 7.5, weight="bold", color=BAND)
+        self.y -= 4.0
+        self.paper.page.plot([self.x, self.x + self.width], [self.y + 0.6] * 2, color=LINE, lw=0.6)
+
+    def paragraph(self, words: str, size: float = 6.5, **style: Any) -> None:
+        """Words wrapped to the column; what the column has no room for is left out, and said to be."""
+        step = LEADING * size
+        lines = self.paper.wrapped(words, size, self.width, style.get("weight", "normal"))
+        room = max(int((self.y - self.floor) / step), 0)
+        if len(lines) > room:
+            lines = [*lines[: max(room - 1, 0)], "…"][:room]
+        for line in lines:
+            self.paper.text(self.x, self.y, line, size, **style)
+            self.y -= step
+        self.y -= 0.8
+
+    def row(self, cells: Sequence[str], right: Sequence[float], size: float = 6.6, **style: Any) -> bool:
+        """The first cell at the left, others ending at shares of the width; False where there is no room for it."""
+        if self.y - 3.1 < self.floor:
+            return False
+        first, *rest = cells
+        room = self.width * (right[0] if right else 1) - max((self.paper.measure(c, size) for c in rest[:1]), default=0)
+        self.paper.text(self.x, self.y, self.paper.wrapped(first, size, room - 1.5)[0], size, **style)
+        for cell, share in zip(rest, right, strict=True):
+            self.paper.text(self.x + self.width * share, self.y, cell, size, ha="right", **style)
+        self.y -= 3.2
+        return True
+
+    def key(self, key: Key) -> None:
+        """A line of the legend."""
+        _swatch(self.paper, self.x, self.y - 2.7, key)
+        lines = self.paper.wrapped(key.words, 6.8, self.width - 9)
+        for line in lines:
+            self.paper.text(self.x + 8.5, self.y - 0.1, line, 6.8)
+            self.y -= 3.0
+        self.y -= 0.9
+
+
+def draw_margin(paper: Paper, findings: Findings, scale: int) -> None:
+    """All that stands around the map."""
+    column = Column(paper, LEFT, TOP, WIDE, FLOOR)
+    _title(column, findings)
+    for words in cautions(findings):
+        _caution(column, words)
+    _legend(column, findings)
+    _figures(column, findings)
+    _ranking(column, findings)
+    _foot(paper, findings, scale)
+
+
+def legible(words: str) -> str:
+    """Words with a mark in place of each letter that the sheet's font does not have."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    letters = get_font(findfont(FontProperties())).get_charmap()
+    return "".join(c if ord(c) in letters else "\ufffd" for c in words)
+
+
+def source_line(source: Source) -> str:
+    """A file that went in, its date, pixel size and licence."""
+    parts = [printable(source.name, 48)]
+    if source.taken is not None:
+        parts.append(f"{source.taken:%Y-%m-%d %H:%M} UTC")
+    if source.gsd is not None:
+        parts.append(f"GSD {source.gsd:.3g} m")
+    parts.append(printable(source.licence, 60) or "licence not stated")
+    return f"{source.role.capitalize()}: {', '.join(parts)}"
+
+
+def _title(column: Column, findings: Findings) -> None:
+    event, paper = findings.event, column.paper
+    lines = paper.wrapped(title(event), 15, column.width - 8, "bold")[:3]
+    high = 15.5 + 6.8 * len(lines)
+    paper.rectangle(column.x, column.y - high, column.width, high, facecolor=BAND, linewidth=0)
+    for number, line in enumerate(lines):
+        paper.text(column.x + 4, column.y - 3 - 6.8 * number, line, 15, color="white", weight="bold")
+    facts = f"{printable(event.activation, 20)}  ·  AOI {event.aoi:02d}  ·  {KINDS[event.kind]}"
+    paper.text(column.x + 4, column.y - high + 10.2, facts, 8, color="white")
+    words = f"{PRODUCTS[event.product]}  ·  {version(event)}"
+    paper.text(column.x + 4, column.y - high + 5.6, words, 8, color="white", weight="bold")
+    column.y -= high + 2.2
+    paper.text(column.x, column.y, situation(findings), 8.5, weight="bold")
+    column.y -= 4.0
+
+
+def _caution(column: Column, words: str) -> None:
+    lines = column.paper.wrapped(f"Caution: {words}", 6.8, column.width - 5)
+    high = 3.1 * len(lines) + 2.4
+    column.y -= 1.4
+    column.paper.rectangle(
+        column.x, column.y - high, column.width, high, facecolor="#fff1d6", edgecolor="#b35c00", linewidth=0.7
+    )
+    for number, line in enumerate(lines):
+        column.paper.text(column.x + 2.5, column.y - 1.4 - 3.1 * number, line, 6.8, color="#5c2f00")
+    column.y -= high
+
+
+def _legend(column: Column, findings: Findings) -> None:
+    column.heading("Legend")
+    half = (column.width - 4) / 2
+    top = column.y
+    sides = [
+        [("Buildings", _building_keys(findings)), ("Observed event", _event_keys(findings))],
+        [("Roads within the area", _road_keys(findings)), ("On the map", _other_keys(findings))],
+    ]
+    lowest = top
+    for number, groups in enumerate(sides):
+        side = Column(column.paper, column.x + number * (half + 4), top, half, column.floor)
+        for words, keys in groups:
+            if keys:
+                column.paper.text(side.x, side.y, words, 6.8, weight="bold", color=SOFT)
+                side.y -= 3.6
+                for key in keys:
+                    side.key(key)
+                side.y -= 0.8
+        lowest = min(lowest, side.y)
+    column.y = lowest
+
+
+def _building_keys(findings: Findings) -> list[Key]:
+    buildings, product = findings.buildings, findings.event.product
+    if product is Product.FIRST_ESTIMATE:
+        most = max((area.damaged for area in findings.areas), default=0.0)
+        if most <= 0:
+            return []
+        return [
+            Key("tint", f"{VERDICTS[names.DESTROYED]}:0.58", f"area with {most:,.0f} damaged buildings expected"),
+            Key("tint", f"{VERDICTS[names.DESTROYED]}:0.12", "area with few expected; numbers as in the table"),
+        ]
+    if product is Product.DELINEATION:
+        return [Key("fill", "#4a4a4a", f"building, not graded in this product ({len(buildings):,})")]
+    counts = verdict_counts(buildings)
+    return [Key("fill", colour, f"{name} ({counts[name]:,})") for name, colour in VERDICTS.items()]
+
+
+def _event_keys(findings: Findings) -> list[Key]:
+    keys = []
+    for extent in findings.observed.extents:
+        words, colour = EXTENTS[extent.what]
+        if len(extent.outline):
+            keys.append(Key("tint", f"{colour}:0.4", f"{words} ({extent_hectares(extent.outline):,.3g} ha)"))
+        else:
+            keys.append(Key("none", colour, f"{words}: none observed"))
+    return keys
+
+
+def _road_keys(findings: Findings) -> list[Key]:
+    access = findings.access
+    if access is None:
+        return [Key("none", INK, "no roads were given")]
+    states = road_states(access)
+    lines = np.array(access.roads.lines, object)
+    within = shapely.length(shapely.intersection(lines, findings.area)) / 1000
+    shown = [(state, colour, float(within[states == state].sum())) for state, colour in ROADS.items()]
+    return [Key("line", colour, f"{state} ({km:,.1f} km)") for state, colour, km in shown if (states == state).any()]
+
+
+def _other_keys(findings: Findings) -> list[Key]:
+    keys = [Key("ring", AREA, "Area of interest")]
+    if len(clusters(findings.buildings)):
+        keys.append(Key("ring", HOT, "Hot spot: damage clusters beyond chance (Gi*, 5 % false discoveries)"))
+    unseen = shapely.difference(findings.area, findings.seen)
+    if unseen.area > 1e-4 * findings.area.area:
+        keys.append(Key("hatch", "#666666", f"Not imaged ({percent(unseen.area / findings.area.area)} of the area)"))
+    access = findings.access
+    if access is None:
+        return keys
+    if len(access.isolated):
+        keys.append(Key("hatch", ISOLATED, "Likely cut off from all ways in"))
+    if access.route is not None:
+        words = f"Best route: {length(access.route.metres)}, {percent(access.route.open)} likely open"
+        keys.append(Key("line", ROUTE, words))
+    elif access.asked:
+        keys.append(Key("none", ROUTE, "No open route between the places asked for"))
+    if access.facilities is not None:
+        kinds, number = np.unique(access.facilities.kind, return_counts=True)
+        for kind, count in list(zip(kinds, number, strict=True))[:6]:
+            words = printable(str(kind).replace("_", " ").capitalize(), 30)
+            keys.append(Key("mark", ROUTE, f"{words} ({count})", symbol(kind)))
+    return keys
+
+
+def _swatch(paper: Paper, x: float, y: float, key: Key) -> None:
+    """7 mm x 2.8 mm of the thing, its lower left corner at (x, y)."""
+    from matplotlib.patheffects import Normal, Stroke
+
+    edge: dict[str, Any] = {"edgecolor": "#222222", "linewidth": 0.3}
+    if key.form == "fill":
+        paper.rectangle(x, y, 7, 2.8, facecolor=key.colour, **edge)
+    elif key.form == "tint":
+        colour, strength = key.colour.split(":")
+        paper.rectangle(x, y, 7, 2.8, facecolor=(colour, float(strength)), edgecolor=colour, linewidth=0.7)
+    elif key.form in ("ring", "hatch"):
+        hatch = "xxxx" if key.form == "hatch" else None
+        dashes = (0, (3, 1)) if key.colour == AREA else "-"
+        paper.rectangle(x, y, 7, 2.8, facecolor="none", edgecolor=key.colour, lw=1.1, hatch=hatch, ls=dashes)
+    elif key.form == "line":
+        line = paper.page.plot([x, x + 7], [y + 1.4] * 2, color=key.colour, lw=1.8, solid_capstyle="butt")[0]
+        line.set_path_effects([Stroke(linewidth=2.6, foreground="#333333"), Normal()])
+    elif key.form == "mark":
+        paper.page.plot([x + 3.5], [y + 1.4], marker="s", ms=7.5, mfc=key.colour, mec="white", mew=0.8)
+        paper.text(x + 3.5, y + 1.4, key.letter, 6, color="white", weight="bold", ha="center", va="center_baseline")
+
+
+def _figures(column: Column, findings: Findings) -> None:
+    """The summary table, without the kinds of facilities that nothing happened to."""
+    column.heading("Consequences within the area of interest")
+    shares = (0.62, 0.84, 1.0)
+    column.row(("", "affected", "95 % interval", "of"), shares, 5.8, color=SOFT)
+    group = ""
+    for row in summary(findings).rows:
+        if row.group == "Facilities" and row.item != "All" and not row.affected:
+            continue
+        bounds = "" if row.low is None or row.high is None else f"{row.low:,.0f}–{row.high:,.0f}"
+        total = "" if row.total is None else quantity(row.total, row.unit)
+        if row.group != group:
+            group = row.group
+            column.y -= 0.6
+            if not column.row((group,), (), weight="bold", color=SOFT):
+                break
+        words = printable(row.item.replace("_", " "), 60)
+        if not column.row(
+            (f"  {words[:1].upper()}{words[1:]}", quantity(row.affected, row.unit), bounds, total), shares
+        ):
+            break
+
+
+def _ranking(column: Column, findings: Findings) -> None:
+    """The most affected areas, those with names of their own first, as many as there is room for."""
+    areas = [area for area in findings.areas if area.damaged > 0]
+    if not areas or column.y - 16 < column.floor:
+        return
+    column.heading("Most affected areas: buildings expected damaged")
+    shares = (0.62, 0.84, 1.0)
+    column.row(("", "expected", "95 % interval", "of"), shares, 5.8, color=SOFT)
+    for number, area in ranked(findings)[:10]:
+        cells = f"{area.damaged:,.0f}", f"{area.low:,}–{area.high:,}", f"{area.buildings:,}"
+        if not column.row((f"  {number}  {printable(area.name, 60)}", *cells), shares):
+            break
+
+
+def _foot(paper: Paper, findings: Findings, scale: int) -> None:
+    """Three columns below the map."""
+    paper.page.plot([8, 412], [FOOT] * 2, color=BAND, lw=1.0)
+    widths, x = (118.0, 158.0, 114.0), 8.0
+    columns = []
+    for width in widths:
+        columns.append(Column(paper, x, FOOT, width, 6.0))
+        x += width + 7
+    columns[0].heading("Sources")
+    for source in findings.sources:
+        columns[0].paragraph(source_line(source))
+    columns[1].heading("Method and uncertainty")
+    columns[1].paragraph(_method(findings))
+    columns[1].paragraph(_doubt(findings))
+    columns[2].heading("Map information")
+    columns[2].paragraph(_place(findings, scale))
+    columns[2].heading("Disclaimer")
+    columns[2].paragraph(DISCLAIMER)
+
+
+def _method(findings: Findings) -> str:
+    name = printable(findings.model.get("name", ""), 60)
+    model = f"the model “{name}”" if name else "a model"
+    pair = "the images before and after the event" if findings.pre is not None else "the image after the event alone"
+    corrected = int((findings.buildings.method == "Photo-interpretation").sum())
+    by_hand = f" An analyst corrected {corrected:,} buildings." if corrected else ""
+    return (
+        f"Automatic extraction: {model} graded each building from {pair}; probabilities are means over the building's "
+        "outline. A building is called destroyed, damaged or without visible damage where that is at least "
+        f"{percent(CONFIDENCE)} likely, else possibly damaged.{by_hand}"
+    )
+
+
+def _doubt(findings: Findings) -> str:
+    buildings, parts = findings.buildings, []
+    if len(buildings):
+        counts = verdict_counts(buildings)
+        committed = sum(counts[name] for name in (names.DESTROYED, names.DAMAGED, names.UNDAMAGED))
+        wrong = likely_wrong(buildings)
+        parts.append(
+            f"If the probabilities mean what they say, about {wrong:,.0f} of {committed:,} verdicts are wrong."
+        )
+        parts.append(
+            "Intervals are of how many there are by the probabilities, whatever the verdicts; they hold for "
+            "independent errors, and a model that errs in one direction exceeds them."
+        )
+    registration = findings.registration
+    if registration is not None and registration.confidence > 0:
+        residual = registration.residual
+        off = "not known" if np.isnan(residual) else f"{residual:.1f} pixels ({residual * findings.grid.gsd:.2g} m)"
+        sure = percent(registration.confidence)
+        parts.append(f"Images were laid on each other with a residual of {off}; {sure} of the places measured agree.")
+    if findings.unlike is not None:
+        parts.append(f"{percent(findings.unlike)} of the image looks unlike the model's training.")
+    return " ".join(parts)
+
+
+def _place(findings: Findings, scale: int) -> str:
+    grid = findings.grid
+    thousands = f"{scale:,}".replace(",", "\u202f")
+    if grid.crs is None:
+        nowhere = "The images do not say where they lie: coordinates are metres of a frame of their own."
+        return f"Scale 1 : {thousands} on A3. {nowhere}"
+    longitude, latitude = degrees(grid.centre, grid.crs)
+    north, east = "N" if latitude >= 0 else "S", "E" if longitude >= 0 else "W"
+    middle = f"{abs(latitude):.4f}° {north}, {abs(longitude):.4f}° {east}"
+    name = _crs_name(grid.crs)
+    return f"Scale 1 : {thousands} on A3. {name}, metres. Middle of the images: {middle} (WGS 84)."
+
+
+def _crs_name(crs: str) -> str:
+    from pyproj import CRS
+
+    known = CRS.from_user_input(crs)
+    code = known.to_epsg()
+    return f"{printable(known.name, 60)} (EPSG:{code})" if code else printable(known.name, 60)
