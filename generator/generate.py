@@ -136,11 +136,11 @@ def versions() -> dict[str, str]:
 def _render(plan: Plan, jobs: Sequence[ShardJob], store: Store, run: Run, journal: Journal) -> Outcome:
     """Have a runner do the jobs."""
 
-    def found(job: ShardJob) -> ShardRecord | None:
+    def _found(job: ShardJob) -> ShardRecord | None:
         record = shard_is_done(store, job.name, job.recipe_hash)
         return record if record and _fits(record, job) else None
 
-    desk = Desk(list(jobs), plan.recipe.render.device, journal.hear, found, run.patience)
+    desk = Desk(list(jobs), plan.recipe.render.device, journal.hear, _found, run.patience)
     if not jobs:
         return desk.outcome
     if run.runner == "ray":

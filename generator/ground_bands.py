@@ -67,11 +67,11 @@ def ground_beyond(
         left = _veil(lambda raster: scarred(place, grid, raster, shock), grid)
         burnt = bool((shock.strike.severity > 0).any())
 
-        def of_fire(layer: Raster) -> NDArray[Any]:
+        def _of_fire(layer: Raster) -> NDArray[Any]:
             pale = Kind.ASH if burnt else Kind.DUST
             return np.where(layer.mean(axis=-1) < SOOT, int(Kind.CHAR), int(pale))
 
-        result = _under(result, left, of_fire)
+        result = _under(result, left, _of_fire)
     film = _veil(lambda raster: silted(place, grid, raster, impact), grid)
     result = _under(result, film, lambda layer: np.full(layer.shape[:-1], int(Kind.MUD)))
     if camp is None:

@@ -203,16 +203,16 @@ def _pitch_lines(patch: LandPatch) -> Iterator[shapely.Geometry]:
 def _field(corner: Floats, long: Floats, short: Floats) -> Iterator[shapely.Geometry]:
     """A halfway line, centre circle and two goal areas in the frame of a field's corner and sides."""
 
-    def line(*points: tuple[float, float]) -> shapely.Geometry:
+    def _line(*points: tuple[float, float]) -> shapely.Geometry:
         return shapely.LineString([corner + long * u + short * v for u, v in points])
 
-    yield line((0.5, 0), (0.5, 1))
+    yield _line((0.5, 0), (0.5, 1))
     size = float(np.linalg.norm(long))
     middle = shapely.Point(corner + long / 2 + short / 2)
     yield middle.buffer(0.087 * size, quad_segs=6).exterior
     for side in (0.0, 1.0):
         deep = abs(side - 0.157)  # a penalty area's depth and width as shares of a field of 105 by 68 m
-        yield line((side, 0.2), (deep, 0.2), (deep, 0.8), (side, 0.8))
+        yield _line((side, 0.2), (deep, 0.2), (deep, 0.8), (side, 0.8))
 
 
 def _tracks(railway: Railway) -> Iterator[tuple[shapely.Geometry, float, Mark]]:

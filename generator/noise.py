@@ -28,12 +28,12 @@ def value_noise(grid: Grid | Spots, wavelength: float, seed: int) -> Raster:
     """
     x, y = grid.xy.T if isinstance(grid, Spots) else grid.centres()
 
-    def split(coordinate: NDArray[np.float64]) -> tuple[NDArray[np.int64], Raster]:
+    def _split(coordinate: NDArray[np.float64]) -> tuple[NDArray[np.int64], Raster]:
         cell = np.floor(coordinate / wavelength)
         t = coordinate / wavelength - cell
         return cell.astype(np.int64), (t**3 * (t * (t * 6 - 15) + 10)).astype(np.float32)
 
-    (i, u), (j, v) = split(x), split(y)
+    (i, u), (j, v) = _split(x), _split(y)
     if isinstance(grid, Spots):
         low, high = (lattice(i, j + k, seed) * (1 - u) + lattice(i + 1, j + k, seed) * u for k in (0, 1))
         return np.asarray(low * (1 - v) + high * v, np.float32)

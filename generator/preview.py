@@ -41,11 +41,11 @@ def preview_city(recipe: Recipe, out: Path) -> None:
     """
     with tqdm(total=2, desc="building the city", unit="step", leave=False) as bar:
 
-        def hear(event: dict[str, Any]) -> None:
+        def _hear(event: dict[str, Any]) -> None:
             bar.set_description("rendering" if event["event"] == "ready" else "done")
             bar.update()
 
-        run_portrait(make_plan(recipe), out, hear)
+        run_portrait(make_plan(recipe), out, _hear)
 
 
 def preview_dataset(root: Store | str | Path, out: Path) -> None:

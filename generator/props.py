@@ -218,10 +218,10 @@ def _barge() -> Mesh:
 def _hull(back: float, front: float, side: float, bow: float, z0: float, z1: float) -> Floats:
     """A body of eight corners whose front is only ``bow`` metres wide on each side and whose foot is narrower."""
 
-    def ring(side: float, bow: float, front: float, z: float) -> list[tuple[float, float, float]]:
+    def _ring(side: float, bow: float, front: float, z: float) -> list[tuple[float, float, float]]:
         return [(back, -side, z), (front, -bow, z), (front, bow, z), (back, side, z)]
 
-    return np.array(ring(side * 0.7, bow * 0.5, front - 0.6, z0) + ring(side, bow, front, z1))
+    return np.array(_ring(side * 0.7, bow * 0.5, front - 0.6, z0) + _ring(side, bow, front, z1))
 
 
 _BOX_FACES = np.array(
@@ -235,10 +235,10 @@ _BOX_FACES = np.array(
 def _frustum(
     low: tuple[float, float], high: tuple[float, float], side_low: float, side_high: float, z0: float, z1: float
 ) -> Floats:
-    def ring(x: tuple[float, float], side: float, z: float) -> list[tuple[float, float, float]]:
+    def _ring(x: tuple[float, float], side: float, z: float) -> list[tuple[float, float, float]]:
         return [(x[0], -side, z), (x[1], -side, z), (x[1], side, z), (x[0], side, z)]
 
-    return np.array(ring(low, side_low, z0) + ring(high, side_high, z1))
+    return np.array(_ring(low, side_low, z0) + _ring(high, side_high, z1))
 
 
 def _prism(sides: int, radius: float, z0: float, z1: float) -> tuple[Floats, NDArray[np.int64]]:

@@ -86,13 +86,13 @@ def cast_placements(placements: Placements, prototypes: tuple[Mesh, ...], view: 
         i, p = owner[of_kind], pixel[of_kind]
         cos, sin = np.cos(placements.heading[i]), np.sin(placements.heading[i])
 
-        def turned(xy: Floats, i: Indices = i, cos: Floats = cos, sin: Floats = sin) -> Floats:
+        def _turned(xy: Floats, i: Indices = i, cos: Floats = cos, sin: Floats = sin) -> Floats:
             along, across = xy[:, 0] * cos + xy[:, 1] * sin, xy[:, 1] * cos - xy[:, 0] * sin
             return np.stack([along, across], axis=1) / placements.scale[i, :2]
 
         foot = placements.position[i]
-        xy = turned(sight.feet[p] + (foot[:, 2:] - sight.datum) * lean - foot[:, :2])
-        run = turned(np.broadcast_to(lean, (len(i), 2))) * placements.scale[i, 2:] if sight.slanted else None
+        xy = _turned(sight.feet[p] + (foot[:, 2:] - sight.datum) * lean - foot[:, :2])
+        run = _turned(np.broadcast_to(lean, (len(i), 2))) * placements.scale[i, 2:] if sight.slanted else None
         height = _shape_heights(prototypes[kind], xy, run)
         np.maximum.at(top, p, height * placements.scale[i, 2] + foot[:, 2])
     return top.reshape(sight.grid.shape)

@@ -52,13 +52,13 @@ def change_event(studio: Studio, job: ShardJob) -> Studio:
 def render_shard(job: ShardJob, store: Store, studio: Studio, report: Callable[[str, Seconds], None]) -> ShardRecord:
     """Render all samples of a job and publish them as one shard; ``report`` hears of each sample's key and timings."""
 
-    def samples() -> Iterator[Sample]:
+    def _samples() -> Iterator[Sample]:
         for index in range(job.first, job.first + job.count):
             sample, seconds = render_sample(job, index, studio)
             yield sample
             report(sample.record.key, seconds)
 
-    return write_shard(store, job.name, samples(), job.recipe_hash)
+    return write_shard(store, job.name, _samples(), job.recipe_hash)
 
 
 def render_sample(job: ShardJob, index: int, studio: Studio) -> tuple[Sample, Seconds]:

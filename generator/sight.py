@@ -117,12 +117,12 @@ class Sight:
             return image
         where = self.lattice().to_pixel(self.feet).reshape(*self.grid.shape, 2).astype(np.float32) - 0.5
 
-        def sampled(picture: Any, how: int) -> Image:
+        def _sampled(picture: Any, how: int) -> Image:
             return np.asarray(cv2.remap(picture, where[..., 0], where[..., 1], how, borderMode=cv2.BORDER_REPLICATE))
 
         # Lanczos' kernel swings beside edges: nothing is darker or brighter than what is around it
-        low, high = (sampled(f(image, np.ones((3, 3), np.uint8)), cv2.INTER_NEAREST) for f in (cv2.erode, cv2.dilate))
-        return np.clip(sampled(image, cv2.INTER_LANCZOS4), low, high)
+        low, high = (_sampled(f(image, np.ones((3, 3), np.uint8)), cv2.INTER_NEAREST) for f in (cv2.erode, cv2.dilate))
+        return np.clip(_sampled(image, cv2.INTER_LANCZOS4), low, high)
 
     @property
     def _uneven(self) -> bool:

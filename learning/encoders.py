@@ -7,11 +7,12 @@ function, a batch may hold one image, and averaged weights need no second pass o
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - torch's own habit
 
 from mage.scenes.errors import ModelError
 
@@ -78,6 +79,26 @@ def extend(values: Sequence[float], bands: int) -> list[float]:
     """Figures of so many bands out of those of RGB; see :func:`normalise`."""
     average = sum(values) / len(values)
     return [values[i] if i < len(values) <= bands else average for i in range(bands)]
+
+
+def staged(x: Tensor, stages: Iterable[nn.Module]) -> list[Tensor]:
+    """What each of some stages makes of what the one before it made, the first of ``x``."""
+    features = []
+    for stage in stages:
+        x = stage(x)
+        features.append(x)
+    return features
+
+
+def padded(image: Tensor, multiple: int) -> Tensor:
+    """Images (N, C, H, W) whose last rows and columns are repeated until both sides are multiples, and one of them two:
+    of a single place at the coarsest scale no mean and deviation could be taken. Unlike reflection it works from one
+    pixel on.
+    """
+    rows, columns = (-side % multiple for side in image.shape[-2:])
+    if (image.shape[-2] + rows, image.shape[-1] + columns) == (multiple, multiple):
+        columns += multiple
+    return F.pad(image, (0, columns, 0, rows), mode="replicate") if rows or columns else image
 
 
 def check_least(what: str, **values: int) -> None:
@@ -160,9 +181,4 @@ class ResidualEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(N, bands, H, W) 0-1, H and W multiples of 16 -> features, finest first, (N, channels[i], H / s, W / s)."""
-        x = self.stem(normalise(image, self.mean, self.std))
-        features = []
-        for stage in self.stages:
-            x = stage(x)
-            features.append(x)
-        return features
+        return staged(self.stem(normalise(image, self.mean, self.std)), self.stages)

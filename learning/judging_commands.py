@@ -133,10 +133,10 @@ def choose(
 
     images = _images(data, size)
 
-    def labels_say(model: nn.Module) -> float:
+    def _labels_say(model: nn.Module) -> float:
         return float(score(model, ShardDataset(data)).figures["xview2_present"] or 0)
 
-    asked = labels_say if oracle else None
+    asked = _labels_say if oracle else None
     typer.echo(chosen(runs, images, np.random.default_rng(0), oracle=asked, device=device).table())
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own habit
 
 from mage.learning.decoders import Decoder
-from mage.learning.encoders import Encoder, ResidualEncoder, check_least
+from mage.learning.encoders import Encoder, ResidualEncoder, check_least, padded
 from mage.scenes.errors import ModelError
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Network(nn.Module):
 
     def _encode(self, image: Tensor) -> list[Tensor]:
         """Features of (N, bands, H, W)."""
-        return self.encoder(_pad(image, self.encoder.strides[-1]))
+        return self.encoder(padded(image, self.encoder.strides[-1]))
 
     def _check(self, image: Tensor) -> None:
         lead = (self.dates, self.bands) if self.dates > 1 else (self.bands,)
@@ -153,13 +153,3 @@ def _checked(encoder: Encoder | None, bands: int | None) -> Encoder | None:
     if bands not in (None, encoder.bands):
         raise ModelError("model and encoder differ in bands", expected=str(encoder.bands), found=str(bands))
     return encoder
-
-
-def _pad(image: Tensor, multiple: int) -> Tensor:
-    """Repeat the last row and column until both sides are multiples, and one of them two: of a single place at the
-    coarsest scale no mean and deviation could be taken. Unlike reflection it works from one pixel on.
-    """
-    rows, columns = (-side % multiple for side in image.shape[-2:])
-    if (image.shape[-2] + rows, image.shape[-1] + columns) == (multiple, multiple):
-        columns += multiple
-    return F.pad(image, (0, columns, 0, rows), mode="replicate") if rows or columns else image

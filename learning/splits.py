@@ -186,17 +186,17 @@ def _joined(names: Sequence[Sequence[Hashable]]) -> list[list[int]]:
     """Indices in groups, such that no name is in two; in the order of their first index."""
     parent: dict[Hashable, Hashable] = {}
 
-    def root(name: Hashable) -> Hashable:
+    def _root(name: Hashable) -> Hashable:
         while parent.setdefault(name, name) != name:
             parent[name] = name = parent[parent[name]]
         return name
 
     for first, *others in names:
         for other in others:
-            parent[root(other)] = root(first)
+            parent[_root(other)] = _root(first)
     groups: dict[Hashable, list[int]] = {}
     for index, (first, *_) in enumerate(names):
-        groups.setdefault(root(first), []).append(index)
+        groups.setdefault(_root(first), []).append(index)
     return list(groups.values())
 
 

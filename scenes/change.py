@@ -332,7 +332,7 @@ def _site(
 ) -> tuple[list[Patch], list[Thing]]:
     """A plot of soil, a slab with the first walls or none yet, and what lies about it."""
 
-    def at(u: float, v: float) -> tuple[float, float]:
+    def _at(u: float, v: float) -> tuple[float, float]:
         c, s = math.cos(heading), math.sin(heading)
         return xy[0] + u * c - v * s, xy[1] + u * s + v * c
 
@@ -340,7 +340,7 @@ def _site(
     soil = _uneven(rng, rectangle(xy, heading, *size))
     patches = [Patch("soil", POST, soil)] + ([Patch("soil", PRE, soil)] if rng.random() < 0.4 else [])
     house = (0.5 * length, 0.62 * width)
-    middle = at(-0.12 * length, 0.0)
+    middle = _at(-0.12 * length, 0.0)
     things = _half_built(rng, middle, heading, house)
     for v in (-0.3, 0.05, 0.33):
         kind = str(rng.choice(["heap", "stack", "container", "skip", ""], p=[0.35, 0.3, 0.12, 0.13, 0.1]))
@@ -348,7 +348,7 @@ def _site(
         loose = {"heap": (wide, 0.85 * wide, 0.33 * wide), "stack": (2.4, 1.2, float(rng.uniform(0.5, 1.5)))}
         if kind:
             own = SIZES.get(kind) or loose[kind]
-            things.append(Thing(kind, POST, at(0.34 * length, v * width), heading + float(rng.normal(0, 0.1)), own))
+            things.append(Thing(kind, POST, _at(0.34 * length, v * width), heading + float(rng.normal(0, 0.1)), own))
     return patches, things
 
 

@@ -49,13 +49,13 @@ def days_of(value: Mapping[str, Any]) -> Callable[[Rng, str], str]:
         raise ValueError(f"{AFTER} stands alone")
     low, high = _whole(value[AFTER], AFTER)
 
-    def draw(rng: Rng, day: str) -> str:
+    def _draw(rng: Rng, day: str) -> str:
         try:
             return (date.fromisoformat(day) + timedelta(int(rng.integers(low, high, endpoint=True)))).isoformat()
         except (OverflowError, TypeError, ValueError):
             raise ValueError(f"{AFTER} needs a date that it comes after, found {day!r:.40}") from None
 
-    return draw
+    return _draw
 
 
 def _uniform(value: Any) -> Draw:
@@ -83,11 +83,11 @@ def _normal(value: Any) -> Draw:
     if most - least < 1e-9:
         raise ValueError(f"normal has nothing within [{low:g}, {high:g}]")
 
-    def draw(rng: Rng) -> float:
+    def _draw(rng: Rng) -> float:
         share = least + (most - least) * rng.random()
         return _rounded(normal.inv_cdf(min(max(share, 1e-300), 1 - 1e-16)), low, high)
 
-    return draw
+    return _draw
 
 
 def _triangular(value: Any) -> Draw:

@@ -97,11 +97,11 @@ class Grid:
         """Rows and columns of the pixels that (west, south, east, north) touches; either may be empty."""
         (left, top), (right, bottom) = self.to_pixel(np.array([(bounds[0], bounds[3]), (bounds[2], bounds[1])]))
 
-        def within(low: float, high: float, count: int) -> slice:
+        def _within(low: float, high: float, count: int) -> slice:
             first = min(max(int(np.floor(low)), 0), count)
             return slice(first, max(min(int(np.floor(high)) + 1, count), first))
 
-        return within(float(top), float(bottom), self.rows), within(float(left), float(right), self.columns)
+        return _within(float(top), float(bottom), self.rows), _within(float(left), float(right), self.columns)
 
     def part(self, window: tuple[slice, slice]) -> Grid:
         """The grid of a :meth:`window` that is not empty."""

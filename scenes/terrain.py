@@ -80,11 +80,13 @@ class Terrain:
         west, south, east, north = bounds
         rows, columns = self.heights.shape
 
-        def within(low: float, high: float, count: int) -> slice:
+        def _within(low: float, high: float, count: int) -> slice:
             first = min(max(int(np.floor(low / self.step)), 0), count - 2)
             return slice(first, min(max(int(np.ceil(high / self.step)) + 1, first + 2), count))
 
-        return within(self.north - north, self.north - south, rows), within(west - self.west, east - self.west, columns)
+        return _within(self.north - north, self.north - south, rows), _within(
+            west - self.west, east - self.west, columns
+        )
 
     def part(self, window: tuple[slice, slice]) -> Terrain:
         """The terrain on a :meth:`window` of its vertices."""

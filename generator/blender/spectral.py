@@ -103,17 +103,17 @@ def render_passes(grid: Grid) -> Passes:
     finally:
         image.file_format, image.color_mode = "OPEN_EXR", "RGB"
 
-    def colour(name: str) -> NDArray[np.float32]:
+    def _colour(name: str) -> NDArray[np.float32]:
         return np.stack([layers[f"{LAYER}.{name}.{c}"] for c in "RGB"], axis=-1)
 
-    combined = colour("Combined")
+    combined = _colour("Combined")
     if combined.shape[:2] != grid.shape:
         raise RenderError("wrong size", expected=f"{grid.shape}", found=f"{combined.shape[:2]}")
     return Passes(
         combined,
-        colour("DiffCol"),
-        colour("GlossCol") * (colour("GlossDir") + colour("GlossInd")),
-        np.concatenate([colour(name) for name in GROUPS], axis=-1)[..., :4],
-        colour("DiffDir"),
-        colour("DiffInd"),
+        _colour("DiffCol"),
+        _colour("GlossCol") * (_colour("GlossDir") + _colour("GlossInd")),
+        np.concatenate([_colour(name) for name in GROUPS], axis=-1)[..., :4],
+        _colour("DiffDir"),
+        _colour("DiffInd"),
     )

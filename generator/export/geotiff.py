@@ -152,11 +152,11 @@ def _label_geotiff(tile: Tile, name: str, label: LabelField) -> bytes:
 def _stacks(images: Sequence[ImageRecord]) -> dict[str, list[ImageRecord]]:
     """Bands of one date, sensor and pixel size under the name of their file."""
 
-    def name(image: ImageRecord) -> str:
+    def _name(image: ImageRecord) -> str:
         date, sensor, _ = _parts(image)
         return f"{date}_{sensor}_{image.gsd:g}m"
 
-    return {key: list(group) for key, group in groupby(sorted(images, key=name), key=name)}
+    return {key: list(group) for key, group in groupby(sorted(images, key=_name), key=_name)}
 
 
 def _stack_geotiff(tile: Tile, images: list[ImageRecord]) -> bytes:

@@ -103,11 +103,11 @@ class Folder:
     def write(self, name: str, chunks: Iterable[bytes]) -> None:
         """Publish a file."""
 
-        def fill(path: Path) -> None:
+        def _fill(path: Path) -> None:
             with path.open("wb") as file:
                 file.writelines(chunks)
 
-        self.store.publish(name, fill)
+        self.store.publish(name, _fill)
 
     def close(self) -> None:
         """Let the folder go."""

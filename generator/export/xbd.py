@@ -60,11 +60,11 @@ def describe(tile: Tile, date: str, labels: Labels) -> dict[str, Any]:
     drawn = list(outlines(tile.record, date, labels))
     grid = grid_of(tile.record.grid)
 
-    def on_earth(pixels: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def _on_earth(pixels: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
         return to_degrees(grid.to_map(pixels), grid)
 
     features = {
-        "lng_lat": [_feature(o, shapely.transform(o.polygon, on_earth), date, DEGREE_DIGITS) for o in drawn],
+        "lng_lat": [_feature(o, shapely.transform(o.polygon, _on_earth), date, DEGREE_DIGITS) for o in drawn],
         "xy": [_feature(o, o.polygon, date, PIXEL_DIGITS) for o in drawn],
     }
     return {"features": features, "metadata": metadata(tile, date)}

@@ -115,12 +115,12 @@ def reproduce(
     places = {old: Path(new) for old, new in _pairs(city_file, "--city-file", "OLD=NEW").items()}
     with tqdm(total=2, desc="building the city", unit="step", leave=False, disable=None) as bar:
 
-        def hear(event: dict[str, Any]) -> None:
+        def _hear(event: dict[str, Any]) -> None:
             if event["event"] in ("ready", "sample"):
                 bar.set_description("rendering")
                 bar.update()
 
-        found = render_again(open_folder(dataset), tile, files=places, allow_plugins=allow_plugins, hear=hear)
+        found = render_again(open_folder(dataset), tile, files=places, allow_plugins=allow_plugins, hear=_hear)
     if as_json:
         facts = {"ok": found.ok, "exact": found.exact, "verdict": found.verdict, **asdict(found)}
         typer.echo(json.dumps(facts, indent=1, ensure_ascii=False))

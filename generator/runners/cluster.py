@@ -105,11 +105,11 @@ def _submitter(ray: Any, place: str, workers: int | None, ears: Any) -> Any:
     gpus = 1 / PER_GPU if ray.cluster_resources().get("GPU", 0) else 0
     task = ray.remote(max_calls=RECYCLE_AFTER, max_retries=0, num_cpus=threads)(work)
 
-    def submit(job: ShardJob, device: str) -> Any:
+    def _submit(job: ShardJob, device: str) -> Any:
         share = 0 if device == "cpu" else gpus
         return task.options(num_gpus=share, name=job.name).remote(described(job), device, place, threads, ears)
 
-    return submit
+    return _submit
 
 
 _kept: dict[str, Any] = {}  # a process's studio, for the next task that runs in it
@@ -124,16 +124,16 @@ def work(described_job: dict[str, Any], device: str, place: str, threads: int, e
     job = on_device(job_of(described_job), device)
     last: list[Event] = []
 
-    def tell(**event: Any) -> None:
+    def _tell(**event: Any) -> None:
         if event["event"] == "shard":
             last.append(event)
         else:
             ears.put((job.name, event))
 
-    tell(event="started")
+    _tell(event="started")
     try:
-        task = _kept.setdefault("task", Task(open_store(place), threads, WHOLE, tell))
-        task.tell = tell
+        task = _kept.setdefault("task", Task(open_store(place), threads, WHOLE, _tell))
+        task.tell = _tell
         task.render(job)
     except MageError as error:
         _kept.clear()  # the device that failed, or a city half built, is not used again

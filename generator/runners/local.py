@@ -158,14 +158,14 @@ def _hire(job: ShardJob, rank: int, device: str, setup: dict[str, Any], mail: Ma
     worker = _Worker(process, complaints, rank, device, job.place, (scratch, aside))
     _send(worker, setup | {"rank": rank, "device": device, "aside": aside})
 
-    def listen() -> None:
+    def _listen() -> None:
         assert process.stdout is not None
         with process.stdout as events:
             for line in events:
                 mail.put((worker, json.loads(line)))
         mail.put((worker, None))
 
-    worker.ears = threading.Thread(target=listen, daemon=True)
+    worker.ears = threading.Thread(target=_listen, daemon=True)
     worker.ears.start()
     return worker
 

@@ -35,11 +35,11 @@ class Task:
         """Render a job's shard into the store, telling of the city, of every sample and of the shard."""
         studio = self.studio(job)
 
-        def heard(key: str, seconds: dict[str, float]) -> None:
+        def _heard(key: str, seconds: dict[str, float]) -> None:
             self.tell(event="sample", key=key, seconds={k: round(v, 3) for k, v in seconds.items()})
 
         try:
-            record = render_shard(job, self.store, studio, heard)
+            record = render_shard(job, self.store, studio, _heard)
         except TakenError as error:
             self.tell(event="shard", record=error.record.model_dump(mode="json"), note=str(error))
         else:

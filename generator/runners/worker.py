@@ -77,7 +77,7 @@ def _orders() -> Iterator[str]:
     mail: queue.SimpleQueue[str] = queue.SimpleQueue()
     folders: list[str] = [os.environ["TMPDIR"]]
 
-    def listen() -> None:
+    def _listen() -> None:
         for line in sys.stdin:
             if not folders[1:]:
                 folders.append(json.loads(line)["aside"])
@@ -86,7 +86,7 @@ def _orders() -> Iterator[str]:
             shutil.rmtree(folder, ignore_errors=True)
         os._exit(0)
 
-    threading.Thread(target=listen, daemon=True).start()
+    threading.Thread(target=_listen, daemon=True).start()
     while True:
         yield mail.get()
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own habit
 
-from mage.learning.encoders import IMAGENET_MEAN, IMAGENET_STD, check_least, normalise
+from mage.learning.encoders import IMAGENET_MEAN, IMAGENET_STD, check_least, normalise, staged
 from mage.learning.seeds import seeded
 from mage.scenes.errors import ModelError
 
@@ -56,12 +56,7 @@ class ConvNeXt(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(N, bands, H, W) 0-1, H and W multiples of 32 -> features, finest first, (N, channels[i], H / s, W / s)."""
-        x = self.stem(normalise(image, self.mean, self.std))
-        features = []
-        for stage in self.stages:
-            x = stage(x)
-            features.append(x)
-        return features
+        return staged(self.stem(normalise(image, self.mean, self.std)), self.stages)
 
 
 class _LayerNorm(nn.LayerNorm):

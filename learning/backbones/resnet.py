@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mage.learning.encoders import IMAGENET_MEAN, IMAGENET_STD, Shortcut, check_least, normalise
+from mage.learning.encoders import IMAGENET_MEAN, IMAGENET_STD, Shortcut, check_least, normalise, staged
 from mage.learning.seeds import seeded
 from mage.scenes.errors import ModelError
 
@@ -58,12 +58,8 @@ class ResNet(nn.Module):
     def forward(self, image: Tensor) -> list[Tensor]:
         """(N, bands, H, W) 0-1, H and W multiples of 32 -> features, finest first, (N, channels[i], H / s, W / s)."""
         x = torch.relu(self.bn1(self.conv1(normalise(image, self.mean, self.std))))
-        features = [x]
-        x = nn.functional.max_pool2d(x, 3, 2, padding=1)
-        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = stage(x)
-            features.append(x)
-        return features
+        stages = (self.layer1, self.layer2, self.layer3, self.layer4)
+        return [x, *staged(nn.functional.max_pool2d(x, 3, 2, padding=1), stages)]
 
 
 class _Basic(nn.Module):

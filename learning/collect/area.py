@@ -110,11 +110,11 @@ def tile_places(area: BaseGeometry, side: float, west: float = 0.0, north: float
         raise DatasetError("too large an area", expected=f"at most {MOST_TILES} tiles; ask for less", found=found)
     shapely.prepare(area)
 
-    def meets(column: int, row: int) -> bool:
+    def _meets(column: int, row: int) -> bool:
         x, y = west + column * side, north - row * side
         return bool(
             area.intersects(shapely.box(x, y - side, x + side, y))
             and not area.touches(shapely.box(x, y - side, x + side, y))
         )
 
-    return [(column, row) for row in rows for column in columns if meets(column, row)]
+    return [(column, row) for row in rows for column in columns if _meets(column, row)]

@@ -177,7 +177,8 @@ def _regraded(
     """The buildings that stay, with their features' outlines and verdicts."""
     outline, verdict, method = there.outline.copy(), there.verdict.tolist(), there.method.tolist()
     hand, who, told = words(edited, "det_method"), by_whom(edited), numbers(edited, "p_damaged")
-    foreign = (np.abs(told[rows] - there.damaged) > SAME_RUN).tolist()
+    # a probability where none was found is of another run too
+    foreign = (np.abs(told[rows] - np.nan_to_num(there.damaged, nan=np.inf)) > SAME_RUN).tolist()
     changed, left = np.zeros(len(rows), bool), 0
     for k, row in enumerate(rows.tolist()):
         looked_at = hand[row] == BY_HAND

@@ -75,13 +75,13 @@ def correct_roads(edited: Features, roads: Roads, access: Access | None, path: P
     for row, edge in enumerate(edges):
         if edge < 0:
             log.append(f"road {names[row]}: left alone, there is none of this run where it is")
+        elif not _apart(given[:, row], found[:, edge]) and states[row] not in ("", _meant(given[:, row])):
+            said[:, edge] = STATES[states[row]]
+            log.append(f"road {names[row]}: {_meant(given[:, row])} → {states[row]}{who[row]}")
         elif hand[row] == BY_HAND or _apart(given[:, row], found[:, edge]):
             said[:, edge] = given[:, row]
             cars, trucks = (f"{p:.2f}" for p in given[:, row])
             log.append(f"road {names[row]}: P(closed) {cars} for cars, {trucks} for trucks{who[row]}")
-        elif states[row] and states[row] != _meant(given[:, row]):
-            said[:, edge] = STATES[states[row]]
-            log.append(f"road {names[row]}: {_meant(given[:, row])} → {states[row]}{who[row]}")
     return Closures(*said), log
 
 

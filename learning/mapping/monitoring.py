@@ -21,7 +21,8 @@ from mage.scenes.grid import Grid
 Words = NDArray[np.str_]
 Ints = NDArray[np.int64]
 
-NEW, SAME = "new", "unchanged"
+NEW, SAME, GONE = "new", "unchanged", "gone"
+GROWN, SHRUNK, OPENED, CLOSED_NOW = "grown", "shrunk", "opened", "closed"  # of extents and roads
 CHANGES = ("newly damaged", "worse", "less damaged", "better known", "less known", SAME, NEW)
 CERTAIN = {"No visible damage": 0, "Damaged": 1, "Destroyed": 2}  # verdicts in their order; others tell less or nothing
 KNOWN = {"Not Analysed": 0, "Possibly damaged": 1} | dict.fromkeys(CERTAIN, 2)  # how much a verdict tells
@@ -39,6 +40,11 @@ class ExtentChange:
     what: str
     grown: shapely.Geometry
     shrunk: shapely.Geometry
+
+    @property
+    def parts(self) -> tuple[tuple[str, shapely.Geometry], ...]:
+        """Both, with the words for them."""
+        return (GROWN, self.grown), (SHRUNK, self.shrunk)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,20 +72,19 @@ class Differences:
     closed: Ints
 
     def rows(self, findings: Findings) -> list[tuple[str, float, str]]:
-        """The table of differences: what, how much, unit."""
-        count = [(f"buildings {word}", float((self.change == word).sum()), "") for word in CHANGES]
-        count.append(("buildings gone", float(len(self.gone)), ""))
+        """The table of differences: what, how much, and its unit, number, ha or km."""
+        count = [(f"Buildings {word}", float((self.change == word).sum()), "number") for word in CHANGES]
+        count.append((f"Buildings {GONE}", float(len(self.gone)), "number"))
         area = [
-            (f"{change.what} {how}", shape.area / 1e4, "ha")
+            (f"{change.what.capitalize()} {how}", shape.area / 1e4, "ha")
             for change in self.extents
-            for how, shape in (("grown", change.grown), ("shrunk", change.shrunk))
+            for how, shape in change.parts
         ]
-        length = np.zeros(0) if findings.access is None else findings.access.roads.length / 1000
-        road = [
-            (f"roads {how}", float(length[edges].sum()), "km")
-            for how, edges in (("opened", self.opened), ("closed", self.closed))
-        ]
-        return count + area + (road if findings.access is not None else [])
+        if findings.access is None:
+            return count + area
+        length = findings.access.roads.length / 1000
+        pairs = ((OPENED, self.opened), (CLOSED_NOW, self.closed))
+        return count + area + [(f"Roads {how}", float(length[edges].sum()), "km") for how, edges in pairs]
 
 
 def differences(before: Path, findings: Findings) -> Differences:

@@ -37,7 +37,7 @@ def redraw(path: Path, grid: Grid, more: shapely.Geometry, less: shapely.Geometr
         bytes_ = source.dtypes[0] == "uint8"
         stored = round(value * STEPS) if bytes_ else value
 
-        def fill(file: rasterio.io.DatasetWriter) -> None:
+        def _fill(file: rasterio.io.DatasetWriter) -> None:
             for top in range(0, grid.rows, BLOCK):
                 rows = min(BLOCK, grid.rows - top)
                 window = Rectangle(0, top, grid.columns, rows)
@@ -47,7 +47,7 @@ def redraw(path: Path, grid: Grid, more: shapely.Geometry, less: shapely.Geometr
                 values[_inside(more, part)] = stored
                 file.write(values, 1, window=window)
 
-        write_cog(to, grid, 1, source.dtypes[0], UNKNOWN if bytes_ else float("nan"), fill)
+        write_cog(to, grid, 1, source.dtypes[0], UNKNOWN if bytes_ else float("nan"), _fill)
     return to
 
 

@@ -69,6 +69,9 @@ def summary(findings: Findings) -> Summary:
     lines = [*_event(findings), *_people(findings)]
     if findings.event.product is not Product.FIRST_ESTIMATE:
         lines += [*_built(findings), *_facilities(findings), *_roads(findings), *_reached(findings.buildings)]
+    if findings.differences is not None:
+        since = f"Since {findings.differences.before}"
+        lines += [Row(since, item, unit, amount) for item, amount, unit in findings.differences.rows(findings)]
     return Summary(tuple(lines))
 
 

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own habit
 
 from mage.learning.ema import Teacher
+from mage.learning.encoders import padded
 from mage.learning.methods import Batch
-from mage.learning.pretext.task import Pretext, padded, pool, view
+from mage.learning.pretext.task import Pretext, pool, view
 from mage.learning.seeds import seeded
 from mage.scenes.errors import ModelError
 

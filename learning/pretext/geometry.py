@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own habit
 
 from mage.learning.augmentation import dihedral, jitter
-from mage.learning.encoders import norm
+from mage.learning.encoders import norm, padded
 from mage.learning.methods import Batch
-from mage.learning.pretext.task import Pretext, padded
+from mage.learning.pretext.task import Pretext
 from mage.learning.seeds import seeded
 from mage.scenes.errors import ModelError
 from mage.scenes.metrics import IGNORE

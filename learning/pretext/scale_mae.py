@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own habit
 
 from mage.learning.augmentation import dihedral
+from mage.learning.encoders import padded
 from mage.learning.methods import Batch
-from mage.learning.pretext.task import Pretext, padded
+from mage.learning.pretext.task import Pretext
 from mage.learning.seeds import seeded
 from mage.learning.vit import Block, ViT, initialise, positions
 from mage.scenes.errors import ModelError

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own habit
 
-from mage.learning.encoders import Encoder
+from mage.learning.encoders import Encoder, padded
 from mage.learning.methods import STREAMS, Batch, Method
 from mage.learning.views import strong
 from mage.scenes.errors import ModelError
@@ -100,16 +100,6 @@ def encoder_of(model: nn.Module) -> Encoder:
 def pool(features: list[Tensor]) -> Tensor:
     """The mean of the coarsest features over all places, (N, channels) float32."""
     return features[-1].float().mean((2, 3))
-
-
-def padded(image: Tensor, multiple: int) -> Tensor:
-    """Images (N, C, H, W) whose last rows and columns are repeated until both sides are multiples, and one of them two:
-    of a single place no mean and deviation could be taken.
-    """
-    rows, columns = (-side % multiple for side in image.shape[-2:])
-    if (image.shape[-2] + rows, image.shape[-1] + columns) == (multiple, multiple):
-        columns += multiple
-    return F.pad(image, (0, columns, 0, rows), mode="replicate") if rows or columns else image
 
 
 def calm(mask: Tensor | None, n: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

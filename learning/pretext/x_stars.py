@@ -14,9 +14,9 @@ from torch.nn import functional as F  # noqa: N812 - torch's own habit
 
 from mage.learning.augmentation import dihedral
 from mage.learning.devices import unit
+from mage.learning.encoders import padded
 from mage.learning.methods import Batch
 from mage.learning.pretext.dino import DINO
-from mage.learning.pretext.task import padded
 from mage.learning.seeds import seeded
 from mage.scenes.errors import ModelError
 

@@ -111,7 +111,7 @@ def _translate_shard(
     if not source.is_file() or file_sha256(source) != shard.sha256:
         raise DatasetError("a shard is missing, cut or was changed", file=source)
 
-    def members() -> Iterator[tuple[str, bytes]]:
+    def _members() -> Iterator[tuple[str, bytes]]:
         with TarIndex(source) as tar:
             if tar.keys != shard.keys:
                 raise DatasetError("holds other samples than its side file says", file=source)
@@ -121,7 +121,7 @@ def _translate_shard(
                     yield f"{key}.{member}", pictures.get(member) or tar.read(key, member)
 
     store.remove(side_name(shard.name))  # an old one must not vouch for the new tar
-    store.publish(f"{SHARDS}/{shard.name}", lambda path: write_tar(path, members()))
+    store.publish(f"{SHARDS}/{shard.name}", lambda path: write_tar(path, _members()))
     path = store.root / SHARDS / shard.name
     stated = read_side(LocalStore(root), shard.name)
     side = stated.model_copy(update={"bytes": path.stat().st_size, "sha256": file_sha256(path)})

@@ -43,11 +43,11 @@ def decode_rasters(read: Callable[[str], bytes], record: SampleRecord, *, file: 
     """The sample of a record that is decoded already; else as :func:`decode_sample`."""
     largest = _largest(record)
 
-    def rasters(names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    def _rasters(names: Sequence[str]) -> dict[str, NDArray[Any]]:
         return {n: decode_png(read(f"{n}.png"), largest=largest, file=f"{file}.{n}.png") for n in names}
 
-    bands = rasters([image.member for image in record.images])
-    sample = Sample(record, rasters(IMAGE_FIELDS), rasters(list(label_members(record.label_style))), bands)
+    bands = _rasters([image.member for image in record.images])
+    sample = Sample(record, _rasters(IMAGE_FIELDS), _rasters(list(label_members(record.label_style))), bands)
     _check(sample, file or record.key)
     return sample
 

@@ -72,12 +72,12 @@ def finish_dataset(
     table, tally = _indexed(store, shards)
     digests: list[str] = []
 
-    def write(path: Path) -> None:
+    def _write(path: Path) -> None:
         pq.write_table(table, path, compression="zstd")
         digests.append(file_sha256(path))
 
     store.remove(MANIFEST)
-    store.publish(TABLE, write)
+    store.publish(TABLE, _write)
     campaign = recipe if isinstance(recipe, Campaign) else alone(recipe, shards[0].recipe_hash)
     shared, events = campaign.shared(), event_records(store, campaign, tally)
     publish_text(store, RECIPE, recipe_text(campaign.mixture or shared))
@@ -165,7 +165,7 @@ def open_dataset(root: Store | str | Path) -> DatasetRecord:
 def _indexed(store: Store, shards: Sequence[ShardRecord]) -> tuple[pa.Table, Tally]:
     """The index of all samples and their counts, from the side files: no shard is opened."""
 
-    def side_of(shard: ShardRecord) -> SideRecord:
+    def _side_of(shard: ShardRecord) -> SideRecord:
         side = read_side(store, shard.name)
         if side.shard != shard:
             raise DatasetError(
@@ -173,7 +173,7 @@ def _indexed(store: Store, shards: Sequence[ShardRecord]) -> tuple[pa.Table, Tal
             )
         return side
 
-    return gathered(ahead(side_of, shards))
+    return gathered(ahead(_side_of, shards))
 
 
 def worth(shards: Sequence[ShardRecord]) -> int:

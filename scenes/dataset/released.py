@@ -131,11 +131,11 @@ def release_files(root: Store | str | Path) -> dict[str, int | None]:
 def digests_of(store: Store, names: Iterable[str], *, progress: bool = False) -> Iterator[str]:
     """Checksums of files, several at once: hashing lets other threads run."""
 
-    def digest(name: str) -> str:
+    def _digest(name: str) -> str:
         with store.fetch(name) as path:
             return file_sha256(path)
 
     names = list(names)
     with ThreadPoolExecutor() as pool:
-        hashed = pool.map(digest, names)
+        hashed = pool.map(_digest, names)
         yield from tqdm(hashed, total=len(names), desc="checksums", unit="file", disable=None if progress else True)

@@ -199,7 +199,7 @@ def _write(
     pixels: dict[str, dict[str, int]] = {}
     labels = hashlib.sha256()
 
-    def members() -> Iterator[tuple[str, bytes]]:
+    def _members() -> Iterator[tuple[str, bytes]]:
         for sample in samples:
             encoded = (encode or encode_sample)(cast("Any", sample))
             keys.append(sample.record.key)
@@ -216,7 +216,7 @@ def _write(
         if not keys:
             raise DatasetError("a shard needs a sample", file=name)
 
-    write_tar(path, members())
+    write_tar(path, _members())
     record = ShardRecord(
         name=name,
         event=events[0],

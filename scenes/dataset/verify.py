@@ -152,11 +152,11 @@ def _sound_sides(seen: _Inspection, bar: tqdm[Any]) -> Iterator[SideRecord]:
     """The side files that can be counted; what is wrong with any is noted."""
     shards, sizes = seen.manifest.shards, seen.store.sizes(SHARDS)
 
-    def side_of(shard: ShardRecord) -> tuple[SideRecord | None, list[str]]:
+    def _side_of(shard: ShardRecord) -> tuple[SideRecord | None, list[str]]:
         notes = Notes()
         return check_side(notes, seen.store, shard), notes.problems
 
-    for shard, (side, problems) in zip(shards, ahead(side_of, shards), strict=True):
+    for shard, (side, problems) in zip(shards, ahead(_side_of, shards), strict=True):
         check_statement(seen, seen.facts, shard)
         seen.problems += problems
         if (size := sizes.get(shard.name)) is None:

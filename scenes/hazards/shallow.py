@@ -110,7 +110,7 @@ def shallow(
         in_range("depth at a breach", breach.level - float(bed.heights[cells].min()), -math.inf, DEEPEST)
         held[cells] = np.fmax(held[cells], breach.level)
 
-    def gains(time: float) -> Floats:
+    def _gains(time: float) -> Floats:
         fall = np.full(depth.shape, rain / 3.6e6 if time < rain_minutes * 60 else 0.0)
         for cells, inflow in inlets:
             fall[cells] += inflow.discharge / (cells.sum() * bed.step**2) if time < inflow.minutes * 60 else 0.0
@@ -121,7 +121,7 @@ def shallow(
         depth,
         seconds=minutes * 60,
         at=None if at is None else at * 60,
-        gains=gains,
+        gains=_gains,
         held=(lambda _: held) if breaches else None,
         manning=manning,
         beyond=None if closed else np.where(depth > 0, normal, bed.heights),

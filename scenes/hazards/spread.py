@@ -85,12 +85,12 @@ def hamada_minutes(side: Floats, gap: Floats, wind: float, angle: Floats, resist
     aside = 5 + 0.25 * wind, 1 + 0.005 * wind**2
     up = 5 + 0.2 * wind, 1 + 0.002 * wind**2
 
-    def minutes(reach: float, divisor: float) -> Floats:
+    def _minutes(reach: float, divisor: float) -> Floats:
         ordinary, hardened = 3 + 0.375 * side + 8 * gap / reach, 5 + 0.625 * side + 16 * gap / reach
         return ((1 - resistant) * ordinary + resistant * hardened) / divisor
 
-    along = np.where(np.cos(angle) >= 0, minutes(*down), minutes(*up))
-    return np.hypot(along * np.cos(angle), minutes(*aside) * np.sin(angle))
+    along = np.where(np.cos(angle) >= 0, _minutes(*down), _minutes(*up))
+    return np.hypot(along * np.cos(angle), _minutes(*aside) * np.sin(angle))
 
 
 def vegetation_minutes(length: Floats, head: Floats, wind: float, angle: Floats) -> Floats:

@@ -97,12 +97,12 @@ def rotations(yaw: Floats, tilt: Floats, roll: Floats) -> Floats:
     cy, sy, ct, st, cr, sr = np.cos(yaw), np.sin(yaw), np.cos(tilt), np.sin(tilt), np.cos(roll), np.sin(roll)
     one, zero = np.ones_like(yaw), np.zeros_like(yaw)
 
-    def matrix(*entries: Floats) -> Floats:
+    def _matrix(*entries: Floats) -> Floats:
         return np.stack(entries, axis=-1).reshape(-1, 3, 3)
 
-    about_z = matrix(cy, -sy, zero, sy, cy, zero, zero, zero, one)
-    about_y = matrix(ct, zero, st, zero, one, zero, -st, zero, ct)
-    about_x = matrix(one, zero, zero, zero, cr, -sr, zero, sr, cr)
+    about_z = _matrix(cy, -sy, zero, sy, cy, zero, zero, zero, one)
+    about_y = _matrix(ct, zero, st, zero, one, zero, -st, zero, ct)
+    about_x = _matrix(one, zero, zero, zero, cr, -sr, zero, sr, cr)
     return about_z @ about_y @ about_x
 
 

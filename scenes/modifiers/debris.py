@@ -269,20 +269,20 @@ def _filled(
     """
     most = np.where(height > 0, np.maximum(most, 1e-9), 1e-9)
 
-    def scaled(factor: float) -> Floats:
+    def _scaled(factor: float) -> Floats:
         part = factor * height / most
         return np.asarray(most * np.where(part < 0.5, part, 1 - 0.5 * np.exp(-np.maximum(2 * part - 1, 0.0))))
 
-    def held(heights: Floats) -> float:
+    def _held(heights: Floats) -> float:
         return float((plan * heights[triangles].mean(axis=1)).sum())
 
-    volume = min(volume, FULL * held(most))
-    low = volume / held(height)  # heights are bent down, never up
+    volume = min(volume, FULL * _held(most))
+    low = volume / _held(height)  # heights are bent down, never up
     high = 2 * low
-    while held(scaled(high)) < volume:
+    while _held(_scaled(high)) < volume:
         high *= 2
-    factor = float(brentq(lambda f: held(scaled(f)) - volume, low * (1 - 1e-9), high))
-    return scaled(factor), volume
+    factor = float(brentq(lambda f: _held(_scaled(f)) - volume, low * (1 - 1e-9), high))
+    return _scaled(factor), volume
 
 
 def _bodies(

@@ -82,20 +82,20 @@ def signs(before: Mesh, left: Mesh, debris: Mesh, others: list[Mesh]) -> Signs:
     west, south = low[:2] - RING - step / 2
     columns, rows = (np.ceil((high[:2] - low[:2] + 2 * RING) / step) + 1).astype(int)
 
-    def top(mesh: Mesh) -> tuple[Floats, NDArray[np.int64]]:
+    def _top(mesh: Mesh) -> tuple[Floats, NDArray[np.int64]]:
         z, face = top_faces(mesh, west, south, step, (int(rows), int(columns)))
         surfaces = np.append(mesh.surface.astype(np.int64), -1)
         return z, surfaces[face]
 
-    z0, kind0 = top(before)
+    z0, kind0 = _top(before)
     roof = np.isin(kind0, _ROOF)
     if not roof.any():
         return Signs(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    z1, kind1 = top(left)
-    zd, kindd = top(debris)
+    z1, kind1 = _top(left)
+    zd, kindd = _top(debris)
     over = zd > z1
     kind1, z1 = np.where(over, kindd, kind1), np.where(over, zd, z1)
-    buried = top(concatenate(others)[0])[0] > np.maximum(z1, z0 - 1.0)
+    buried = _top(concatenate(others)[0])[0] > np.maximum(z1, z0 - 1.0)
     ring = binary_dilation(roof, iterations=max(1, round(RING / step))) & (kind0 < 0)
     change = np.full(z0.shape, np.inf)
     np.subtract(z1, z0, out=change, where=roof & np.isfinite(z1))

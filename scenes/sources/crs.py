@@ -169,11 +169,11 @@ def _projecting(crs: CRS, order: tuple[int, int], middle: Floats) -> Frame:
     target = _utm(plane, middle[order[0]], middle[order[1]])
     transformer = Transformer.from_crs(plane, target, always_xy=True)
 
-    def project(points: Floats) -> Floats:
+    def _project(points: Floats) -> Floats:
         east, north = transformer.transform(points[:, order[0]], points[:, order[1]])
         return np.column_stack([east, north, points[:, 2] * up])
 
-    return Frame(target, project)
+    return Frame(target, _project)
 
 
 def _utm(crs: CRS, east: float, north: float) -> str:

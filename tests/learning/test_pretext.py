@@ -27,13 +27,14 @@ from mage.learning import (
     fit,
     load_pretrained,
 )
+from mage.learning.encoders import padded
 from mage.learning.pretext import caco, dino, moco
 from mage.learning.pretext.caco import two_normals, upper
 from mage.learning.pretext.dino import distillation
 from mage.learning.pretext.geometry import normals_of, surrounded
 from mage.learning.pretext.moco import contrast
 from mage.learning.pretext.scale_mae import targets
-from mage.learning.pretext.task import calm, crops, padded
+from mage.learning.pretext.task import calm, crops
 from mage.learning.pretext.x_stars import alignment, degraded
 from mage.scenes.errors import DatasetError, ModelError
 

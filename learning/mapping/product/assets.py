@@ -31,6 +31,7 @@ def built_up(findings: Findings) -> list[Layer]:
         "in_event": touched(findings.observed, buildings.outline),
         **_graded(buildings),
         **_clustered(buildings),
+        **_changed(buildings),
     }
     points = np.array(shapely.points(buildings.points), dtype=object)
     about = "C1: buildings and their damage"
@@ -121,6 +122,13 @@ def _clustered(buildings: Buildings) -> dict[str, Column]:
     if buildings.seconds is not None:
         found["minutes"] = number(buildings.seconds / 60)
     return found
+
+
+def _changed(buildings: Buildings) -> dict[str, Column]:
+    """Since the product that this one updates, if it updates one."""
+    if buildings.previous is None or buildings.change is None:
+        return {}
+    return {"previous": text(buildings.previous), "change": text(buildings.change)}
 
 
 def _road_damage(

@@ -18,6 +18,7 @@ import shapely
 from mage.learning.mapping.findings import Buildings, Findings, Product, Source
 from mage.learning.mapping.product import names
 from mage.learning.mapping.product.assets import GRADE_FIELDS, built_up, facilities, transportation
+from mage.learning.mapping.product.changes import changes
 from mage.learning.mapping.product.table import AREA, LINE, Layer, number, polygons, source_of, text, whole
 from mage.learning.mapping.summary import HECTARE, summary
 
@@ -32,7 +33,7 @@ def layers(findings: Findings) -> tuple[Layer, ...]:
         found += [*built_up(findings), *facilities(findings), *transportation(findings), summary_table(findings)]
     if findings.event.product is Product.DELINEATION:
         found = [_ungraded(layer) if layer.feature in ASSETS else layer for layer in found]
-    return (*found, provenance(findings))
+    return (*found, *changes(findings), provenance(findings))
 
 
 def sources(findings: Findings) -> Layer:

@@ -87,7 +87,7 @@ NAME = re.compile(
     r"(?P<product>(?P<activation>[A-Za-z0-9-]{1,40})_AOI\d{2,}_(?P<type>FEP|DEL|GRA)_(PRODUCT|MONIT\d{2,}))"
     r"_(?P<feature>[a-z][A-Za-z]*?)(?P<letter>[APL]?)_r\d+_v\d+"
 )  # of a layer
-TABLES = ("source", "summaryTable", "provenance")
+TABLES = ("source", "summaryTable", "differences", "provenance")
 
 
 def product_name(event: Event) -> str:

@@ -36,6 +36,19 @@ CRISIS_COLOURS: dict[str, Colour] = {
     names.ISOLATED: (90, 60, 160),
     names.ROUTE: (0, 80, 200),
 }
+CHANGE_COLOURS: dict[str, Colour] = {
+    "newly damaged": (200, 0, 0),
+    "worse": (120, 0, 60),
+    "less damaged": (56, 128, 60),
+    "better known": (90, 160, 220),
+    "less known": (190, 190, 190),
+    "new": (0, 112, 255),
+    "gone": (60, 60, 60),
+    "grown": (220, 90, 30),
+    "shrunk": (120, 190, 120),
+    "opened": (56, 128, 60),
+    "closed": (200, 0, 0),
+}
 DARK: Colour = (35, 35, 35)
 # by feature: the attribute that tells classes apart, their colours, and how opaque areas are
 CLASSED: Mapping[str, tuple[str, Mapping[str, Colour], int]] = {
@@ -43,6 +56,7 @@ CLASSED: Mapping[str, tuple[str, Mapping[str, Colour], int]] = {
     "facilities": ("damage_gra", DAMAGE_COLOURS, 255),
     "transportation": ("passable", PASSABLE_COLOURS, 255),
     "observedEvent": ("notation", OBSERVED_COLOURS, 110),
+    "changes": ("change", CHANGE_COLOURS, 160),
     "ancillaryCrisisInfo": ("obj_desc", CRISIS_COLOURS, 45),
 }
 OUTLINED: Mapping[str, Colour] = {

@@ -210,7 +210,7 @@ class Templates:
             raise CityError("a geometry instance is not laid out as CityJSON", expected="one point that it stands at")
         matrix = numbers([place.get("transformationMatrix", np.eye(4).ravel().tolist())], 16, "transformationMatrix")
 
-        def move(points: Floats) -> Floats:
+        def _move(points: Floats) -> Floats:
             self._placed += len(points)
             if self._placed > LARGEST_PLACED:
                 raise CityError("its templates make too many points", expected=f"at most {LARGEST_PLACED}")
@@ -218,7 +218,7 @@ class Templates:
                 moved = np.column_stack([points, np.ones(len(points))]) @ matrix.reshape(4, 4).T
                 return np.asarray(moved[:, :3] / moved[:, 3:] + here)
 
-        shells = [Shell(replace(s.polygons, points=move(s.polygons.points)), s.meaning) for s in geometry.shells]
+        shells = [Shell(replace(s.polygons, points=_move(s.polygons.points)), s.meaning) for s in geometry.shells]
         return replace(
-            geometry, shells=shells, lines=[move(line) for line in geometry.lines], points=move(geometry.points)
+            geometry, shells=shells, lines=[_move(line) for line in geometry.lines], points=_move(geometry.points)
         )

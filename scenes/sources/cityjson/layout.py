@@ -22,14 +22,14 @@ def parse(text: bytes, notes: Counter[str]) -> Any:
         CityError: broken JSON, or JSON that is nested too deeply.
     """
 
-    def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs):
             notes["names that stand twice in one object, the last one taken"] += len(pairs) - len(found)
         return found
 
     try:
-        return json.loads(text, object_pairs_hook=distinct)
+        return json.loads(text, object_pairs_hook=_distinct)
     except RecursionError:
         raise CityError("its JSON is nested too deeply", expected="CityJSON") from None
     except ValueError as error:  # also bytes that are no text, and numbers of thousands of digits

@@ -165,7 +165,7 @@ def _contracted(chains: list[list[int]], points: Floats, radius: Floats) -> tupl
     degree = _degrees(chains)
     leader = {end: end for end in degree}
 
-    def find(end: int) -> int:
+    def _find(end: int) -> int:
         while leader[end] != end:
             end = leader[end]
         return end
@@ -173,10 +173,10 @@ def _contracted(chains: list[list[int]], points: Floats, radius: Floats) -> tupl
     for chain in chains:
         a, b = chain[0], chain[-1]
         if min(degree[a], degree[b]) > 2 and _length(points[chain]) < CROSSING * max(radius[a], radius[b]):
-            leader[find(a)] = find(b)
+            leader[_find(a)] = _find(b)
     groups: dict[int, list[int]] = defaultdict(list)
     for end in degree:
-        groups[find(end)].append(end)
+        groups[_find(end)].append(end)
     number = {end: len(points) + k for k, members in enumerate(groups.values()) for end in members}
     middles = [points[members].mean(axis=0) for members in groups.values()]
     points = np.concatenate([points, np.reshape(middles, (-1, 2))])

@@ -51,30 +51,30 @@ def city_parts(
         notes: counts what is repaired, assumed or left out; a feature that gives nothing is counted by its kind.
     """
 
-    def local(points: Floats) -> Floats:
+    def _local(points: Floats) -> Floats:
         return np.asarray(project(points) - (*origin, 0.0)) if len(points) else np.zeros((0, 3))
 
     kinds = _by_kind(features, notes)
     traffic = [feature for kind in _TRAFFIC for feature in kinds[kind]]
-    surfaces = pavements(traffic, local, notes)
+    surfaces = pavements(traffic, _local, notes)
     with_surface = {f.id for f in traffic if f.shells}
     bare = [f for f in traffic if f.id not in with_surface]
-    decks = [deck for f in kinds["Bridge"] if (deck := outline(finest(f, local), Counter())) is not None]
-    covers = [*covers_of(kinds["LandUse"], local, notes), *covers_of(kinds["PlantCover"], local, notes)]
+    decks = [deck for f in kinds["Bridge"] if (deck := outline(finest(f, _local), Counter())) is not None]
+    covers = [*covers_of(kinds["LandUse"], _local, notes), *covers_of(kinds["PlantCover"], _local, notes)]
     return Parts(
         roads=joined(
             street_graph([s for s in surfaces if s.cover != "ballast"], decks),
-            axis_graph([f for f in bare if f.kind != "Railway"], local, notes),
+            axis_graph([f for f in bare if f.kind != "Railway"], _local, notes),
         ),
-        railways=railways_of([f for f in bare if f.kind == "Railway"], surfaces, local),
+        railways=railways_of([f for f in bare if f.kind == "Railway"], surfaces, _local),
         water=(
-            *water_of([*kinds["WaterBody"], *kinds["Waterway"]], local, notes),
+            *water_of([*kinds["WaterBody"], *kinds["Waterway"]], _local, notes),
             *(cover for cover in covers if isinstance(cover, WaterBody)),
         ),
         land=_ordered([cover for cover in covers if isinstance(cover, LandPatch)], patches_of(surfaces)),
-        trees=trees_of(kinds["SolitaryVegetationObject"], local, notes),
-        structures=structures_of([f for kind in STRUCTURES for f in kinds[kind]], local, notes),
-        relief=relief_of(kinds["TINRelief"], local, notes),
+        trees=trees_of(kinds["SolitaryVegetationObject"], _local, notes),
+        structures=structures_of([f for kind in STRUCTURES for f in kinds[kind]], _local, notes),
+        relief=relief_of(kinds["TINRelief"], _local, notes),
     )
 
 

@@ -107,11 +107,11 @@ def _tile(path: Path, place: re.Match[str], data: bytes) -> Raster:
     pixel = 1 / (side - 1)
     transform = Affine(pixel, 0, west - pixel / 2, 0, -pixel, south + 1 + pixel / 2)
 
-    def window(rows: slice, columns: slice) -> Floats:
+    def _window(rows: slice, columns: slice) -> Floats:
         part = heights[rows, columns].astype(float)
         return _plausible(np.where(part == _VOID, np.nan, part))
 
-    return Raster(printable(path.name), CRS.from_epsg(4326), transform, side, side, window)
+    return Raster(printable(path.name), CRS.from_epsg(4326), transform, side, side, _window)
 
 
 def _plausible(heights: Floats) -> Floats:
@@ -142,11 +142,11 @@ def _described(file: rasterio.DatasetReader, path: Path, name: str, notes: Count
     scale, offset = unit * float(file.scales[0]), unit * float(file.offsets[0])
     rows, columns = file.shape
 
-    def window(row: slice, column: slice) -> Floats:
+    def _window(row: slice, column: slice) -> Floats:
         return _read(path, row, column) * scale + offset
 
     return Raster(
-        name, horizontal(crs), file.transform, rows, columns, lambda row, column: _plausible(window(row, column))
+        name, horizontal(crs), file.transform, rows, columns, lambda row, column: _plausible(_window(row, column))
     )
 
 

@@ -26,14 +26,14 @@ def converted(city: City) -> tuple[LandPatch, ...]:
     """The city's land, where paved lots of the size of a car park that reach a street and hold bays are such."""
     streets = STRtree([e.line.buffer(e.width / 2, quad_segs=4) for e in city.roads.edges])
 
-    def is_lot(patch: LandPatch) -> bool:
+    def _is_lot(patch: LandPatch) -> bool:
         outline = patch.outline
         if patch.cover != "paved" or outline.area <= LARGEST_DRIVE or shapely.get_num_coordinates(outline) != 5:
             return False
         reached = len(streets.query(outline, predicate="dwithin", distance=1.0)) > 0
         return reached and len(bays_of(outline)) >= FEWEST
 
-    return tuple(replace(p, cover="parking", inferred=True) if is_lot(p) else p for p in city.land)
+    return tuple(replace(p, cover="parking", inferred=True) if _is_lot(p) else p for p in city.land)
 
 
 def car_parks(rng: np.random.Generator, city: City, style: Style, space: Occupied) -> list[Polygon]:

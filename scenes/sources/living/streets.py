@@ -129,7 +129,7 @@ def _merged(pairs: Ints, gap: Floats, area: Floats, smallest: float) -> Ints:
     outside = len(area)
     parent, size = list(range(outside + 1)), [*area.tolist(), np.inf]
 
-    def root(i: int) -> int:
+    def _root(i: int) -> int:
         while parent[i] != i:
             parent[i] = i = parent[parent[i]]
         return i
@@ -140,10 +140,10 @@ def _merged(pairs: Ints, gap: Floats, area: Floats, smallest: float) -> Ints:
     ends = np.sort(pairs[order], axis=1)
     _, first = np.unique(ends, axis=0, return_index=True)
     for a, b in ends[np.sort(first)].tolist():
-        a, b = root(a), root(b)
+        a, b = _root(a), _root(b)
         if a != b and min(size[a], size[b]) < smallest:
             parent[b], size[a] = a, size[a] + size[b]
-    return np.array([root(i) for i in range(outside + 1)])
+    return np.array([_root(i) for i in range(outside + 1)])
 
 
 def _chains(skeleton: _Skeleton) -> list[Floats]:
@@ -189,7 +189,7 @@ def _walk(points: Floats, links: Ints) -> list[Floats]:
     done = np.zeros(len(links), bool)
     ends = links.tolist()
 
-    def follow(start: int, link: int) -> list[int]:
+    def _follow(start: int, link: int) -> list[int]:
         path, here = [start], start
         while not done[link]:
             done[link] = True
@@ -203,8 +203,8 @@ def _walk(points: Floats, links: Ints) -> list[Floats]:
         return path
 
     junctions = sorted(i for i, near in around.items() if len(near) != 2)
-    paths = [follow(start, link) for start in junctions for link in around[start] if not done[link]]
-    paths += [follow(ends[link][0], link) for link in range(len(ends)) if not done[link]]
+    paths = [_follow(start, link) for start in junctions for link in around[start] if not done[link]]
+    paths += [_follow(ends[link][0], link) for link in range(len(ends)) if not done[link]]
     return [points[path] for path in paths]
 
 

@@ -219,14 +219,14 @@ def _one_ridge(plan: Polygon, facing: Floats, *, half: bool) -> tuple[Sheet, flo
     low, high = float((corners @ facing).min()), float((corners @ facing).max())
     run, middle = (high - low) / 2, (high + low) / 2
 
-    def slopes(points: Floats) -> Floats:
+    def _slopes(points: Floats) -> Floats:
         return run - np.abs(points @ facing - middle)
 
-    sheet = plan_sheet(plan, slopes)
+    sheet = plan_sheet(plan, _slopes)
     sheet = cut(sheet, sheet.points @ facing, middle)
     if half:
-        return _half_hipped(sheet, slopes, np.array([-facing[1], facing[0]]))
-    return _shares(Sheet(sheet.points, sheet.triangles, slopes(sheet.points)))
+        return _half_hipped(sheet, _slopes, np.array([-facing[1], facing[0]]))
+    return _shares(Sheet(sheet.points, sheet.triangles, _slopes(sheet.points)))
 
 
 def _half_hipped(sheet: Sheet, slopes: Field, along: Floats) -> tuple[Sheet, float]:
@@ -234,9 +234,9 @@ def _half_hipped(sheet: Sheet, slopes: Field, along: Floats) -> tuple[Sheet, flo
     ends = [float((sheet.points @ along).min()), float((sheet.points @ along).max())]
     half = float(slopes(sheet.points).max()) / 2
 
-    def hips(points: Floats) -> Floats:
+    def _hips(points: Floats) -> Floats:
         return half + np.minimum(points @ along - ends[0], ends[1] - points @ along)
 
     sheet = cut(sheet, sheet.points @ along, sum(ends) / 2)
-    sheet = cut(sheet, hips(sheet.points) - slopes(sheet.points), 0.0)
-    return _shares(Sheet(sheet.points, sheet.triangles, np.minimum(slopes(sheet.points), hips(sheet.points))))
+    sheet = cut(sheet, _hips(sheet.points) - slopes(sheet.points), 0.0)
+    return _shares(Sheet(sheet.points, sheet.triangles, np.minimum(slopes(sheet.points), _hips(sheet.points))))
