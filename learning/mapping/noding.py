@@ -24,8 +24,8 @@ SNAP = 0.1  # metres within which ends of lines are one place
 def noded(lines: NDArray[np.object_], tags: Sequence[Tags]) -> list[Element]:
     """Lines cut wherever they meet, each with a number at its ends that is the same where ends are one place.
 
-    Lines on the ground meet where they cross or touch, or come within 0.1 m with an end. Those that are tagged as a
-    bridge, a tunnel or another layer meet those of their own level so, and all others where ends are one place.
+    Lines meet where one ends within 0.1 m of the other. Those of one level also where they cross: on the ground, or on
+    what is tagged as a bridge, a tunnel or another layer alike.
 
     Args:
         lines: (n,) LineStrings or MultiLineStrings, metres.
@@ -77,9 +77,8 @@ def _cuts(lines: NDArray[np.object_], level: NDArray[np.int64]) -> list[list[flo
     """Metres along each line at which it meets another one."""
     cuts: list[list[float]] = [[] for _ in lines]
     one, two = shapely.STRtree(lines).query(lines, predicate="dwithin", distance=SNAP)
-    both = (one < two) & (level[one] == level[two])
-    one, two = one[both], two[both]
-    met = shapely.intersection(lines[one], lines[two])
+    one, two = one[one < two], two[one < two]
+    met = np.where(level[one] == level[two], shapely.intersection(lines[one], lines[two]), shapely.Point())
     for a, b, where in zip(one.tolist(), two.tolist(), met, strict=True):
         ends = [shapely.get_point(lines[k], end) for k in (a, b) for end in (0, -1)]
         near = [end for end in ends if max(shapely.distance(end, lines[a]), shapely.distance(end, lines[b])) <= SNAP]

@@ -153,8 +153,10 @@ def read_roads(path: str | Path, grid: Grid, area: Polygonal, *, margin: float =
     elements = _osm(Path(path), grid, area, margin, ())
     if elements is None:
         found = _things(read_features(path, grid.crs, 1))
-        found = found.those(_near(found.shape, area, margin))
-        lines = noded(found.shape, [_street(tags) for tags in found.tags])
+        found = _Things(found.shape, [_street(tags) for tags in found.tags], found.id)
+        driven = np.array([tags["highway"] in CLASS_WIDTH for tags in found.tags], bool)
+        found = found.those(driven & _near(found.shape, area, margin))
+        lines = noded(found.shape, found.tags)
     else:
         lines = list(elements.lines)
     return _within(roads_of(read_streets(lines, Counter())), area, margin)
