@@ -20,8 +20,8 @@ from torch.utils.data import Dataset
 from mage.generator.generate import generate
 from mage.generator.plan import make_plan
 from mage.learning import ShardDataset
-from mage.learning.methods import seeded
 from mage.learning.sampling import Draw
+from mage.learning.seeds import seeded
 from mage.scenes.dataset.fields import LandClass
 from mage.scenes.metrics import IGNORE
 from mage.scenes.recipe import Recipe, read_recipe

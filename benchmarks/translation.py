@@ -3,7 +3,8 @@
 Run: ``python benchmarks/translation.py [FOLDER]``, after `adaptation.py`, whose domains and first network it takes
 (see `domains.py`). Distances are Fréchet's between Gaussians (Dowson and Landau 1982), as a root: of colours, in
 levels, and of the coarsest features that the network trained on the source makes. Beside them those of the source to
-itself, half against half, which is as near as can be. A translator that has a result is not trained again.
+itself, half against half, which is as near as can be. Damage is looked at by a network that has learned the source,
+over all pixels and over those that it is sure of. A translator that has a result is not trained again.
 """
 
 from __future__ import annotations
@@ -45,12 +46,23 @@ from mage.learning import (
 from mage.learning.translate.translator import style_rng
 
 CROP, STEPS, BATCH = 48, 150, 4
+SURE = 0.5  # probability of a class
 Statistics = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def by_statistics(translator: HistogramMatching | LinearColour | FourierStyle) -> Callable[..., Translator]:
     """A translator that is fitted to whole target tiles."""
     return lambda _, target: translator.fit(ShardDataset(target)[i] for i in range(len(ShardDataset(target))))
+
+
+def by_one_map(translator: HistogramMatching | LinearColour) -> Callable[..., Translator]:
+    """One that is fitted to whole tiles of both domains, and maps all places alike."""
+
+    def fitted(source: Path, target: Path) -> Translator:
+        tiles, goal = ShardDataset(source), ShardDataset(target)
+        return translator.fit((goal[i] for i in range(len(goal))), (tiles[i] for i in range(len(tiles))))
+
+    return fitted
 
 
 def by_training(method: Method, lr: float) -> Callable[..., Translator]:
@@ -69,6 +81,8 @@ def by_training(method: Method, lr: float) -> Callable[..., Translator]:
 TRANSLATORS: dict[str, Callable[..., Translator]] = {
     "histogram matching": by_statistics(HistogramMatching()),
     "linear colour": by_statistics(LinearColour()),
+    "histogram matching, one map": by_one_map(HistogramMatching()),
+    "linear colour, one map": by_one_map(LinearColour()),
     "FDA": by_statistics(FourierStyle()),
     "ColorMapGAN": by_training(ColorMapGAN(ColourMap(), width=8), 2e-3),
     "flow matching": by_training(FlowMatching(Flow(width=4, blocks=1)), 2e-3),
@@ -134,14 +148,17 @@ def measured(name: str, folder: Path, source: Path, target: Path) -> dict[str, A
     before, goal = images_of(source), images_of(target)
     found: dict[str, Any] = {"row": name}
     if name == "as it is":
-        found |= {"distances": distances(before, goal, net), "preservation": 1.0}
+        found |= {"distances": distances(before, goal, net), "preservation": 1.0, "sure": 1.0}
     elif name == "half to half":
-        found |= {"distances": distances(*before.chunk(2), net), "preservation": 1.0}
+        found |= {"distances": distances(*before.chunk(2), net), "preservation": 1.0, "sure": 1.0}
     else:
         translator, tiles = TRANSLATORS[name](source, target), ShardDataset(source)
-        pairs = [translator.transform(tiles[i]["image"], style_rng(i)) for i in range(len(tiles))]
+        styles = not name.endswith("one map")
+        pairs = [translator.transform(tiles[i]["image"], style_rng(i) if styles else None) for i in range(len(tiles))]
         found["distances"] = distances(torch.from_numpy(np.concatenate(pairs)), goal, net)
-        found["preservation"] = damage_preservation(grader(source, folder), tiles, translator)
+        judge = grader(source, folder)
+        for kind, sure in (("preservation", 0.0), ("sure", SURE)):
+            found[kind] = damage_preservation(judge, tiles, translator, styles=styles, sure=sure)
     found["seconds"] = round(time.process_time() - began, 1)
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return found
@@ -153,11 +170,11 @@ def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("out/adaptation")
     source, target = (rendered(name, folder) for name in ("source", "target"))
     (results := folder / "translation").mkdir(exist_ok=True)
-    print("| | colours | features | damage seen as before |\n|---|---|---|---|")
+    print(f"| | colours | features | damage seen as before | by the sure ({SURE:g}) |\n|---|---|---|---|---|")
     for name in ("half to half", "as it is", *TRANSLATORS):
         found = measured(name, results, source, target)
-        one, other = found["distances"]
-        print(f"| {name} | {one:.1f} | {other:.2f} | {found['preservation']:.3f} |", flush=True)
+        (one, other), kept = found["distances"], (found["preservation"], found["sure"])
+        print(f"| {name} | {one:.1f} | {other:.2f} | {kept[0]:.3f} | {kept[1]:.3f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,17 +13,21 @@ from mage.learning.collect.command import collect
 from mage.learning.mapping.command import map_event
 from mage.learning.options import DataFolder, is_dataset, need_torch, say
 from mage.learning.pack_command import pack
+from mage.learning.pretrain_command import pretrain
 from mage.learning.training_command import train
 
 if TYPE_CHECKING:
+    from mage.learning.collected import CollectedDataset
     from mage.learning.pictures import PictureFolder
     from mage.learning.shards import ShardDataset
+    from mage.learning.translate.translator import Translator
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(collect)
     app.command()(translate)
+    app.command()(pretrain)
     app.command()(train)
     judging_commands.register(app)
     app.command("map")(map_event)
@@ -38,7 +42,9 @@ class Match(StrEnum):
 
 def translate(
     data: DataFolder,
-    to: Annotated[Path, typer.Option(help="Whose style: a folder of PNG or JPEG files, or a dataset.")],
+    to: Annotated[
+        Path, typer.Option(help="Whose style: a folder of PNG or JPEG files, or a dataset, labelled or not.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the translated dataset.")],
     by: Annotated[
         Match, typer.Option(help="Matched histograms, linear colour, or low Fourier amplitudes.")
@@ -46,11 +52,15 @@ def translate(
     beta: Annotated[float, typer.Option(help="Part of the spectrum that --by fourier exchanges.")] = 0.01,
     licence: Annotated[str, typer.Option(help="Of the images whose style it is, for the record.")] = "unknown",
     mean: Annotated[
-        bool, typer.Option("--mean", help="The mean style for all, not one image's for each place.")
+        bool,
+        typer.Option(
+            "--mean", help="One map for all places, from their mean style to that of --to: keeps damage best."
+        ),
     ] = False,
 ) -> None:
     """Write a dataset in the style of other images, labels unchanged."""
     need_torch()
+    from mage.learning.shards import ShardDataset
     from mage.learning.translate.colour import HistogramMatching, LinearColour
     from mage.learning.translate.fourier import FourierStyle
     from mage.learning.translate.write import write_translated
@@ -58,16 +68,18 @@ def translate(
 
     size = open_dataset(data).size
     target, kind = _style_images(to, size)
-    translator: HistogramMatching | LinearColour | FourierStyle
+    say(f"fitting to {len(target)} images of {to}")
+    images = (target[index] for index in range(len(target)))
+    tiles = ShardDataset(data)
+    source = (tiles[index] for index in range(len(tiles))) if mean else None
+    translator: Translator
     match by:
         case Match.HISTOGRAM:
-            translator = HistogramMatching()
+            translator = HistogramMatching().fit(images, source)
         case Match.LINEAR:
-            translator = LinearColour()
+            translator = LinearColour().fit(images, source)
         case Match.FOURIER:
-            translator = FourierStyle(beta)
-    say(f"fitting to {len(target)} images of {to}")
-    translator.fit(target[index] for index in range(len(target)))
+            translator = FourierStyle(beta).fit(images)
     styled_by = {"name": to.resolve().name, "format": kind, "licence": licence, "sha256": None}
     try:
         write_translated(data, translator, out, styled_by=styled_by, styles=not mean, progress=True)
@@ -78,11 +90,17 @@ def translate(
     typer.echo(str(out))
 
 
-def _style_images(folder: Path, size: int) -> tuple[PictureFolder | ShardDataset, str]:
+def _style_images(folder: Path, size: int) -> tuple[PictureFolder | ShardDataset | CollectedDataset, str]:
     """Images whose style is wanted, in crops as large as the tiles, and what they are."""
+    from mage.learning.collected import CollectedDataset
     from mage.learning.pictures import PictureFolder
     from mage.learning.shards import ShardDataset
+    from mage.scenes.dataset.unlabelled import is_unlabelled, open_unlabelled
 
+    if is_unlabelled(folder):
+        colours = [band for band in ("red", "green", "blue") if band in open_unlabelled(folder).bands]
+        bands = colours if len(colours) == 3 else None
+        return CollectedDataset(folder, size=size, bands=bands), "MAGE unlabelled dataset"
     if is_dataset(folder):
         return ShardDataset(folder, size=size), "MAGE dataset"
     return PictureFolder(folder, size=size), "images"

@@ -21,6 +21,8 @@ class EncoderName(StrEnum):
     CONVNEXT_TINY = "convnext-tiny"
     CONVNEXT_SMALL = "convnext-small"
     CONVNEXT_BASE = "convnext-base"
+    VIT_TINY = "vit-tiny"
+    VIT_SMALL = "vit-small"
 
 
 class DecoderName(StrEnum):

@@ -17,10 +17,11 @@ from mage.learning.names import DecoderName, EncoderName, Head
 from mage.learning.network import Network
 from mage.learning.seeds import seeded
 from mage.learning.segment import SegmentationNet, SiameseDamageNet
-from mage.learning.vit import ViT
+from mage.learning.vit import REFERENCE, ViT
 
 DECODERS: dict[DecoderName, type[UNet] | type[UPerNet]] = {DecoderName.UNET: UNet, DecoderName.UPERNET: UPerNet}
 
+PYRAMID = 256  # channels of each of its features, as in ViTDet
 Count = Annotated[int, Field(ge=1)]
 Blocks = Annotated[int, Field(ge=1, le=1000)]  # building more on the word of a file would take a while
 Values = Annotated[int, Field(ge=2, le=255)]  # that a mask of bytes can hold
@@ -171,8 +172,10 @@ class SegmentationShape(Strict):
 ModelShape = Annotated[DamageShape | SegmentationShape, Field(discriminator="kind")]
 
 
-def encoder_shape(name: EncoderName, width: int, bands: int = 3) -> PlainShape:
-    """The shape of the encoder that people know by this name; ``width`` is that of our own."""
+def encoder_shape(name: EncoderName, width: int, bands: int = 3) -> PlainShape | PyramidShape:
+    """The shape of the encoder that people know by this name; ``width`` is that of our own. Transformers stand in a
+    pyramid.
+    """
     match name:
         case EncoderName.RESIDUAL:
             return ResidualShape(width=width, bands=bands)
@@ -196,6 +199,15 @@ def encoder_shape(name: EncoderName, width: int, bands: int = 3) -> PlainShape:
             return ConvNeXtShape(depths=SMALL, width=96, bands=bands)
         case EncoderName.CONVNEXT_BASE:
             return ConvNeXtShape(depths=SMALL, width=128, bands=bands)
+        case EncoderName.VIT_TINY:
+            return PyramidShape(width=PYRAMID, encoder=_vit(192, 3, bands))
+        case EncoderName.VIT_SMALL:
+            return PyramidShape(width=PYRAMID, encoder=_vit(384, 6, bands))
+
+
+def _vit(width: int, heads: int, bands: int) -> ViTShape:
+    """Of twelve blocks and patches of 16 pixels, as in Touvron et al. 2021 (DeiT), table 1."""
+    return ViTShape(width=width, depth=12, heads=heads, patch=16, bands=bands, registers=0, gsd=REFERENCE, expansion=4)
 
 
 def shape_of(model: nn.Module) -> DamageShape | SegmentationShape | None:

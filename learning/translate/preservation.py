@@ -24,22 +24,26 @@ def damage_preservation(
     translator: Translator,
     *,
     styles: bool = True,
+    sure: float = 0.0,
     progress: bool = False,
 ) -> float:
     """Share of pixels of a dataset that a frozen damage model puts into the same class before and after translation.
 
     It tells a translator that changes the light from one that paints damage over or in. A model that maps everything
-    alike passes any translator: use one that was trained on the source, and look at its score first.
+    alike passes any translator: use one that was trained on the source, and look at its score first. One that has
+    learned little decides many pixels on the edge, where any change of light turns them: ``sure`` leaves those out.
 
     Args:
         model: trained on the source domain; its mode is left as it was.
         dataset: of the source domain, pairs uint8 (2, bands, H, W).
         translator: fitted.
         styles: as of :class:`~mage.learning.Translated`.
+        sure: probability that the model must give its class before translation for a pixel to count.
         progress: a bar on standard error.
 
     Raises:
-        ModelError: the dataset is empty, or its images do not fit the model or the translator.
+        ModelError: the dataset is empty, the model is nowhere so sure, or its images do not fit the model or the
+            translator.
 
     >>> from mage.learning import LinearColour
     >>> pair = torch.full((2, 3, 16, 16), 90, dtype=torch.uint8)
@@ -50,9 +54,11 @@ def damage_preservation(
     for index in tqdm(range(len(dataset)), disable=not progress, unit="tile"):  # type: ignore[arg-type]
         image = as_bytes(dataset[index])
         changed = translator.transform(image, style_rng(index) if styles else None)
-        maps = [classify(predict_tile(model, torch.from_numpy(pair)).cpu().numpy()) for pair in (image, changed)]
-        same += int(np.count_nonzero(maps[0] == maps[1]))
-        total += maps[0].size
+        before, after = (predict_tile(model, torch.from_numpy(pair)).cpu().numpy() for pair in (image, changed))
+        classes = classify(before)
+        counted = np.take_along_axis(before, classes[None], 0)[0] >= sure
+        same += int(np.count_nonzero(counted & (classes == classify(after))))
+        total += int(np.count_nonzero(counted))
     if not total:
-        raise ModelError("nothing to compare: the dataset is empty")
+        raise ModelError("nothing to compare: the dataset is empty, or the model is nowhere so sure")
     return same / total

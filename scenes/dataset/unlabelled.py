@@ -145,7 +145,7 @@ def finish_unlabelled(
         DatasetError: no shards, one that cannot be read, tiles of different sizes or bands.
     """
     store = open_store(root)
-    rows = [(shard.name, tile) for shard in shards for tile in _tiles_of(store, shard)]
+    rows = [(shard.name, tile) for shard in shards for tile in tiles_of(store, shard)]
     if not rows:
         raise DatasetError("a dataset needs a tile: nothing was found there", file=store.place)
     kinds = {(tile.grid.rows, tuple(band.name for band in tile.bands)) for _, tile in rows}
@@ -154,7 +154,7 @@ def finish_unlabelled(
     digests: list[str] = []
 
     def write(path: Path) -> None:
-        pq.write_table(_table(rows), path, compression="zstd")
+        pq.write_table(tile_table(rows), path, compression="zstd")
         digests.append(file_sha256(path))
 
     store.remove(MANIFEST)
@@ -202,12 +202,25 @@ def open_unlabelled(root: Store | str | Path) -> UnlabelledRecord:
         raise DatasetError(f"damaged: {first_mistake(error)}", file=store.where(MANIFEST)) from None
 
 
+def is_unlabelled(root: Store | str | Path) -> bool:
+    """Whether the manifest in a folder is, or says that it is, of a dataset without labels."""
+    store = open_store(root)
+    if MANIFEST not in store.sizes():
+        return False
+    try:
+        content = json.loads(read_text(store, MANIFEST))
+    except (DatasetError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and str(content.get("format")).startswith(FORMAT.partition("/")[0] + "/")
+
+
 def read_tiles(root: Store | str | Path, sha256: str) -> pa.Table:
     """The index of a dataset without labels, whose manifest states ``sha256``; DatasetError if it is another."""
     return read_table(open_store(root), sha256, list(COLUMNS))
 
 
-def _tiles_of(store: Store, shard: ShardRecord) -> list[TileRecord]:
+def tiles_of(store: Store, shard: ShardRecord) -> list[TileRecord]:
+    """Records of a shard's tiles; DatasetError if it holds others than its side file says, or one is damaged."""
     name = f"{SHARDS}/{shard.name}"
     with store.fetch(name) as path, TarIndex(path) as tar:
         if tar.keys != shard.keys:
@@ -215,7 +228,9 @@ def _tiles_of(store: Store, shard: ShardRecord) -> list[TileRecord]:
         return [decode_tile(tar.read(key, "json"), file=f"{store.where(name)}: {key}.json") for key in tar.keys]
 
 
-def _table(rows: list[tuple[str, TileRecord]]) -> pa.Table:
+def tile_table(rows: list[tuple[str, TileRecord]]) -> pa.Table:
+    """The index of tiles, each beside the name of its shard."""
+
     def row(shard: str, tile: TileRecord) -> dict[str, Any]:
         grid = tile.grid
         said = {"shard": shard, "crs": grid.crs, "west": grid.west, "north": grid.north, "gsd": grid.gsd}
@@ -223,3 +238,37 @@ def _table(rows: list[tuple[str, TileRecord]]) -> pa.Table:
 
     content = [row(shard, tile) for shard, tile in rows]
     return pa.table({name: pa.array([row[name] for row in content], kind) for name, kind in COLUMNS.items()})
+
+
+def describe_unlabelled(root: Store | str | Path) -> dict[str, Any]:
+    """What the manifest and index of a dataset without labels say, JSON types only.
+
+    Raises:
+        DatasetError: as of :func:`open_unlabelled` and :func:`read_tiles`.
+    """
+    manifest = open_unlabelled(root)
+    tiles = read_tiles(root, manifest.index_sha256)
+
+    def reach(name: str) -> list[Any]:
+        """Least and most of what is known."""
+        known = [value for value in tiles[name].to_pylist() if value is not None]
+        return [min(known), max(known)] if known else []
+
+    return {
+        "kind": "unlabelled dataset",
+        "name": manifest.name,
+        "samples": manifest.samples,
+        "items": len(set(tiles["item"].to_pylist())),
+        "collections": sorted(set(tiles["collection"].to_pylist())),
+        "size": manifest.size,
+        "bands": manifest.bands,
+        "gsd": reach("gsd"),
+        "crs": sorted(set(tiles["crs"].to_pylist())),
+        "dates": reach("date"),
+        "cloud": reach("cloud"),
+        "shards": len(manifest.shards),
+        "bytes": sum(shard.bytes for shard in manifest.shards),
+        "request": manifest.request,
+        "versions": manifest.versions,
+        "sources": manifest.sources,
+    }

@@ -209,5 +209,12 @@ def test_preservation_is_the_share_of_pixels_that_keep_their_class(tmp_path):
     maps = [model.predict(*s["image"].permute(0, 2, 3, 1).numpy())[0] for s in dataset]
     black = model.predict(*np.zeros((2, 32, 32, 3), np.uint8))[0]
     assert seen == np.mean([m == black for m in maps])
+    found = [model.predict(*s["image"].permute(0, 2, 3, 1).numpy()) for s in dataset]
+    given = [np.take_along_axis(p, classes[None], 0)[0] for classes, p in found]
+    least = float(np.median(given))
+    sure = damage_preservation(model, dataset, Black(), sure=least)
+    assert sure == np.mean(np.concatenate([(m == black)[p >= least] for (m, _), p in zip(found, given, strict=True)]))
+    with pytest.raises(ModelError, match="nowhere so sure"):
+        damage_preservation(model, dataset, Same(), sure=1.1)
     with pytest.raises(ModelError, match="empty"):
         damage_preservation(model, [], Same())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import typer
-from fake_dataset import write_fake_dataset, write_sensed_dataset
+from fake_dataset import write_fake_dataset, write_fake_tiles, write_sensed_dataset
 from typer.testing import CliRunner
 
 from mage.learning import (
@@ -62,6 +62,28 @@ def test_a_translated_dataset_verifies_and_has_new_images_under_old_labels(drawn
     assert after.record.sources[-1] == {"name": photos.name, "format": "images", "licence": "CC0-1.0", "sha256": None}
     assert "translation" in after.record.versions
     assert json.loads((out / "translation.json").read_text())["styled_by"]["licence"] == "CC0-1.0"
+
+
+def test_the_style_may_come_from_imagery_that_was_collected_and_its_colours_are_found_among_the_bands(drawn, tmp_path):
+    write_fake_tiles(tmp_path / "hazy", bands=("nir", "red", "green", "blue"))
+    done = mage("translate", "--data", drawn, "--to", tmp_path / "hazy", "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    before, after = (
+        np.mean([tile["image"].float().mean() for tile in ShardDataset(r)]) for r in (drawn, tmp_path / "out")
+    )
+    assert before < 140 < after
+    assert ShardDataset(tmp_path / "out").record.sources[-1]["format"] == "MAGE unlabelled dataset"
+
+
+@pytest.mark.parametrize("by", ["histogram", "linear"])
+def test_with_the_mean_style_one_map_serves_all_places(drawn, photos, tmp_path, by):
+    mage("translate", "--data", drawn, "--to", photos, "--out", tmp_path / "out", "--by", by, "--mean")
+    seen = {}
+    for one, other in zip(ShardDataset(drawn), ShardDataset(tmp_path / "out"), strict=True):
+        for old, new in zip(
+            one["image"].flatten(2)[0].T.tolist(), other["image"].flatten(2)[0].T.tolist(), strict=True
+        ):
+            assert seen.setdefault(tuple(old), new) == new
 
 
 def test_the_images_are_those_that_the_translator_gives(drawn, photos, tmp_path):
