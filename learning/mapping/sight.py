@@ -161,7 +161,7 @@ def _wide(white: Flags, diameter: float, rim: float) -> Flags:
     """What of a mask a disc of a diameter, in cells, fits into, grown by a rim."""
     if min(white.shape) < diameter:
         return np.zeros(white.shape, bool)
-    opened = cv2.morphologyEx(white.astype(np.uint8), cv2.MORPH_OPEN, _disc(diameter), borderValue=0)
+    opened = cv2.morphologyEx(white.astype(np.uint8), cv2.MORPH_OPEN, _disc(diameter), borderValue=(0.0,))
     return np.asarray(cv2.dilate(opened, _disc(2 * rim + 1)) > 0)
 
 
