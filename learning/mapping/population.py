@@ -25,6 +25,7 @@ from pyproj.exceptions import CRSError
 
 from mage.learning.mapping.findings import Buildings, Observed, Population
 from mage.learning.mapping.product.names import AFFECTED
+from mage.learning.mapping.product.table import polygons
 from mage.learning.mapping.summary import touched
 from mage.learning.rasters import Raster
 from mage.scenes.errors import DatasetError
@@ -66,7 +67,7 @@ def read_population(
     homes = shapely.intersection(_moved(buildings.outline, to_pixels), place)
     hit = np.isin(buildings.verdict, AFFECTED) | touched(observed, buildings.outline)
     built, struck = (_built(chosen, shape, corner) for chosen in (homes, homes[hit]))
-    wet = [o for extent in observed.extents if extent.what in ("flood", "burn") for o in extent.outline]
+    wet = [o for extent in observed.extents if extent.what in ("flood", "burn") for o in polygons(extent.outline)]
     ground = _moved(shapely.union_all(wet).intersection(area), to_pixels)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.where(built > 0, struck / built, np.minimum(shares(ground, shape, corner) / within, 1))

@@ -13,6 +13,7 @@ from mage.learning.mapping.access import CLOSED as LIKELY_CLOSED
 from mage.learning.mapping.areas import count_bounds
 from mage.learning.mapping.findings import Access, Buildings, Findings, Observed, Product
 from mage.learning.mapping.product import names
+from mage.learning.mapping.product.table import polygons
 
 Floats = NDArray[np.float64]
 HECTARE, KILOMETRE = 10_000.0, 1000.0  # square metres, metres
@@ -101,7 +102,9 @@ def passability(access: Access) -> NDArray[np.str_]:
 def _event(findings: Findings) -> Iterator[Row]:
     whole = findings.area.area / HECTARE
     for extent in findings.observed.extents:
-        within = shapely.union_all(extent.outline).intersection(findings.area) if len(extent.outline) else None
+        within = (
+            shapely.union_all(polygons(extent.outline)).intersection(findings.area) if len(extent.outline) else None
+        )
         covered = 0.0 if within is None else within.area
         yield Row("Observed event", EVENTS.get(extent.what, extent.what), "ha", covered / HECTARE, whole)
 

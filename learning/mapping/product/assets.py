@@ -135,7 +135,7 @@ def _road_damage(
     findings: Findings, lines: NDArray[np.object_], width: NDArray[np.float64], passable: NDArray[np.str_]
 ) -> NDArray[np.str_]:
     """``damage_gra``: debris on a street that is closed is damage; under water or unsure, its state is not seen."""
-    heaps = [o for extent in findings.observed.extents if extent.what == "debris" for o in extent.outline]
+    heaps = [o for extent in findings.observed.extents if extent.what == "debris" for o in polygons(extent.outline)]
     buried = np.zeros(len(lines), bool)
     if heaps and len(lines):
         buried[shapely.STRtree(heaps).query(lines, predicate="dwithin", distance=width / 2)[0]] = True

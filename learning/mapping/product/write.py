@@ -32,6 +32,7 @@ CARTESIAN = (
     'ENGCRS["Undefined Cartesian SRS",EDATUM["Unknown engineering datum"],CS[Cartesian,2],'
     'AXIS["x",unspecified,ORDER[1],LENGTHUNIT["metre",1]],AXIS["y",unspecified,ORDER[2],LENGTHUNIT["metre",1]]]'
 )
+UTC = 100  # how GDAL says that a time is of Greenwich
 STYLES = "layer_styles"  # the table in which QGIS looks for them
 
 
@@ -59,8 +60,9 @@ def write_layers(findings: Findings, folder: Path) -> list[Path]:
         store.publish(name, lambda aside: aside.write_bytes(content))
         written.append(folder / name)
 
-    with TemporaryDirectory(prefix="mage-") as aside, _dated(moment(findings)):
-        publish(package, _geopackage(Path(aside) / package, named, crs).read_bytes())
+    when = moment(findings)
+    with TemporaryDirectory(prefix="mage-") as aside, _dated(when):
+        publish(package, _geopackage(Path(aside) / package, named, crs, when).read_bytes())
         for name, layer in named.items():
             if layer.geometry is None:
                 publish(f"{name}.csv", _csv(layer))
@@ -78,7 +80,7 @@ def moment(findings: Findings) -> str:
     return max(taken).strftime("%Y-%m-%dT%H:%M:%S.000Z") if taken else "1970-01-01T00:00:00.000Z"
 
 
-def _geopackage(path: Path, named: dict[str, Layer], crs: str | None) -> Path:
+def _geopackage(path: Path, named: dict[str, Layer], crs: str | None, when: str) -> Path:
     for name, layer in named.items():
         options = {"DESCRIPTION": layer.about, "IDENTIFIER": name}
         _gdal(
@@ -89,7 +91,7 @@ def _geopackage(path: Path, named: dict[str, Layer], crs: str | None) -> Path:
             crs or CARTESIAN,
             options if layer.geometry is None else options | {"GEOMETRY_NAME": "geom"},
         )
-    _gdal(path, _styles(named), STYLES, "GPKG", None, {"FID": "id"})
+    _gdal(path, _styles(named, when), STYLES, "GPKG", None, {"FID": "id"})
     return path
 
 
@@ -110,11 +112,18 @@ def _csv(layer: Layer) -> bytes:
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(layer.columns)
     columns = [values.tolist() for values in layer.columns.values()]
-    writer.writerows(["" if cell is None else cell for cell in row] for row in zip(*columns, strict=True))
+    writer.writerows(map(_cell, row) for row in zip(*columns, strict=True))
     return b"\xef\xbb\xbf" + out.getvalue().encode()
 
 
-def _styles(named: dict[str, Layer]) -> Layer:
+def _cell(value: Any) -> Any:
+    """A value for spreadsheets, which would take text that begins so for a formula."""
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(("=", "+", "-", "@")) else value
+    return "" if value is None else int(value) if float(value).is_integer() else value
+
+
+def _styles(named: dict[str, Layer], when: str) -> Layer:
     """QGIS' own table, a default style for each layer with geometries."""
     drawn = {name: layer for name, layer in named.items() if layer.geometry is not None}
     count = len(drawn)
@@ -130,6 +139,7 @@ def _styles(named: dict[str, Layer]) -> Layer:
         "description": np.array([layer.about for layer in drawn.values()]),
         "owner": np.full(count, ""),
         "ui": np.full(count, ""),
+        "update_time": np.full(count, when.removesuffix("Z"), dtype="datetime64[ms]"),  # QGIS takes the newest one
     }
     return Layer(STYLES, None, None, columns, "")
 
@@ -153,6 +163,7 @@ def _gdal(path: Path, layer: Layer, name: str, driver: str, crs: str | None, opt
                 geometry_type=layer.kind,
                 crs=crs if layer.geometry is not None else None,
                 layer_options=options,
+                gdal_tz_offsets={n: np.full(len(v), UTC) for n, v in layer.columns.items() if v.dtype.kind == "M"},
             )
         except RuntimeError as error:  # all of pyogrio's are
             found = " ".join(str(error).split())[:160]
@@ -170,14 +181,15 @@ def _mask(values: Column) -> NDArray[np.bool_] | None:
 
 @contextmanager
 def _dated(when: str) -> Iterator[None]:
-    """GDAL takes this for the time of now, and for nothing else."""
+    """GDAL takes this for the time of now, and leaves it to us to bring the file to the disk, until this ends."""
     try:
         import pyogrio
     except ModuleNotFoundError:
         raise MissingExtraError("pyogrio", "mapping") from None
-    before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": when})
+    ours = {"OGR_CURRENT_DATE": when, "OGR_SQLITE_SYNCHRONOUS": "OFF"}
+    before = {name: pyogrio.get_gdal_config_option(name) for name in ours}
+    pyogrio.set_gdal_config_options(ours)
     try:
         yield
     finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
+        pyogrio.set_gdal_config_options(before)
