@@ -2,7 +2,8 @@
 
 Images of two dates are compared by their gradients, which outlast a change of light better than values do. The
 correlations of some windows are added up to find one shift for all; windows all over then measure what is left, and
-those that agree with their neighbours make a smooth field.
+those that agree with their neighbours make a smooth field. By choice each window's shift is made finer by the enhanced
+correlation coefficient.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ SHORTEST = 64  # pixels of a side with which anything is measured
 OVERLAP = 0.2  # share of a window that must be data in both images
 SMOOTH = 300.0  # pixels: standard deviation of the kernel that makes a field of local shifts
 RIDGE = 0.3  # windows' worth of evidence that the field is level
+ECC_STEPS, ECC_ENOUGH = 40, 1e-3  # steps of the enhanced correlation coefficient, and its gain that is not worth one
+ECC_FAR = 0.75  # pixels from where phase correlation saw the peak: what is farther was drawn there by moved shadows
 TOO_FEW = 0.01  # share of the place on which both images must be data
 
 
@@ -50,6 +53,7 @@ class Registration:
             too few windows to tell.
         confidence: share of the windows that see anything which agree with their neighbours within 2 pixels; 0 where
             nothing was found, and then all is taken to lie where it should.
+        note: what a reader should know of how it was found; empty if nothing.
     """
 
     shift: tuple[float, float]
@@ -57,6 +61,7 @@ class Registration:
     local: Floats
     residual: float
     confidence: float
+    note: str = ""
 
     def at(self, columns: Floats, rows: Floats) -> tuple[Floats, Floats]:
         """Pixels to the right and down at places of the grid, in their shape: the shift of all, and a smooth
@@ -73,7 +78,9 @@ class Registration:
         return right, down
 
 
-def register(first: Picture, second: Picture, *, local: bool = True, farthest: float = 40.0) -> Registration:
+def register(
+    first: Picture, second: Picture, *, local: bool = True, farthest: float = 40.0, ecc: bool = False
+) -> Registration:
     """How the second picture is displaced against the first.
 
     Args:
@@ -81,6 +88,9 @@ def register(first: Picture, second: Picture, *, local: bool = True, farthest: f
         second: on the same grid, to about ``farthest`` pixels.
         local: whether to measure a field, or one shift for all.
         farthest: pixels; votes for more are taken to be mistakes.
+        ecc: whether to make the shifts of windows finer by the enhanced correlation coefficient (Evangelidis and
+            Psarakis 2008, doi:10.1109/TPAMI.2008.113) of their gradients' strengths. The shift of all is then the
+            median of theirs. Where it does not converge, a window's shift stays, and ``note`` says so.
 
     Raises:
         DatasetError: the grids differ, or the two share less than 1 % of the place.
@@ -92,7 +102,10 @@ def register(first: Picture, second: Picture, *, local: bool = True, farthest: f
     shift, sure = _global(first, second, farthest)
     if sure < SURE:
         return Registration((0.0, 0.0), np.zeros((0, 2)), np.zeros((0, 2)), float("nan"), 0.0)
-    found = _field(shift, *_local(first, second, shift))
+    places, measured, astray = _local(first, second, shift, ecc)
+    found = _field(shift, places, measured)
+    if ecc:
+        found = replace(_centred(found), note=_told(astray, len(places)))
     return found if local else replace(found, places=found.places[:0], local=found.local[:0])
 
 
@@ -142,10 +155,14 @@ def _top(before: float, middle: float, after: float) -> float:
 
 
 def _edges(image: NDArray[np.uint8]) -> NDArray[np.complex128]:
-    values = cv2.GaussianBlur(image.astype(np.float64), (0, 0), 1.0)
-    gradient = cv2.Scharr(values, cv2.CV_64F, 1, 0) + 1j * cv2.Scharr(values, cv2.CV_64F, 0, 1)
+    gradient = _gradient(image)
     strength = np.abs(gradient) + 1e-9
     return np.asarray((gradient / strength) ** 2 * np.sqrt(strength))
+
+
+def _gradient(image: NDArray[np.uint8]) -> NDArray[np.complex128]:
+    values = cv2.GaussianBlur(image.astype(np.float64), (0, 0), 1.0)
+    return np.asarray(cv2.Scharr(values, cv2.CV_64F, 1, 0) + 1j * cv2.Scharr(values, cv2.CV_64F, 0, 1))
 
 
 def _global(first: Picture, second: Picture, farthest: float) -> tuple[tuple[float, float], float]:
@@ -153,8 +170,8 @@ def _global(first: Picture, second: Picture, farthest: float) -> tuple[tuple[flo
     total: Floats | None = None
     common, windows = 0.0, list(_spread(first.grid.shape, VOTER, VOTERS))
     for window in windows:
-        pair, share = _pair(first, second, window, (0, 0))
-        common += share
+        pair, both = _pair(first, second, window, (0, 0))
+        common += float(both.mean())
         if pair is not None:
             found = correlation(*pair)
             total = found if total is None else total + found
@@ -170,19 +187,56 @@ def _global(first: Picture, second: Picture, farthest: float) -> tuple[tuple[flo
     return ((right, down), sure) if sure >= SURE else ((0.0, 0.0), sure)
 
 
-def _local(first: Picture, second: Picture, shift: tuple[float, float]) -> tuple[Floats, Floats]:
-    """Middles of the windows that see anything, (n, 2), and what they measure beyond the shift, (n, 2)."""
-    places, measured = [], []
+def _local(first: Picture, second: Picture, shift: tuple[float, float], ecc: bool) -> tuple[Floats, Floats, int]:
+    """Middles of the windows that see anything, (n, 2), what they measure beyond the shift, (n, 2), and in how many of
+    them the enhanced correlation coefficient found nothing.
+    """
+    places, measured, astray = [], [], 0
     whole = round(shift[0]), round(shift[1])
     for window in _spread(first.grid.shape, LOCAL, MEASURING):
-        pair, _ = _pair(first, second, window, whole)
+        pair, both = _pair(first, second, window, whole)
         if pair is None:
             continue
         right, down, sure = peak(correlation(*pair), NEAR)
-        if sure >= SURE:
-            places.append([(part.start + part.stop - 1) / 2 for part in window[::-1]])
-            measured.append((right + whole[0] - shift[0], down + whole[1] - shift[1]))
-    return np.array(places).reshape(-1, 2), np.array(measured).reshape(-1, 2)
+        if sure < SURE:
+            continue
+        finer = _finer(*pair, both, (right, down)) if ecc else (right, down)
+        astray += finer is None
+        right, down = finer or (right, down)
+        places.append([(part.start + part.stop - 1) / 2 for part in window[::-1]])
+        measured.append((right + whole[0] - shift[0], down + whole[1] - shift[1]))
+    return np.array(places).reshape(-1, 2), np.array(measured).reshape(-1, 2), astray
+
+
+def _finer(
+    first: NDArray[np.uint8], second: NDArray[np.uint8], both: NDArray[np.bool_], start: tuple[float, float]
+) -> tuple[float, float] | None:
+    """Pixels to the right and down where the coefficient is highest near a start; None if it does not converge."""
+    one, other = (np.sqrt(np.abs(_gradient(image))).astype(np.float32) for image in (first, second))
+    warp = np.array([[1, 0, start[0]], [0, 1, start[1]]], np.float32)
+    enough = cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, ECC_STEPS, ECC_ENOUGH
+    seen = cv2.erode(both.astype(np.uint8), np.ones((5, 5), np.uint8))  # the outline of what is seen is no edge
+    try:
+        cv2.findTransformECC(one, other, warp, cv2.MOTION_TRANSLATION, enough, seen, 3)
+    except cv2.error:
+        return None
+    right, down = float(warp[0, 2]), float(warp[1, 2])
+    return (right, down) if np.hypot(right - start[0], down - start[1]) <= ECC_FAR else None
+
+
+def _centred(found: Registration) -> Registration:
+    """With the median of the windows' shifts as the shift of all; the field stays what it is."""
+    if not len(found.local):
+        return found
+    right, down = np.median(found.local, axis=0)
+    shift = found.shift[0] + float(right), found.shift[1] + float(down)
+    return replace(found, shift=shift, local=found.local - (right, down))
+
+
+def _told(astray: int, windows: int) -> str:
+    if not astray:
+        return ""
+    return f"ECC did not converge in {astray} of {windows} windows: there phase correlation counts."
 
 
 def _field(shift: tuple[float, float], places: Floats, measured: Floats) -> Registration:
@@ -201,21 +255,20 @@ def _field(shift: tuple[float, float], places: Floats, measured: Floats) -> Regi
 
 def _pair(
     first: Picture, second: Picture, window: Window, by: tuple[int, int]
-) -> tuple[tuple[NDArray[np.uint8], NDArray[np.uint8]] | None, float]:
+) -> tuple[tuple[NDArray[np.uint8], NDArray[np.uint8]] | None, NDArray[np.bool_]]:
     """A window of the first and the one displaced from it in the second, in gray, None if they show too little in
-    common; and the share that both show.
+    common; and what both show.
     """
     here, there = [], []
     for part, step, side in zip(window, by[::-1], second.grid.shape, strict=True):
         start, stop = max(part.start, -step), min(part.stop, side - step)
         if stop - start < SHORTEST:
-            return None, 0.0
+            return None, np.zeros((1, 1), bool)
         here.append(slice(start, stop))
         there.append(slice(start + step, stop + step))
     (one, seen), (other, seen_too) = first.read((here[0], here[1])), second.read((there[0], there[1]))
     both = seen & seen_too
-    share = float(both.mean())
-    return ((_gray(one, both), _gray(other, both)) if share >= OVERLAP else None), share
+    return ((_gray(one, both), _gray(other, both)) if both.mean() >= OVERLAP else None), both
 
 
 def _gray(image: NDArray[np.uint8], both: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -27,6 +27,27 @@ def town(rng: np.random.Generator, size: int) -> np.ndarray:
     return np.repeat(cv2.GaussianBlur(np.clip(image, 0, 255), (0, 0), 0.8).astype(np.uint8)[..., None], 3, 2)
 
 
+def two_suns(rng: np.random.Generator, size: int) -> list[np.ndarray]:
+    """A town twice, uint8 (size, size, 3), its shadows as long as roofs and turned by 40 to 120 degrees."""
+    ground = cv2.GaussianBlur(rng.normal(120, 60, (size, size)), (0, 0), 3)
+    count, azimuth = size * size // 1800, rng.uniform(0, 2 * np.pi)
+    boxes = [
+        cv2.boxPoints((rng.uniform(0, size, 2).tolist(), rng.uniform(10, 30, 2).tolist(), rng.uniform(0, 90)))
+        for _ in range(count)
+    ]
+    grays, length, turn = rng.uniform(60, 230, count), rng.uniform(6, 14), rng.uniform(0.7, 2.1)
+    pictures = []
+    for sun in (azimuth, azimuth + turn):
+        image, away = ground.copy(), np.array([np.cos(sun), np.sin(sun)]) * length
+        for box in boxes:
+            cv2.fillConvexPoly(image, cv2.convexHull(np.concatenate([box, box + away]).astype(np.int32)), 35)
+        for box, gray in zip(boxes, grays, strict=True):
+            cv2.fillPoly(image, [box.astype(np.int32)], float(gray))
+        soft = cv2.GaussianBlur(np.clip(image, 0, 255), (0, 0), 0.8).astype(np.uint8)
+        pictures.append(np.repeat(soft[..., None], 3, 2))
+    return pictures
+
+
 def displaced(image: np.ndarray, right: float, down: float) -> np.ndarray:
     matrix = np.array([[1, 0, right], [0, 1, down]], np.float32)
     return cv2.warpAffine(image, matrix, image.shape[1::-1], flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
@@ -133,3 +154,51 @@ def test_an_edge_whose_sides_change_places_in_brightness_is_the_same_edge():
     right, down, sure = peak(correlation(image, 255 - displaced(image, 5, 3)), 20)
     assert (round(right), round(down)) == (5, 3)
     assert sure > 6
+
+
+def test_the_correlation_coefficient_finds_fractions_of_a_pixel():
+    rng = np.random.default_rng(11)
+    before = town(rng, SIZE)
+    after = picture(changed(displaced(before, 7.37, -3.81), rng))
+    for local in (True, False):
+        found = register(picture(before), after, local=local, ecc=True)
+        assert error(found, 7.37, -3.81) < 0.15
+        assert 0 <= found.residual < 0.3
+        assert found.note == ""
+
+
+def test_where_the_coefficient_does_not_converge_phase_correlation_counts(monkeypatch):
+    def diverges(*_: object) -> None:
+        raise cv2.error("no convergence")
+
+    rng = np.random.default_rng(11)
+    before = town(rng, SIZE)
+    after = picture(displaced(before, 7.37, -3.81))
+    plain = register(picture(before), after)
+    monkeypatch.setattr(cv2, "findTransformECC", diverges)
+    found = register(picture(before), after, ecc=True)
+    columns, rows = np.meshgrid(np.arange(0.0, SIZE, 64), np.arange(0.0, SIZE, 64))
+    np.testing.assert_allclose(found.at(columns, rows), plain.at(columns, rows), atol=1e-4)
+    assert found.note == "ECC did not converge in 4 of 4 windows: there phase correlation counts."
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("ecc", [False, True])
+def test_in_95_of_100_trials_a_displacement_comes_back_to_half_a_pixel(ecc):
+    """Up to 30 pixels, noise, other contrast, a fifth of the town another one, and another sun; and real images."""
+    rng, misses = np.random.default_rng(2026), []
+    there = [cv2.imread(str(REAL / name)) for name in SHEETS if (REAL / name).is_file()]
+    for trial in range(100):
+        right, down = rng.uniform(-30, 30, 2)
+        if there and trial % 2:
+            image = there[trial // 2 % len(there)]
+            row, column = rng.integers(40, np.array(image.shape[:2]) - SIZE - 40)
+            part = slice(row, row + SIZE), slice(column, column + SIZE)
+            before, after = image[part], displaced(image, right, down)[part]
+        else:
+            before, under_another_sun = two_suns(rng, SIZE)
+            after = displaced(under_another_sun, right, down)
+        found = register(picture(before), picture(changed(after, rng)), ecc=ecc)
+        misses.append(error(found, right, down) > 0.5)
+    assert np.mean(misses[::2]) <= 0.05
+    assert np.mean(misses[1::2]) <= 0.05
