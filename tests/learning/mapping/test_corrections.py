@@ -24,9 +24,9 @@ from mage.scenes.grid import Grid
 HAND = "Photo-interpretation"
 
 
-@pytest.fixture
-def place(tmp_path):
-    return found(tmp_path)
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return found(tmp_path_factory.mktemp("place"))
 
 
 def applied(tmp_path, findings, edit=None, name="edited.gpkg", **options):
@@ -217,7 +217,8 @@ def raster(observed, name):
         return file.read(1)
 
 
-def test_water_drawn_where_none_was_found_stops_everyone(tmp_path, place):
+def test_water_drawn_where_none_was_found_stops_everyone(tmp_path):
+    place = found(tmp_path)
     dry = np.zeros((1, *place.grid.shape), np.float32)
     with rasterio.open(place.observed.rasters["depth"], "r+") as file:
         file.write(dry)
@@ -404,7 +405,7 @@ def test_files_that_are_no_product_are_one_clear_error(tmp_path, content):
         read_corrections(file, Grid(4, 4, 0, 4, 1, "EPSG:32633"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.integers(2, 6).flatmap(lambda count: arrays(float, (5, count), elements=st.floats(0, 1))),
 )

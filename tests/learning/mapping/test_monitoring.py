@@ -14,14 +14,15 @@ from found import at, found, nothing_found
 from mage.learning.mapping.findings import Observed
 from mage.learning.mapping.matching import match_lines, match_outlines
 from mage.learning.mapping.monitoring import CHANGES, differences, with_differences
+from mage.learning.mapping.product.check import check_layers
 from mage.learning.mapping.product.write import write_layers
 from mage.learning.mapping.summary import summary
 from mage.scenes.errors import DatasetError
 
 
-@pytest.fixture
-def place(tmp_path):
-    return found(tmp_path)
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return found(tmp_path_factory.mktemp("place"))
 
 
 def since(tmp_path, findings, edit):
@@ -125,6 +126,7 @@ def test_a_product_of_ours_is_updated_and_tells_it_in_all_its_layers(tmp_path, p
     )
     (tmp_path / "second").mkdir()
     package = write_layers(later, tmp_path / "second")[0]
+    assert check_layers(package) == []
     names = [name for name, _ in pyogrio.list_layers(package)]
     prefix = "EMSR123_AOI02_GRA_MONIT01"
     assert {f"{prefix}_{name}_r1_v1" for name in ("changesA", "changesL", "differences")} <= set(names)
