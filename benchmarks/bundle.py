@@ -1,9 +1,9 @@
 """Makes the damage model that the package ships, `assets/models/damage`, of a trained run.
 
-Run: ``python benchmarks/bundle.py RUN DATASET --notes NOTES.md`` with the run, the dataset that it was trained on (its
-split ``val``, of other cities, is held out), and what else its card shall say, such as scores on real imagery. The
-folder is then: weights in float16; temperatures and what is unlike the training, both found with the rounded weights;
-the card; ``scores.json``, an evaluation on the held-out samples; and the dataset's ``recipe.yaml``.
+Run: ``python benchmarks/bundle.py RUN TRAINING HELD_OUT --notes NOTES.md`` with the run, the dataset that it was
+trained on, one of other cities, and what else its card shall say, such as scores on real imagery. The folder is then:
+weights in float16; temperatures and what is unlike the training, both found with the rounded weights; the card;
+``scores.json``, an evaluation on the held-out samples; and the training dataset's ``recipe.yaml``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from mage.learning.scoring.figures import WORDS
 from mage.scenes.errors import DatasetError
 
 OUT = Path(__file__).resolve().parents[1] / "assets" / "models" / "damage"
-MOST = 100  # samples of the training that tell what is like it
+MOST = 60  # samples of the training that tell what is like it
 TITLE, LICENCE = "MAGE's bundled damage model", "Apache-2.0"
 LIMITS = """\
 It has seen made-up cities only, in RGB from above at the pixels named above, with earthquakes, floods, storms and
@@ -55,15 +55,19 @@ with ImageNet weights of EfficientNet-Lite 0 that Google published under Apache-
 redistributable, and none is here. `recipe.yaml` makes the dataset again, and `benchmarks/bundle.py` this folder."""
 
 
-def parted(run: Run, dataset: Path, most: int) -> tuple[ShardDataset, Part]:
-    """Samples of the split ``val``, and at most so many of those that the run learned from."""
-    held_out = ShardDataset(dataset, split="val", labels=("post_building",))
+def parted(run: Run, training: Path, held_out: Path, most: int) -> tuple[Part, ShardDataset]:
+    """At most so many of the samples that the run learned from, and all held-out ones, of cities that are not these."""
     learned = {key for stream in run.trained_on().streams().values() for key in stream.keys}
-    if both := sorted(learned & set(held_out.keys)):
-        raise DatasetError("the run learned from what should be held out", file=dataset, found=f"{len(both)} samples")
-    whole = ShardDataset(dataset)
-    mine = [index for index, key in enumerate(whole.keys) if key in learned]
-    return held_out, Part(whole, mine[:: -(-len(mine) // most) or 1])
+    seen, other = ShardDataset(training), ShardDataset(held_out, labels=("post_building",))
+    mine = [index for index, key in enumerate(seen.keys) if key in learned]
+    if both := cities(seen) & cities(other):
+        raise DatasetError("cities that were trained on are held out", file=held_out, found=f"{len(both)} of them")
+    return Part(seen, mine[:: -(-len(mine) // most) or 1]), other
+
+
+def cities(dataset: ShardDataset) -> set[str]:
+    """What each of its cities is built from."""
+    return {json.dumps(event.recipe["city"], sort_keys=True) for event in dataset.record.events}
 
 
 def calibrated(run: Run, held_out: ShardDataset) -> tuple[Network, Calibration]:
@@ -84,16 +88,18 @@ def rounding(run: Run, model: Network, tiles: ShardDataset) -> float:
     return worst
 
 
-def bundle(run: Run, dataset: Path, notes: str, out: Path, gsd: tuple[float, float] | None) -> None:
+def bundle(
+    run: Run, parts: tuple[Part, ShardDataset], recipe: Path, notes: str, gsd: tuple[float, float], out: Path
+) -> None:
     """Write the folder, and print what was found."""
-    held_out, training = parted(run, dataset, most=MOST)
+    training, held_out = parts
     model, found = calibrated(run, held_out)
     density: Density = fit_density(model, training, held_out, progress=True)
     scores = evaluate(model, held_out, rng=np.random.default_rng(0), progress=True)
-    told = scores.to_dict() | {"run": "bundled", "dataset": held_out.record.name, "split": "val"}
+    told = scores.to_dict() | {"run": "bundled", "dataset": held_out.record.name}
     changed = rounding(run, model, held_out)
     publish(out / "scores.json", (json.dumps(told, indent=1, allow_nan=False) + "\n").encode())
-    copyfile(dataset / "recipe.yaml", out / "recipe.yaml")
+    copyfile(recipe, out / "recipe.yaml")
     figures, measured_on = read_scores(out / "scores.json")
     errors = found.to_dict()["ece"]  # measured crosswise: those above are of the tiles that temperatures were fitted to
     figures |= {WORDS[f"ece_{name}"]: error["after"] for name, error in errors.items() if error["after"] is not None}
@@ -107,7 +113,7 @@ def bundle(run: Run, dataset: Path, notes: str, out: Path, gsd: tuple[float, flo
         limits=LIMITS,
         notes="\n\n".join(part.strip() for part in (notes, ORIGIN, rounded) if part.strip()),
     )
-    file = save_model(model, out, card, half=True, gsd=gsd or held_out.gsd, density=density)
+    file = save_model(model, out, card, half=True, gsd=gsd, density=density)
     print(scores.table(), found.table(), f"float16 changes probabilities by at most {changed:.4f}", sep="\n\n")
     for path in sorted(file.parent.iterdir()):
         print(f"{path.stat().st_size / 2**20:8.2f} MB  {path.name}")
@@ -118,13 +124,16 @@ def main() -> None:
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("run", type=Path)
-    parser.add_argument("dataset", type=Path)
+    parser.add_argument("training", type=Path)
+    parser.add_argument("held_out", type=Path)
     parser.add_argument("--notes", type=Path, help="Markdown for the card")
     parser.add_argument("--gsd", type=float, nargs=2, help="pixels that it knows, metres, where crops were scaled")
     parser.add_argument("--out", type=Path, default=OUT)
     given = parser.parse_args()
     notes = given.notes.read_text(encoding="utf-8") if given.notes else ""
-    bundle(open_run(given.run), given.dataset, notes, given.out, tuple(given.gsd) if given.gsd else None)
+    run, parts = open_run(given.run), parted(open_run(given.run), given.training, given.held_out, MOST)
+    gsd = tuple(given.gsd) if given.gsd else ShardDataset(given.training).gsd
+    bundle(run, parts, given.training / "recipe.yaml", notes, gsd, given.out)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from mage.learning.adapt.rare import RareClasses
 from mage.learning.interruption import deaf
 from mage.learning.methods import STREAMS, Samples
 from mage.learning.processes import ALONE, Processes
@@ -86,6 +87,8 @@ def length(dataset: Dataset[dict[str, Any]]) -> int:
 
 def origin(dataset: Dataset[dict[str, Any]]) -> TrainedOn:
     """What a run notes about the samples that it learned from."""
+    if isinstance(dataset, RareClasses):
+        return origin(dataset.dataset)  # the same samples in another order
     if not isinstance(dataset, ShardDataset):
         return TrainedOn(name=type(dataset).__name__, samples=length(dataset))
     record = dataset.record

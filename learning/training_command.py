@@ -15,6 +15,7 @@ from mage.learning.pretrain_command import fill_encoder, trained_part
 from mage.scenes.errors import ModelError
 
 if TYPE_CHECKING:
+    from mage.learning.adapt.rare import RareClasses
     from mage.learning.methods import Supervised
     from mage.learning.pictures import PicturePairs
     from mage.learning.runs import Arguments, Run
@@ -66,6 +67,12 @@ def train(
             "EfficientNets, `bundled`."
         ),
     ] = None,
+    rare: Annotated[
+        float | None,
+        typer.Option(
+            help="Draw crops by class, rare ones more often, at this temperature: DAFormer's is 0.01, 0.1 milder."
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of weights, order and crops.  [default: 0]")] = None,
     split: Split = None,
     device: DeviceName = "auto",
@@ -113,7 +120,7 @@ def train(
     try:
         run = fit(
             kind(model, weights=grade_weights(dataset.grade_counts())),
-            dataset,
+            dataset if rare is None else _by_class(dataset, rare, model.classes),
             None if target is None else ShardDataset(target, size=crop),
             None if unlabelled is None else _unlabelled(unlabelled, crop),
             out=out,
@@ -131,13 +138,24 @@ def train(
             watch=TensorBoard(out / "tensorboard") if tensorboard else None,
         )
     except KeyboardInterrupt as interrupt:
-        same = _given(split=split, unlabelled=unlabelled, target=target)
+        same = _given(split=split, rare=rare, unlabelled=unlabelled, target=target)
         how = f": {_started()} train --data {data} --out {out} --resume{same}"
         tell(f"{interrupt}{how}" if str(interrupt) else "interrupted; what was saved before stays")
         raise typer.Exit(130) from None
     tell(f"next: mage evaluate {out} --data {data}")
     if is_first():
         typer.echo(str(run.path))
+
+
+def _by_class(dataset: ShardDataset, temperature: float, classes: int) -> RareClasses:
+    """The dataset, drawn by its classes, which are counted first."""
+    from mage.learning.adapt.rare import RareClasses, class_counts
+    from mage.learning.shards import ShardDataset
+
+    if not temperature > 0:
+        raise typer.BadParameter("a temperature is above 0", param_hint="--rare")
+    whole = ShardDataset(dataset.root, split=dataset.split)
+    return RareClasses(dataset, class_counts(whole, classes, progress=True), temperature=temperature)
 
 
 def _kind(asked: Way | None, before: Run | None) -> type[Supervised]:

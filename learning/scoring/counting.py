@@ -123,9 +123,12 @@ def count_sample(
 
 
 def known_places(dataset: Dataset[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """``event``, ``city``, ``split`` and ``gsd`` of each key, as the index of a dataset of ours tells; else nothing."""
+    """``event``, ``city``, ``split`` and ``gsd`` of each key, as the index of a dataset of ours tells; all but the
+    last, as the rows of another one do, if it has any.
+    """
     if not isinstance(dataset, ShardDataset):
-        return {}
+        listed = getattr(dataset, "rows", [])
+        return {row.key: {"event": row.event, "city": row.place, "split": row.split} for row in listed}
     columns = ["key", *ROLES, "gsd"]
     rows = read_index(dataset.root, dataset.record.index_sha256).select(columns).to_pylist()
     return {row.pop("key"): row for row in rows}

@@ -222,6 +222,43 @@ def test_several_runs_are_evaluated_by_event_as_json_and_as_a_table(short_run, c
     assert "2 runs as seeds of one" in table
 
 
+@pytest.fixture
+def chips(drawn, tmp_path):
+    """The drawn tiles as plain files, two of them of another event."""
+    for index, sample in enumerate(ShardDataset(drawn)):
+        event = "storm" if index < 2 else "flood"
+        for name, picture in zip(("pre", "post"), sample["image"].permute(0, 2, 3, 1).numpy(), strict=True):
+            (tmp_path / "chips" / name / event).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(tmp_path / "chips" / name / event / f"{index}.png"), picture[..., ::-1])
+        (tmp_path / "chips" / "masks" / event).mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / "chips" / "masks" / event / f"{index}.png"), sample["mask"].numpy())
+    return tmp_path / "chips"
+
+
+def test_sets_of_real_pairs_are_evaluated_by_command_and_by_event(short_run, drawn, chips):
+    line = (
+        "evaluate",
+        short_run.path,
+        "--data",
+        chips,
+        "--set",
+        "folder",
+        "--by",
+        "event",
+        "--device",
+        "cpu",
+        "--json",
+    )
+    found = json.loads(mage(*line).stdout)
+    same = evaluate(short_run, ShardDataset(drawn), device="cpu")
+    assert found["classes"]["no-damage"]["pixels"] == same.figures["classes"]["no-damage"]["pixels"]
+    assert found["building_iou"] == pytest.approx(same.figures["building_iou"], abs=1e-3)
+    assert set(found["groups"]["rows"]) == {"storm", "flood"}
+    split = mage("evaluate", short_run.path, "--data", chips, "--set", "folder", "--split", "test", "--device", "cpu")
+    assert split.exit_code == 2
+    assert isinstance(mage("evaluate", short_run.path, "--data", chips, "--set", "xbd").exception, DatasetError)
+
+
 def test_a_run_is_calibrated_and_chosen_by_command(short_run, drawn, campaign, tmp_path):
     run = shutil.copytree(short_run.path, tmp_path / "run")
     line = ("calibrate", run, "--data", campaign, "--training", drawn, "--device", "cpu", "--json")

@@ -89,6 +89,18 @@ def test_a_method_learns_from_unlabelled_pairs_from_where_another_run_ended(draw
     assert "MIC needs the stream 'unlabelled'" in str(lacking)
 
 
+def test_crops_are_drawn_by_class_where_that_is_asked_for_and_the_run_still_knows_its_samples(drawn, tmp_path):
+    runs = []
+    for name, more in (("plain", ()), ("rare", ("--rare", 0.1))):
+        line = ("train", "--data", drawn, "--out", tmp_path / name, "--steps", 1, *SMALL, *more)
+        assert mage(*line).exit_code == 0
+        runs.append(open_run(tmp_path / name))
+    assert runs[0].trained_on() == runs[1].trained_on()
+    assert runs[0].trained_on().source.gsd == (0.5, 0.5)
+    assert runs[0].log()[0]["loss"] != runs[1].log()[0]["loss"]
+    assert mage("train", "--data", drawn, "--out", tmp_path / "none", "--rare", 0).exit_code == 2
+
+
 def test_every_way_to_learn_is_a_method_of_its_name():
     ways = {training_command._kind(way, None).__name__.lower(): way for way in training_command.Way}
     assert {name: way.replace("-", "") for name, way in ways.items()} == {name: name for name in ways}
