@@ -27,8 +27,9 @@ class Scene:
     Attributes:
         grid: that all lies on.
         area: of interest.
-        pre: before the event; None where there is no such image.
-        post: after it, registered.
+        pre: before the event, as people see it; None where there is no such image.
+        post: after it, registered, likewise.
+        banded: both in the bands that a model is shown.
         registration: of ``post`` against ``pre``; None where it was not measured.
         sight: what is seen of the place.
         gsd: metres of a pixel of the files themselves, by role.
@@ -38,6 +39,7 @@ class Scene:
     area: shapely.Polygon | shapely.MultiPolygon
     pre: Picture | None
     post: Picture
+    banded: tuple[Picture | None, Picture]
     registration: Registration | None
     sight: Sight
     gsd: Mapping[str, float]
@@ -45,11 +47,16 @@ class Scene:
     @property
     def clear(self) -> Picture:
         """``post`` without its clouds."""
-        return Cleared(self.post, self.sight) if self.sight.cloud.any() else self.post
+        return self._cleared(self.post)
 
     def shown(self, dates: int) -> tuple[Picture, ...]:
         """The pictures for a model of one date or two."""
-        return (self.clear,) if dates == 1 or self.pre is None else (self.pre, self.clear)
+        before, after = self.banded
+        clear = self._cleared(after)
+        return (clear,) if dates == 1 or before is None else (before, clear)
+
+    def _cleared(self, picture: Picture) -> Picture:
+        return Cleared(picture, self.sight) if self.sight.cloud.any() else picture
 
 
 def open_scene(request: Request, grader: Grader | None, tell: Tell) -> Scene:
@@ -70,11 +77,17 @@ def open_scene(request: Request, grader: Grader | None, tell: Tell) -> Scene:
     gsd = request.gsd or _fitting(native["post"], grader, tell)
     grid, area = _place(request, post, pre, gsd)
     bands = _bands(request, grader)
-    after = RasterPicture(post, grid, bands=bands)
-    before = None if pre is None else RasterPicture(pre, grid, bands=bands)
-    found = None if before is None or not request.register else _registered(before, after, tell)
-    laid = after if found is None or not found.confidence else after.with_shift(found)
-    return Scene(grid, area, before, laid, found, look(before, laid), native)
+    coloured = bands if bands is not None and len(bands) == 3 else None
+    after = RasterPicture(post, grid, bands=coloured)
+    before = None if pre is None else RasterPicture(pre, grid, bands=coloured)
+    found = None if before is None or not request.register else _registered(before, after, request.ecc, tell)
+    if found is not None and found.confidence:
+        after = after.with_shift(found)
+    banded = before, after
+    if bands != coloured:
+        first = None if pre is None else RasterPicture(pre, grid, bands=bands)
+        banded = first, RasterPicture(post, grid, bands=bands, shift=after.shift)
+    return Scene(grid, area, before, after, banded, found, look(before, after), native)
 
 
 def _place(
@@ -89,8 +102,10 @@ def _place(
     return cut(grid, area), area
 
 
-def _registered(before: Picture, after: Picture, tell: Tell) -> Registration:
-    found = register(before, after)
+def _registered(before: Picture, after: Picture, ecc: bool, tell: Tell) -> Registration:
+    found = register(before, after, ecc=ecc)
+    if found.note:
+        tell(found.note)
     if not found.confidence:
         tell("how the images lie against each other could not be measured: they are taken as they are")
     return found

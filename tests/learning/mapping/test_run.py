@@ -27,20 +27,30 @@ from struck import (
 from struck import found as find_in
 
 from mage.learning import SiameseDamageNet
+from mage.learning.mapping import run
 from mage.learning.mapping.findings import Kind
 from mage.learning.mapping.grader import Grader
+from mage.learning.mapping.product.check import check_layers
 from mage.learning.mapping.run import make_map
+from mage.learning.mapping.scene import open_scene
 from mage.scenes.errors import DatasetError, MageError, ModelError
 from mage.scenes.grid import Grid
 
 
 @pytest.fixture(scope="module")
 def mapped(tmp_path_factory):
-    """A product of both images with footprints and streets, and its folder."""
+    """A product of both images with footprints and streets, its drawings left out, and its folder."""
     folder = tmp_path_factory.mktemp("mapped")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "write_sheet", lambda findings, place: [])
+        return make_map(asked(folder), folder / "product", reader()), folder
+
+
+def asked(folder):
+    """The request of that product."""
     pre, post = pair(folder)
     files = {"buildings": footprints(folder / "houses.geojson"), "roads": streets(folder / "streets.geojson")}
-    return make_map(request(post, pre, **files), folder / "product", reader()), folder
+    return request(post, pre, **files)
 
 
 def test_houses_of_a_file_are_graded_by_what_the_images_show(mapped):
@@ -107,21 +117,35 @@ def stopping(after):
 
 def test_an_interrupted_map_goes_on_and_ends_in_the_same_bytes(tmp_path):
     pre, post = pair(tmp_path)
-    asked = request(post, pre, window=32)  # 20 windows in 4 strips
-    find_in(asked, tmp_path / "whole", reader())
+    small = request(post, pre, window=32)  # 20 windows in 4 strips
+    find_in(small, tmp_path / "whole", reader())
     with pytest.raises(StoppedError):
-        find_in(asked, tmp_path / "halved", stopping(after=16))
+        find_in(small, tmp_path / "halved", stopping(after=16))
     assert list((tmp_path / "halved" / "probabilities.tif.parts").glob("*.bin"))
-    find_in(asked, tmp_path / "halved", stopping(after=19))  # not all windows are looked at again
+    find_in(small, tmp_path / "halved", stopping(after=19))  # not all windows are looked at again
     assert contents(tmp_path / "halved") == contents(tmp_path / "whole")
 
 
-def test_a_second_run_looks_at_nothing_again_and_changes_no_byte(mapped):
+def test_a_second_run_looks_at_nothing_again_and_changes_no_byte(mapped, monkeypatch):
     _, folder = mapped
+    monkeypatch.setattr(run, "write_sheet", lambda findings, place: [])
     before = contents(folder / "product")
-    files = {"buildings": folder / "houses.geojson", "roads": folder / "streets.geojson"}
-    make_map(request(folder / "post.tif", folder / "pre.tif", **files), folder / "product", stopping(after=0))
+    make_map(asked(folder), folder / "product", stopping(after=0))
     assert contents(folder / "product") == before
+
+
+@pytest.mark.long
+def test_two_whole_products_are_equal_to_the_byte_and_pass_the_checks_of_layers(tmp_path):
+    first, second = ({}, {})
+    for k, files in enumerate((first, second)):
+        folder = tmp_path / str(k)
+        folder.mkdir()
+        make_map(asked(folder), folder / "product", reader())
+        files |= contents(folder / "product")
+    assert first == second
+    assert {"map.pdf", "map.png", "report.html"} <= set(first)
+    package = next((tmp_path / "0" / "product").glob("*.gpkg"))
+    assert check_layers(package) == []
 
 
 def test_another_image_is_looked_at_anew(tmp_path):
@@ -299,9 +323,9 @@ def folder_as_file(tmp_path):
 )
 def test_a_wrong_file_is_one_sentence_that_names_it_and_leaves_no_product(tmp_path, wrong, words):
     pre, post = pair(tmp_path)
-    asked = request(post, **({"pre": pre} | wrong(tmp_path)))
+    mistaken = request(post, **({"pre": pre} | wrong(tmp_path)))
     with pytest.raises(MageError, match=words):
-        make_map(asked, tmp_path / "product", reader())
+        make_map(mistaken, tmp_path / "product", reader())
     assert not (tmp_path / "product").exists()
 
 
@@ -346,3 +370,10 @@ def test_an_image_finer_than_the_model_knows_is_looked_at_in_pixels_that_it_does
     assert any("looked at in 1 m" in line for line in said)
     find_in(request(post, pre), tmp_path / "coarse", replace(reader(), gsd=(0.1, 0.2)), tell=said.append)
     assert any("coarser than" in line for line in said)
+
+
+def test_a_model_of_more_bands_than_three_sees_them_and_people_see_colours(tmp_path):
+    four = [write_tif(tmp_path / f"{k}.tif", np.concatenate([image, image[:1]])) for k, image in enumerate(images())]
+    scene = open_scene(request(four[1], four[0]), Grader(SiameseDamageNet(width=2, bands=4)), lambda _: None)
+    assert [picture.bands for picture in scene.shown(2)] == [4, 4]
+    assert scene.pre.bands == scene.post.bands == 3
