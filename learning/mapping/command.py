@@ -48,6 +48,9 @@ def map_event(
     corrections: Annotated[
         Path | None, typer.Option(help="The product's GeoPackage as an analyst edited it: all is computed anew.")
     ] = None,
+    finetune: Annotated[
+        Path | None, typer.Option(help="Folder for a run: the model, trained further on the corrections.")
+    ] = None,
     before: Annotated[
         Path | None, typer.Option(help="Folder of an earlier product, of which this is a monitoring update.")
     ] = None,
@@ -90,6 +93,7 @@ def map_event(
         register=not no_register,
         ecc=ecc,
         route=None if route is None else ends_of(route),
+        finetune=finetune,
         taken=_moments(pre=pre_date, post=post_date),
         window=window,
         seed=seed,

@@ -81,6 +81,7 @@ class Request:
         register: whether to measure how the images lie against each other, and to undo it.
         ecc: whether to refine that by their correlation.
         route: two places in map coordinates, or longitudes and latitudes.
+        finetune: folder of a run, in which the model is trained further on the corrections.
         taken: when each image was sensed, by role.
         window: pixels along a side of what the model is shown at once.
         seed: of what is drawn.
@@ -93,6 +94,7 @@ class Request:
     register: bool = True
     ecc: bool = False
     route: Ends | None = None
+    finetune: Path | None = None
     taken: Mapping[str, datetime] = field(default_factory=dict)
     window: int = 1024
     seed: int = 0

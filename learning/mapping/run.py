@@ -23,6 +23,7 @@ from mage.learning.mapping.buildings import grade_footprints
 from mage.learning.mapping.corrected_roads import Closures
 from mage.learning.mapping.corrections import Corrections, apply_corrections, read_corrections
 from mage.learning.mapping.findings import Access, Buildings, Facilities, Findings, Observed, Population, Source
+from mage.learning.mapping.finetuning import finetune
 from mage.learning.mapping.folder import CARD, ProductFolder, open_product
 from mage.learning.mapping.grader import Grader, check_dates
 from mage.learning.mapping.inputs import Request, checksum, on_map, sources
@@ -45,7 +46,7 @@ from mage.learning.mapping.vector_inputs import (
     read_facilities,
     read_roads,
 )
-from mage.learning.runs import publish
+from mage.learning.runs import RECORD, publish
 from mage.scenes.errors import DatasetError
 
 MUCH = 0.5  # share of windows unlike the training from which on a user is told
@@ -110,6 +111,8 @@ def make_map(
     tell("writing the product")
     files = write(findings, grader, folder)
     folder.finish(files, provenance(request, findings), replaced)
+    if request.finetune is not None:
+        teach(task, findings, request.finetune)
     return findings
 
 
@@ -124,6 +127,8 @@ def prepare(request: Request, grader: Grader | None, *, progress: bool = False, 
         check_dates(grader, files.pre is not None)
     if files.roads is None and request.route is not None:
         raise DatasetError("a route needs roads", expected="--roads")
+    if request.finetune is not None and (files.corrections is None or grader is None):
+        raise DatasetError("a model learns from corrections", expected="--corrections, and a model")
     given = files.given()
     scene = open_scene(request, grader, tell)
     grid, area = scene.grid, scene.area
@@ -295,6 +300,25 @@ def monitored(findings: Findings, before: Path) -> Findings:
     number = re.search(r"_MONIT(\d+)$", found.before)
     event = replace(findings.event, monitoring=1 + (int(number[1]) if number else 0))
     return with_differences(replace(findings, event=event), found)
+
+
+def teach(task: Task, findings: Findings, out: Path) -> None:
+    """Train the model further on the corrections, into a run; one that was interrupted goes on."""
+    grader = task.grader
+    assert grader is not None, "there is a model to correct"
+    finetune(
+        grader.network,
+        task.scene.shown(grader.network.dates),
+        task.scene.grid,
+        assessed(task, findings.rasters["probabilities"]),
+        findings.buildings,
+        out,
+        seed=task.request.seed,
+        device=next(grader.network.parameters()).device.type,
+        resume=(out / RECORD).is_file(),
+        progress=task.progress,
+    )
+    task.tell(f"the corrected model: --model {out}")
 
 
 def write(findings: Findings, grader: Grader | None, folder: ProductFolder) -> list[Path]:

@@ -99,6 +99,7 @@ def test_the_extent_alone_of_one_image_needs_no_model(tmp_path, given, quick):
         ("--bands=0,1,2", "no such band"),
         ("--route=1,2", "no such route"),
         ("--route=1,2 3,4", "a route needs roads"),
+        ("--finetune=run", "learns from corrections"),
         ("--pre-date=May", "no such date"),
         ("--activation=EMSR_385", "no such activation"),
         ("--model=nothing", "no such run"),

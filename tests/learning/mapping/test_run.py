@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from dataclasses import replace
 
 import numpy as np
@@ -146,6 +147,40 @@ def test_two_whole_products_are_equal_to_the_byte_and_pass_the_checks_of_layers(
     assert {"map.pdf", "map.png", "report.html"} <= set(first)
     package = next((tmp_path / "0" / "product").glob("*.gpkg"))
     assert check_layers(package) == []
+
+
+def test_an_edited_copy_of_the_product_is_taken_over_and_the_model_learns_from_it(mapped, tmp_path, monkeypatch):
+    findings, folder = mapped
+    monkeypatch.setattr(run, "write_sheet", lambda findings, place: [])
+    monkeypatch.setattr(run, "finetune", lambda *given, **how: learned.append((given, how)))
+    learned = []
+    product, edited = next((folder / "product").glob("*.gpkg")), tmp_path / "edited.gpkg"
+    edited.write_bytes(product.read_bytes())
+    with sqlite3.connect(edited) as file:
+        (layer,) = file.execute("select table_name from gpkg_contents where table_name like '%builtUpA%'").fetchone()
+        for (name,) in file.execute("select name from sqlite_master where type = 'trigger'").fetchall():
+            file.execute(f'drop trigger "{name}"')  # they call functions that GDAL has and sqlite has not
+        file.execute(f"update \"{layer}\" set damage_gra = 'Destroyed' where id = 'house 0'")
+    file.close()
+    files = {"buildings": folder / "houses.geojson", "roads": folder / "streets.geojson", "corrections": edited}
+    again = request(folder / "post.tif", folder / "pre.tif", finetune=tmp_path / "run", **files)
+    found = make_map(again, tmp_path / "product", reader())
+    changed = found.buildings.verdict != findings.buildings.verdict
+    assert found.buildings.identity[changed].tolist() == ["house 0"]
+    assert found.buildings.method[changed].tolist() == ["Photo-interpretation"]
+    assert any("house 0" in line for line in found.corrections)
+    ((given, how),) = learned
+    assert given[3].verdict.tolist() == findings.buildings.verdict.tolist()
+    assert given[4] is found.buildings
+    assert how["resume"] is False
+
+
+def test_a_later_image_makes_a_numbered_update_of_a_product(mapped, tmp_path):
+    findings, folder = mapped
+    files = {"buildings": folder / "houses.geojson", "before": folder / "product"}
+    calm = find_in(request(folder / "pre.tif", folder / "pre.tif", **files), tmp_path / "product", reader())
+    assert calm.event.monitoring == 1
+    assert calm.buildings.previous.tolist() == findings.buildings.verdict.tolist()
 
 
 def test_another_image_is_looked_at_anew(tmp_path):
