@@ -18,6 +18,7 @@ from mage.learning.mapping.areas import Area
 from mage.learning.mapping.findings import Access, Buildings, Event, Findings, Geometries, Kind, Product, Words
 from mage.learning.mapping.picture import Picture
 from mage.learning.mapping.product import names, styles
+from mage.learning.mapping.product.layers import AROUND
 from mage.learning.mapping.summary import passability
 from mage.scenes.grid import Grid
 
@@ -26,7 +27,6 @@ Flags = NDArray[np.bool_]
 
 BLOCK = 2048  # pixels: about the side of what is read of an image at once
 DOUBTFUL = 0.2  # P(blocked) from which on a road is not shown as open
-NEAR = 60.0  # metres between hot buildings of one cluster
 UNLIKE = 0.1  # share of unlike windows to warn of: twice what is taken for unlike by mistake, as evaluations do
 UNSURE = 0.5  # registration's confidence below which images may not lie on each other
 
@@ -125,11 +125,11 @@ def road_states(access: Access) -> Words:
 
 
 def clusters(buildings: Buildings) -> Geometries:
-    """Outlines of where hot buildings lie together, (k,) polygons, from the largest."""
+    """Hot spots as the layers have them, (k,) polygons, from the largest."""
     if buildings.hot is None or not buildings.hot.hot.any():
         return np.array([], object)
-    around = shapely.union_all(shapely.buffer(buildings.outline[buildings.hot.hot], NEAR / 2, quad_segs=4))
-    parts = shapely.get_parts(shapely.buffer(around, -NEAR / 4, quad_segs=4))
+    joined = shapely.union_all(shapely.buffer(buildings.outline[buildings.hot.hot], AROUND, quad_segs=4))
+    parts = shapely.get_parts(joined)
     return np.asarray(parts[np.argsort(-shapely.area(parts), kind="stable")])
 
 
@@ -153,6 +153,11 @@ def likely_wrong(buildings: Buildings) -> float:
 def is_cell(area: Area) -> bool:
     """Whether an area is a cell of a lattice, named by its corner, rather than one that people have a name for."""
     return re.fullmatch(r"E-?\d+ N-?\d+", area.name) is not None
+
+
+def area_group(area: Area) -> str:
+    """What kind of area it is, in words."""
+    return "Cells, named by their south-west corner" if is_cell(area) else "Areas with names of their own"
 
 
 def ranked(findings: Findings) -> list[tuple[int, Area]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from mage.learning.mapping.product.drawing import (
     ROADS,
     ROUTE,
     VERDICTS,
+    area_group,
     cautions,
     clusters,
     degrees,
@@ -48,7 +50,9 @@ if TYPE_CHECKING:
 
 INK, SOFT, LINE, BAND = "#1b2a3a", "#55606c", "#c9d0d7", "#12355b"
 LEFT, TOP, WIDE, FLOOR = 308.0, 289.0, 104.0, 54.0  # mm: of the column to the right of the map
+MOST = 5  # areas of a kind in the table, as on the map of a first estimate
 FOOT = 50.0  # mm: top of the band below the map
+DPI = 200
 LEADING = 0.45  # mm from line to line for a point of type
 
 
@@ -94,31 +98,41 @@ class Paper:
 
     def wrapped(self, words: str, size: float, width: float, weight: str = "normal") -> list[str]:
         """Lines of at most a width; a longer word is cut into pieces."""
-        lines = [""]
-        for word in legible(words).split(" "):
-            longer = f"{lines[-1]} {word}".strip()
-            if not lines[-1] or self.measure(longer, size, weight) <= width:
-                lines[-1] = longer
-            else:
+        lines, taken, space = [""], 0.0, text_width(" ", size, weight)
+        for word in _pieces(legible(words), size, width, weight):
+            long = text_width(word, size, weight)
+            if lines[-1] and taken + space + long > width:
                 lines.append(word)
-            while self.measure(lines[-1], size, weight) > width and len(lines[-1]) > 1:
-                cut = self._fitting(lines[-1], size, width, weight)
-                lines[-1:] = [lines[-1][:cut], lines[-1][cut:]]
+                taken = long
+            else:
+                taken += long + (space if lines[-1] else 0)
+                lines[-1] = f"{lines[-1]} {word}".strip()
         return lines
 
-    def measure(self, words: str, size: float, weight: str = "normal") -> float:
-        """Millimetres that a line takes."""
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.font_manager import FontProperties
 
-        assert isinstance(self.figure.canvas, FigureCanvasAgg)
-        font = FontProperties(size=size, weight=weight)
-        renderer = self.figure.canvas.get_renderer()  # type: ignore[no-untyped-call]
-        wide = renderer.get_text_width_height_descent(words, font, ismath=False)[0]
-        return float(wide) / self.figure.dpi * 25.4
+@lru_cache(maxsize=4096)
+def text_width(words: str, size: float, weight: str = "normal") -> float:
+    """Millimetres that a line takes."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
 
-    def _fitting(self, word: str, size: float, width: float, weight: str) -> int:
-        return next((n for n in range(len(word) - 1, 1, -1) if self.measure(word[:n], size, weight) <= width), 1)
+    font = get_font(findfont(FontProperties(weight=weight)))
+    font.set_size(size, DPI)
+    inked = []
+    for text in (f"|{words}|", "||"):  # bars at both ends, since what a font tells is the width of the ink alone
+        font.set_text(text)
+        inked.append(font.get_width_height()[0])
+    return float(inked[0] - inked[1]) / 64 / DPI * 25.4
+
+
+def _pieces(words: str, size: float, width: float, weight: str) -> Iterator[str]:
+    """Words, those that are longer than a line in parts that are not."""
+    for word in words.split(" "):
+        rest = word
+        while len(rest) > 1 and text_width(rest, size, weight) > width:
+            cut = next((n for n in range(len(rest) - 1, 1, -1) if text_width(rest[:n], size, weight) <= width), 1)
+            yield rest[:cut]
+            rest = rest[cut:]
+        yield rest
 
 
 @dataclass(slots=True, eq=False)
@@ -155,7 +169,7 @@ class Column:
         if self.y - 3.1 < self.floor:
             return False
         first, *rest = cells
-        room = self.width * (right[0] if right else 1) - max((self.paper.measure(c, size) for c in rest[:1]), default=0)
+        room = self.width * (right[0] if right else 1) - max((text_width(c, size) for c in rest[:1]), default=0)
         self.paper.text(self.x, self.y, self.paper.wrapped(first, size, room - 1.5)[0], size, **style)
         for cell, share in zip(rest, right, strict=True):
             self.paper.text(self.x + self.width * share, self.y, cell, size, ha="right", **style)
@@ -288,7 +302,9 @@ def _road_keys(findings: Findings) -> list[Key]:
     lines = np.array(access.roads.lines, object)
     within = shapely.length(shapely.intersection(lines, findings.area)) / 1000
     shown = [(state, colour, float(within[states == state].sum())) for state, colour in ROADS.items()]
-    return [Key("line", colour, f"{state} ({km:,.1f} km)") for state, colour, km in shown if (states == state).any()]
+    return [
+        Key("line", colour, f"{state} ({quantity(km, 'km')})") for state, colour, km in shown if (states == state).any()
+    ]
 
 
 def _other_keys(findings: Findings) -> list[Key]:
@@ -369,7 +385,15 @@ def _ranking(column: Column, findings: Findings) -> None:
     column.heading("Most affected areas: buildings expected damaged")
     shares = (0.62, 0.84, 1.0)
     column.row(("", "expected", "95 % interval", "of"), shares, 5.8, color=SOFT)
-    for number, area in ranked(findings)[:10]:
+    group = ""
+    for number, area in ranked(findings):
+        if area_group(area) != group:
+            group = area_group(area)
+            column.y -= 0.6
+            if not column.row((group,), (), weight="bold", color=SOFT):
+                break
+        if number > MOST:
+            continue
         cells = f"{area.damaged:,.0f}", f"{area.low:,}–{area.high:,}", f"{area.buildings:,}"
         if not column.row((f"  {number}  {printable(area.name, 60)}", *cells), shares):
             break

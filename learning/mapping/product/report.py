@@ -29,6 +29,7 @@ from mage.learning.mapping.product.drawing import (
     VERDICTS,
     Bytes,
     Small,
+    area_group,
     cautions,
     doubts,
     length,
@@ -235,8 +236,11 @@ def _sureness(findings: Findings) -> str:
 
 
 def _area_table(findings: Findings) -> str:
-    rows = ""
+    rows, group = "", ""
     for place, (number, area) in enumerate(ranked(findings)[:RANKED]):
+        if area_group(area) != group:
+            group = area_group(area)
+            rows += f'<tr class="group"><th scope="colgroup" colspan="7">{escape(group)}</th></tr>'
         cells = [
             str(number),
             area.name,

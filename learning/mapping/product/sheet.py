@@ -38,7 +38,7 @@ from mage.learning.mapping.product.drawing import (
     symbol,
     true_north,
 )
-from mage.learning.mapping.product.margin import Paper, draw_margin
+from mage.learning.mapping.product.margin import DPI, MOST, Paper, draw_margin
 from mage.learning.runs import publish
 from mage.scenes.errors import MissingExtraError
 
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 420.0, 297.0  # A3
 FRAME = (14.0, 58.0, 288.0, 231.0)  # of the map: left, bottom, width, height
-DPI = 200
 PIXELS = 1800  # of the image under the map at most: 160 to the inch, for a file that can be mailed
 ROUND = (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 7.5)  # scales of maps, times a power of ten
 INK = "#1b2a3a"
@@ -73,7 +72,7 @@ def write_sheet(findings: Findings, folder: Path) -> list[Path]:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        # whole fonts' outlines, so that words can be searched; letters that a font lacks have been replaced before
+        # fonts that keep what letters mean, so that words can be searched; `$` in a name is no formula
         matplotlib.rcParams.update({"pdf.fonttype": 42, "hatch.linewidth": 0.4, "text.parse_math": False})
         figure = draw_sheet(findings)
         written = []
@@ -166,7 +165,7 @@ def _ranking(axes: Axes, findings: Findings) -> None:
         strength = 0.08 + 0.5 * area.damaged / most
         _fill(axes, [area.outline], facecolor=VERDICTS[names.DESTROYED], alpha=strength, linewidth=0, zorder=2.5)
         _fill(axes, [area.outline], facecolor="none", edgecolor="#7a0d12", linewidth=0.5, zorder=2.6)
-        if place <= 10:
+        if place <= MOST:
             middle = shapely.point_on_surface(area.outline)
             _label(axes, middle.x, middle.y, str(place), size=9, weight="bold")
 
@@ -185,7 +184,7 @@ def _buildings(axes: Axes, findings: Findings, scale: int) -> None:
         if specks:
             side = (0.7 if weak else 1.0) * SMALLEST * 72 / 25.4
             x, y = buildings.points[chosen].T
-            axes.scatter(x, y, s=side**2, marker="s", linewidths=0, **style)
+            axes.scatter(x, y, s=side**2, marker="s", edgecolors="#222222", linewidths=0.15, **style)
         else:
             shapes = simplified(buildings.outline[chosen], scale * 5e-5)
             _fill(axes, shapes, edgecolor="#222222", linewidth=0.15 if weak else 0.25, **style)
