@@ -95,7 +95,7 @@ def outlines(path: Path, grid: Grid, *, threshold: float = 0.5, least: float = 1
             none = from_bytes(file.read(1, window=Rectangle(0, top, grid.columns, rows.stop - top)))
             mask[rows] = 1 - none >= threshold  # NaN, not known, is no building
     found = []
-    for shape, _ in shapes(mask, mask=mask > 0, transform=rasterio.Affine(*grid.transform)):
+    for shape, _ in shapes(mask, mask=mask.view(bool), transform=rasterio.Affine(*grid.transform)):
         polygon = shapely.Polygon(shape["coordinates"][0], shape["coordinates"][1:])
         if polygon.area >= least:
             found.append(shapely.make_valid(polygon.simplify(0.75 * grid.gsd)))

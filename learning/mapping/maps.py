@@ -32,8 +32,9 @@ Bytes = NDArray[np.uint8]
 
 def to_bytes(probabilities: NDArray[np.float32]) -> Bytes:
     """Probabilities as bytes: 0 to 250, NaN as 255."""
-    steps = np.rint(np.nan_to_num(probabilities) * STEPS)
-    return np.where(np.isnan(probabilities), UNKNOWN, np.clip(steps, 0, STEPS)).astype(np.uint8)
+    steps = probabilities * np.float32(STEPS)
+    np.clip(np.rint(steps, out=steps), 0, STEPS, out=steps)
+    return np.nan_to_num(steps, copy=False, nan=UNKNOWN).astype(np.uint8)
 
 
 def from_bytes(values: Bytes) -> NDArray[np.float32]:

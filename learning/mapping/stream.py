@@ -40,9 +40,8 @@ def strips_of(grid: Grid, window: int = WINDOW, overlap: int = OVERLAP) -> list[
     Raises:
         ModelError: window and overlap do not go together.
     """
-    starts = _windows(grid.rows, window, overlap)
-    edges = [0, *(part.start for part in starts[1:]), grid.rows]
-    return [slice(max(low, 0), high) for low, high in pairwise(edges)]
+    ends = _finished(_windows(grid.rows, window, overlap), grid.rows)
+    return [slice(low, high) for low, high in pairwise([0, *ends]) if high]
 
 
 def stream(
@@ -79,15 +78,20 @@ def stream(
     grid = _one_grid(pictures)
     tall, wide = (_windows(side, window, overlap) for side in grid.shape)
     strips = strips_of(grid, window, overlap)
+    number = -1
     pending: _Pending | None = None
-    for number, rows in enumerate(tall):
+    for rows, end in zip(tall, _finished(tall, grid.rows), strict=True):
+        number += end > 0
         if rows.stop <= strips[min(first, len(strips) - 1)].start:
             continue  # nothing of it is left where the first strip begins
         band = _band(forward, pictures, rows, wide, overlap)
-        pending = band if pending is None else pending.joined(band)
-        done, pending = pending.parted(strips[number].stop)
-        if number >= first:
+        if pending is not None:
+            band.add(pending)
+        done, pending = band.parted(end)
+        del band
+        if end and number >= first:
             yield Strip(strips[number], done.mean()[:, strips[number].start - done.top :])
+        del done  # wide scenes are large: it is not held while the next is made
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,26 +103,24 @@ class _Pending:
     weight: NDArray[np.float32]
     seen: NDArray[np.bool_]
 
-    def joined(self, band: _Pending) -> _Pending:
-        """With a row of windows below, or partly over it, added."""
-        end = max(self.top + len(self.weight), band.top + len(band.weight))
-        total = np.zeros((len(self.total), end - self.top, self.total.shape[2]), np.float32)
-        weight, seen = np.zeros(end - self.top, np.float32), np.zeros((end - self.top, self.total.shape[2]), bool)
-        for part in (self, band):
-            at = slice(part.top - self.top, part.top - self.top + len(part.weight))
-            total[:, at] += part.total
-            weight[at] += part.weight
-            seen[at] |= part.seen
-        return _Pending(self.top, total, weight, seen)
+    def add(self, above: _Pending) -> None:
+        """Add what windows above said of the first of these rows."""
+        shared = slice(above.top - self.top, above.top - self.top + len(above.weight))
+        self.total[:, shared] += above.total
+        self.weight[shared] += above.weight
+        self.seen[shared] &= above.seen
 
     def parted(self, row: int) -> tuple[_Pending, _Pending]:
-        """What lies above a row, and the rest."""
+        """What lies above a row, and a copy of the rest."""
         cut = row - self.top
         above = _Pending(self.top, self.total[:, :cut], self.weight[:cut], self.seen[:cut])
-        return above, _Pending(row, self.total[:, cut:], self.weight[cut:], self.seen[cut:])
+        return above, _Pending(row, self.total[:, cut:].copy(), self.weight[cut:].copy(), self.seen[cut:].copy())
 
     def mean(self) -> Maps:
-        return np.where(self.seen, self.total / self.weight[:, None], np.float32("nan"))
+        """The mean, in the place of the sums."""
+        self.total[:] /= self.weight[:, None]
+        self.total[:, ~self.seen] = np.nan
+        return self.total
 
 
 def _band(forward: Forward, pictures: Sequence[Picture], rows: slice, wide: Sequence[slice], overlap: int) -> _Pending:
@@ -143,7 +145,9 @@ def _band(forward: Forward, pictures: Sequence[Picture], rows: slice, wide: Sequ
         seen[:, left:right] &= valid[inner, across]
     assert total is not None, "there is a window at least"
     down = _fade(rows.stop - rows.start, overlap)[inner]
-    return _Pending(top, total / weight * down[:, None], down, seen)
+    total /= weight
+    total *= down[:, None]
+    return _Pending(top, total, down, seen)
 
 
 def read_window(pictures: Sequence[Picture], window: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -168,6 +172,11 @@ def _windows(side: int, window: int, overlap: int) -> list[slice]:
     number = 1 if whole <= window else -(-(whole - overlap) // (window - overlap))
     step = (whole - length) / max(number - 1, 1)
     return [slice(round(k * step) - margin, round(k * step) - margin + length) for k in range(number)]
+
+
+def _finished(tall: Sequence[slice], rows: int) -> list[int]:
+    """The row above which all is said after each row of windows; 0 where the next begins at the top as well."""
+    return [*(max(part.start, 0) for part in tall[1:]), rows]
 
 
 def _fade(length: int, overlap: int) -> NDArray[np.float32]:

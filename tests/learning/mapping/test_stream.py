@@ -45,6 +45,16 @@ def test_strips_cover_the_scene_once(rows, window, half):
     assert [row for strip in strips for row in range(strip.start, strip.stop)] == list(range(rows))
 
 
+@pytest.mark.parametrize("rows", [897, 930, 959, 960, 961])
+def test_scenes_a_little_larger_than_a_window_come_out_once(rows):
+    """Two rows of windows that both begin above the scene make one strip."""
+    picture = scene(rows, 3)
+    strips = list(stream(by_pixel, [picture], window=1024, overlap=128))
+    assert [strip.rows for strip in strips] == strips_of(picture.grid, 1024, 128)
+    assert all(strip.maps.shape[1] == strip.rows.stop - strip.rows.start > 0 for strip in strips)
+    np.testing.assert_allclose(together(strips), by_pixel(picture.image[None]), atol=1e-6)
+
+
 @pytest.mark.parametrize("first", [0, 1, 2, 3])
 def test_a_run_that_begins_later_gives_the_same_to_the_bit(first):
     def neighbours(images):  # not by pixel: windows matter
