@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from mage.scenes.grid import Grid
 Words = NDArray[np.str_]
 Ints = NDArray[np.int64]
 
+OWN = re.compile(r"_(PRODUCT|MONIT\d+)_r\d+_v\d+$")  # how the name of a product's GeoPackage ends
 NEW, SAME, GONE = "new", "unchanged", "gone"
 GROWN, SHRUNK, OPENED, CLOSED_NOW = "grown", "shrunk", "opened", "closed"  # of extents and roads
 CHANGES = ("newly damaged", "worse", "less damaged", "better known", "less known", SAME, NEW)
@@ -131,7 +133,8 @@ def with_differences(findings: Findings, found: Differences) -> Findings:
 def _geopackage(before: Path) -> Path:
     if before.is_file():
         return before
-    found = sorted(before.glob("*.gpkg")) if before.is_dir() else []
+    every = sorted(before.glob("*.gpkg")) if before.is_dir() else []
+    found = [file for file in every if OWN.search(file.stem)] or every  # beside it may lie an analyst's copy
     if len(found) != 1:
         names = ", ".join(file.name for file in found) or "none"
         raise DatasetError("no earlier product", file=before, expected="a folder with one GeoPackage", found=names)

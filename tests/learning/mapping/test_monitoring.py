@@ -121,6 +121,7 @@ def test_a_product_of_ours_is_updated_and_tells_it_in_all_its_layers(tmp_path, p
                                  words=np.array([], str)), *place.observed.extents[1:]))  # fmt: skip
     earlier = replace(place, buildings=replace(place.buildings, verdict=verdict), observed=no_flood)
     write_layers(earlier, tmp_path / "first")
+    (tmp_path / "first" / "edited.gpkg").write_bytes(b"an analyst's copy beside it does not matter")
     later = with_differences(
         replace(place, event=replace(place.event, monitoring=1)), differences(tmp_path / "first", place)
     )
