@@ -118,7 +118,7 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     Raises:
         DatasetError: it is neither, damaged, or too large.
     """
-    return np.asarray(decode_picture(_bytes_of(path), path)[..., ::-1], np.uint8)
+    return np.asarray(cv2.cvtColor(decode_picture(_bytes_of(path), path), cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def read_labels(path: Path) -> NDArray[Any]:

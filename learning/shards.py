@@ -8,6 +8,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -103,9 +104,9 @@ class ShardDataset(Dataset[SampleDict]):
                 what = f"'{name}' of sample '{key}' is not as large as '{IMAGE_FIELDS[0]}'"
                 raise DatasetError(what, file=path, expected=str(shape), found=str(array.shape[:2]))
         window = window_of(index, shape, self.size)
-        image = np.stack([cut(picture, window, "symmetric") for picture in pictures])
+        image = np.stack([cv2.split(cut(picture, window, "symmetric")) for picture in pictures])
         sample: SampleDict = {
-            "image": torch.from_numpy(np.ascontiguousarray(image.transpose(0, 3, 1, 2))),
+            "image": torch.from_numpy(image),
             "mask": _mask(rasters[MASK], window, path, key),
             "gsd": torch.tensor(self._gsds[shard], dtype=torch.float32),
             "key": key,

@@ -36,7 +36,7 @@ def encode_png(array: NDArray[Any]) -> bytes:
             expected="uint8 or uint16 (rows, columns), or uint8 (rows, columns, 3)",
             found=f"{array.dtype} {array.shape}",
         )
-    pixels = np.ascontiguousarray(array[..., ::-1] if colour else array)
+    pixels = cv2.cvtColor(np.ascontiguousarray(array), cv2.COLOR_RGB2BGR) if colour else np.ascontiguousarray(array)
     done, data = cv2.imencode(".png", pixels, PHOTOGRAPH if colour else RASTER)
     if not done:
         raise DatasetError("OpenCV could not encode a PNG", found=f"{array.dtype} {array.shape}")
@@ -69,7 +69,8 @@ def decode_png(data: bytes, *, largest: int = LARGEST, file: str = "") -> NDArra
             expected=f"{dtype} {shape}",
             found=f"{pixels.dtype} {pixels.shape}",
         )
-    return np.ascontiguousarray(pixels[..., ::-1]) if len(shape) == 3 else pixels
+    # a copy of a view with a negative step would take fifty times as long, a third of what decoding takes
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if len(shape) == 3 else pixels
 
 
 def check_png(data: bytes, *, largest: int = LARGEST, file: str = "") -> tuple[tuple[int, ...], str]:
