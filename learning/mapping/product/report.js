@@ -364,7 +364,7 @@ function choose(thing, reveal = false) {
   if (!thing) facts.replaceChildren(make("p", { class: "note" }, "Click a building or a road, or find one by its number."));
   else facts.replaceChildren(make("p", {}, make("b", {}, called(thing)[0])), ...(thing.sort === "building" ? ofBuilding(thing) : ofRoad(thing)).filter(Boolean));
   if (thing && reveal) {
-    const margin = 400, [left, top, right, bottom] = thing.box;
+    const margin = Math.min(400, (aoi.box[2] - aoi.box[0]) / 5), [left, top, right, bottom] = thing.box;
     fit([left - margin, top - margin, right + margin, bottom + margin]);
     if (view.percent === 100) split(50);
   }

@@ -40,6 +40,24 @@ CONTRAST = """() => {
 }"""
 
 
+MIDDLE = """(() => { const b = buildings[2].box, at = [b[0] + b[2], b[1] + b[3]].map((sum) => sum / 2);
+  return [view.x + view.scale * at[0], view.y + view.scale * at[1], stage.clientWidth, stage.clientHeight]; })()"""
+UNNAMED = """() => [...document.querySelectorAll('button, input, [role=slider], [role=group]')]
+  .filter((e) => !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length))
+  .map((e) => e.outerHTML)"""
+PINCH = """() => {
+  const box = stage.getBoundingClientRect();
+  const at = (id, type, x) => stage.dispatchEvent(new PointerEvent(type, { pointerId: id, pointerType: 'touch',
+    clientX: box.left + x, clientY: box.top + 100, bubbles: true, button: 0 }));
+  stage.setPointerCapture = () => {};  // of fingers that are not there
+  at(1, 'pointerdown', 100);
+  at(2, 'pointerdown', 200);
+  at(2, 'pointermove', 300);
+  at(1, 'pointerup', 100);
+  at(2, 'pointerup', 300);
+}"""
+
+
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory):
     """Red before, blue after, and hostile names."""
@@ -98,7 +116,7 @@ def colour(page, x, y):
 
 def hide(page):
     """All layers off, so that the images alone are seen."""
-    for box in page.locator("#layers input:checked").all():
+    for box in page.locator("#layers input").all():
         box.uncheck()
 
 
@@ -133,8 +151,7 @@ def test_the_divider_is_dragged_by_mouse(visit):
 
 def test_a_click_on_a_building_tells_its_probabilities(visit):
     page = visit()
-    place = page.evaluate("(() => { const b = buildings[2].box; return [view.x + view.scale * (b[0] + b[2]) / 2,"
-                          " view.y + view.scale * (b[1] + b[3]) / 2]; })()")  # fmt: skip
+    place = page.evaluate(MIDDLE)
     box = page.locator("#stage").bounding_box()
     page.mouse.move(box["x"] + place[0], box["y"] + place[1])
     assert "Destroyed" in page.locator("#tip").inner_text()
@@ -171,8 +188,8 @@ def test_areas_and_search_move_the_map(visit):
 def test_layers_are_switched_by_their_boxes(visit):
     page = visit()
     page.get_by_role("button", name="After", exact=True).click()
-    at = page.evaluate("(() => { const b = buildings[2].box; return [(view.x + view.scale * (b[0] + b[2]) / 2) /"
-                       " stage.clientWidth, (view.y + view.scale * (b[1] + b[3]) / 2) / stage.clientHeight]; })()")  # fmt: skip
+    x, y, width, height = page.evaluate(MIDDLE)
+    at = x / width, y / height
     assert colour(page, *at)[0] > 50  # red over blue
     page.get_by_label("Buildings", exact=False).first.uncheck()
     assert colour(page, *at)[0] < 20
@@ -195,12 +212,7 @@ def test_the_map_is_moved_and_zoomed_by_keys(visit):
 def test_two_fingers_zoom_on_a_telephone(visit):
     page = visit(viewport={"width": 400, "height": 800}, has_touch=True, is_mobile=True)
     before = page.evaluate("view.scale")
-    page.evaluate("""() => {
-      const box = stage.getBoundingClientRect(), at = (id, type, x) => stage.dispatchEvent(new PointerEvent(type, {
-        pointerId: id, pointerType: 'touch', clientX: box.left + x, clientY: box.top + 100, bubbles: true, button: 0 }));
-      stage.setPointerCapture = () => {};
-      at(1, 'pointerdown', 100); at(2, 'pointerdown', 200); at(2, 'pointermove', 300); at(1, 'pointerup', 100); at(2, 'pointerup', 300);
-    }""")
+    page.evaluate(PINCH)
     assert page.evaluate("view.scale") == pytest.approx(2 * before)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
@@ -218,9 +230,7 @@ def test_words_stand_out_from_their_ground_and_controls_have_names(visit, scheme
     page = visit(color_scheme=scheme)
     page.evaluate("choose(buildings[2])")
     assert page.evaluate(CONTRAST) == []
-    unnamed = """() => [...document.querySelectorAll('button, input, [role=slider], [role=group]')]
-      .filter((e) => !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length)).map((e) => e.outerHTML)"""
-    assert page.evaluate(unnamed) == []
+    assert page.evaluate(UNNAMED) == []
 
 
 def test_it_prints(visit):

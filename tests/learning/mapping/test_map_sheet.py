@@ -15,11 +15,10 @@ import shapely
 from found import found, nothing_found
 
 from mage.learning.mapping.findings import Product
+from mage.learning.mapping.product.margin import legible, text_width
 from mage.learning.mapping.product.sheet import FRAME, draw_sheet, view, write_sheet
 
 pytest.importorskip("matplotlib", reason="needs the Python package matplotlib")
-
-from mage.learning.mapping.product.margin import legible, text_width  # noqa: E402 - needs matplotlib
 
 
 def words(figure):
@@ -148,7 +147,7 @@ def test_two_processes_write_the_same_bytes(tmp_path):
 @pytest.mark.long
 def test_twenty_thousand_buildings_are_marks_on_one_sheet(findings, tmp_path):
     rng = np.random.default_rng(0)
-    corner = rng.uniform((0, 0), (9000, 7000), (20_000, 2)) + (500_000, 5_300_000)
+    corner = rng.uniform((0, 0), (9000, 7000), (20_000, 2)) + np.array([500_000, 5_300_000])
     outline = shapely.box(*corner.T, *(corner + 12).T)
     pick = rng.integers(0, 12, 20_000)
     one = findings.buildings
