@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mage.learning.mapping.findings import Findings
     from mage.learning.mapping.grader import Grader
 
-NEEDED = ("rasterio", "scipy", "shapely", "pyproj", "pyogrio")  # of the extra `mapping`
+NEEDED = ("rasterio", "scipy", "shapely", "pyproj", "pyogrio", "matplotlib")  # of the extra `mapping`
 CODE = re.compile(r"[A-Za-z0-9-]{1,20}")  # of an activation: names of layers are parted by underscores
 GUESS = Kind.EARTHQUAKE  # where nobody says what struck
 
