@@ -136,21 +136,15 @@ def train(
             watch=TensorBoard(out / "tensorboard") if tensorboard else None,
         )
     except KeyboardInterrupt as interrupt:
-<<<<<<< HEAD
         same = _given(split=split, rare=rare, unlabelled=unlabelled, target=target)
-        how = f": {_started()} train --data {data} --out {out} --resume{same}"
-        tell(f"{interrupt}{how}" if str(interrupt) else "interrupted; what was saved before stays")
-=======
-        again = f"train --data {data} --out {out} --resume{_given(split=split, unlabelled=unlabelled, target=target)}"
+        again = f"train --data {data} --out {out} --resume{same}"
         tell(f"{interrupt}: {_started()} {again}" if str(interrupt) else "interrupted; what was saved before stays")
->>>>>>> corrections
         raise typer.Exit(130) from None
     tell(f"next: mage evaluate {out} --data {data}")
     if is_first():
         typer.echo(str(run.path))
 
 
-<<<<<<< HEAD
 def _by_class(dataset: ShardDataset, temperature: float, classes: int) -> RareClasses:
     """The dataset, drawn by its classes, which are counted first."""
     from mage.learning.adapt.rare import RareClasses, class_counts
@@ -160,14 +154,14 @@ def _by_class(dataset: ShardDataset, temperature: float, classes: int) -> RareCl
         raise typer.BadParameter("a temperature is above 0", param_hint="--rare")
     whole = ShardDataset(dataset.root, split=dataset.split)
     return RareClasses(dataset, class_counts(whole, classes, progress=True), temperature=temperature)
-=======
+
+
 def _chosen(before: Run | None, **asked: int | float | None) -> Arguments:
     """What is asked for; where nothing is, what the run to go on with was begun with."""
     from mage.learning.runs import Arguments
 
     begun = before.record.arguments if before else Arguments(steps=STEPS, batch=BATCH, lr=LR, seed=0)
     return begun.model_copy(update={name: value for name, value in asked.items() if value is not None})
->>>>>>> corrections
 
 
 def _kind(asked: Way | None, before: Run | None) -> type[Supervised]:
