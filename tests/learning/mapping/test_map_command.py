@@ -65,11 +65,6 @@ def test_a_map_is_made_and_its_folder_printed(tmp_path, given, quick):
     assert (tmp_path / "p" / "model_card.md").read_text().startswith("---")
 
 
-def test_what_struck_is_guessed_aloud(given, quick):
-    found = mage("map", *given)
-    assert "taken for the map of an earthquake" in found.stderr
-
-
 def test_an_interrupted_map_says_that_the_same_command_goes_on(tmp_path, given, quick, monkeypatch):
     def interrupted(self, images):
         raise KeyboardInterrupt
@@ -80,7 +75,9 @@ def test_an_interrupted_map_says_that_the_same_command_goes_on(tmp_path, given, 
     assert found.exit_code == 130
     assert "interrupted; the same command goes on" in found.stderr
     assert not (tmp_path / "p" / "report.html").exists()
-    assert mage("map", *given).exit_code == 0
+    again = mage("map", *given)
+    assert again.exit_code == 0
+    assert "taken for the map of an earthquake" in again.stderr
 
 
 def test_the_extent_alone_of_one_image_needs_no_model(tmp_path, given, quick):
@@ -115,7 +112,7 @@ def test_what_cannot_be_is_one_sentence(tmp_path, given, option, words):
 
 
 def test_options_of_other_kinds_are_refused_by_their_name(given):
-    for option in ("--kind=meteor", "--product=REF", "--window=3", "--aoi-number=0", "--seed=-1"):
+    for option in ("--kind=meteor", "--window=3"):
         found = mage("map", *given, option)
         assert found.exit_code == 2
         assert option.partition("=")[0] in found.stderr
