@@ -37,6 +37,7 @@ def bundled_model(device: str = "auto") -> Network:
     Raises:
         ModelError: it is not there.
 
+    >>> import numpy as np
     >>> before = after = np.zeros((64, 64, 3), np.uint8)
     >>> classes, probabilities = bundled_model(device="cpu").predict(before, after)
     >>> classes.shape, probabilities.shape
