@@ -176,7 +176,7 @@ def sentinel(real: Path) -> None:
 
 def depths(root: Path) -> None:
     """Depth by the true outline and by what the images show, over the simulator's own ground and a noisy one."""
-    ground = build_place(open_plan(str(root / "plan.json")).jobs[0]).city.ground
+    ground = build_place(open_plan(str(root / "recipe.yaml")).jobs[0]).city.ground
     rng = np.random.default_rng(0)
     rough = replace(ground, heights=ground.heights + rng.normal(0, 0.15, ground.heights.shape))
     for name, terrain in (("exact ground", ground), ("ground with 0.15 m of noise", rough)):
@@ -190,7 +190,7 @@ def depths(root: Path) -> None:
             seen = sieve((FLOOD.of(post, pre) >= 0.5).astype(np.uint8), 100) > 0
             for kind, flood in zip(errors, (here, seen), strict=True):
                 wet = flood | before
-                surface = water_surface(wet, ~wet, terrain.sample(grid), grid)
+                surface = water_surface(wet, ~wet & (sample["pre_building"] == 0), terrain.sample(grid), grid)
                 depth, error = depth_of(surface, terrain, grid, flood)
                 both = flood & here & np.isfinite(depth)
                 errors[kind].append(np.stack([depth[both] - truth[both], error[both]]))

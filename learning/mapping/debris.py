@@ -55,7 +55,7 @@ def _around(outline: shapely.Geometry, part: Grid) -> tuple[NDArray[np.bool_], F
     """Which pixels near a building lie in it, metres of all of them from it, and where of the part they are."""
     west, south, east, north = np.array(outline.bounds) + METRES[-1] * np.array([-1, -1, 1, 1])
     corners = part.to_pixel(np.array([(west, north), (east, south)]))
-    (left, top), (right, bottom) = np.floor(corners).astype(int) + [(0, 0), (1, 1)]
+    left, top, right, bottom = (np.floor(corners).astype(int) + np.eye(2, dtype=int)[1][:, None]).ravel().tolist()
     near = Grid(bottom - top, right - left, part.west + left * part.gsd, part.north - top * part.gsd, part.gsd)
     inside = rasterize([(outline, 1)], near.shape, transform=Affine(*near.transform), dtype="uint8") > 0
     if inside.any():

@@ -10,7 +10,7 @@ import numpy as np
 import rasterio
 import shapely
 from numpy.typing import NDArray
-from rasterio.features import rasterize, shapes, sieve
+from rasterio.features import geometry_mask, rasterize, shapes, sieve
 from rasterio.windows import Window as Rectangle
 from tqdm import tqdm
 
@@ -88,7 +88,7 @@ def observe(
     rasters = {what: path}
     if what == "flood" and terrain is not None:
         standing = np.zeros(grid.shape, bool) if pre is None else _standing(pre, bands)
-        rasters["depth"] = _write_depth(folder / "depth.tif", grid, mask, terrain, standing)
+        rasters["depth"] = _write_depth(folder / "depth.tif", grid, mask, terrain, standing, buildings)
     return Observed((_extent(what, rasters, grid, mask, buildings),), rasters)
 
 
@@ -161,13 +161,18 @@ def _standing(pre: Picture, bands: Sequence[str]) -> Flags:
     return np.concatenate([permanent(pre, window, bands) >= LIKELY["flood"] for window in strips(pre.grid)])
 
 
-def _write_depth(path: Path, grid: Grid, mask: NDArray[np.uint8], terrain: Path, standing: Flags) -> Path:
+def _write_depth(
+    path: Path, grid: Grid, mask: NDArray[np.uint8], terrain: Path, standing: Flags, buildings: Buildings | None
+) -> Path:
     """Levels are found in a pixel amid each cell of a coarser grid, depths for all pixels."""
     ground = ground_of(terrain, grid)
     coarse, factor = coarse_grid(grid)
     middle = np.ix_(*(np.minimum(np.arange(0, side, factor) + factor // 2, side - 1) for side in grid.shape))
     cells, before = mask[middle], standing[middle]
-    surface = water_surface((cells == 1) | before, (cells == 0) & ~before, ground.sample(coarse), coarse)
+    wet, dry = (cells == 1) | before, (cells == 0) & ~before
+    if buildings is not None and len(buildings):  # roofs stand in water and are no shore
+        dry &= ~geometry_mask(buildings.outline, coarse.shape, rasterio.Affine(*coarse.transform), invert=True)
+    surface = water_surface(wet, dry, ground.sample(coarse), coarse)
 
     def fill(file: rasterio.io.DatasetWriter) -> None:
         for number, name in enumerate(("depth", "standard error"), 1):

@@ -21,7 +21,8 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 CELLS = 4_000_000  # up to which a scene's water is levelled in its own pixels, else in larger ones
-NEIGHBOURS = 129  # cells of the border over which a level is the median
+NEIGHBOURS = 513  # cells of the border from which a level is taken
+QUANTILE = 0.8  # of the ground along them: crowns and roofs over water make false shores, which are all too low
 JUMP = 2.0  # metres that the ground may rise at a border that tells a level
 ISLAND = 400.0  # square metres up to which dry places amid water are trees, roofs or errors, and no shore
 GROUND = 0.15  # metres: standard error of what elevation models say of open ground; ours, of airborne lidar's order
@@ -59,14 +60,14 @@ def water_surface(wet: Flags, dry: Flags, ground: Floats, grid: Grid) -> Surface
 
     As in the Floodwater Depth Estimation Tool (Cohen et al. 2018, https://doi.org/10.1111/1752-1688.12609; 2019,
     https://doi.org/10.5194/nhess-19-2053-2019) each place takes the level of the nearest cell of the border. That is
-    the mean of the ground on its two sides, replaced by the median of up to 129 nearest ones along the same water, so
-    that a wrong outline, a tree over the shore or a noisy elevation does not count; islands of up to 400 m² do not
-    either. Where the ground rises by more than 2 m from one cell to the next, a border tells nothing. The spread is
-    1.48 times the median deviation from that median.
+    the mean of the ground on its two sides, replaced by the 80th percentile of the up to 513 nearest ones along the
+    same water: trees over the water and other false shores stand in it, lower than its level. Islands of up to 400 m²
+    do not count, nor do borders where the ground rises by more than 2 m from one cell to the next. The spread is 1.48
+    times the median deviation from the level.
 
     Args:
         wet: (rows, columns) where water is, permanent water included.
-        dry: the same, where there is none; what is neither is not known and makes no border.
+        dry: the same, where there is none; what is neither is not known and makes no border, as roofs had better be.
         ground: metres.
         grid: of the arrays.
 
@@ -141,14 +142,14 @@ def _shore(wet: Flags, dry: Flags, ground: Floats) -> tuple[NDArray[np.int64], F
 
 
 def _steadied(at: NDArray[np.int64], level: Floats, water: NDArray[np.int32]) -> tuple[Floats, Floats]:
-    """Medians along each water's border, and their spread."""
+    """Levels along each water's border, and their spread."""
     steady, spread = level.copy(), np.zeros(len(level))
     order = np.argsort(water, kind="stable")
     for members in np.split(order, np.flatnonzero(np.diff(water[order])) + 1):
         count = min(NEIGHBOURS, len(members))
         _, near = cKDTree(at[members]).query(at[members], count)
         values = level[members][near.reshape(len(members), count)]
-        steady[members] = np.median(values, axis=1)
+        steady[members] = np.quantile(values, QUANTILE, axis=1)
         spread[members] = 1.4826 * np.median(np.abs(values - steady[members][:, None]), axis=1)
     return steady, spread
 

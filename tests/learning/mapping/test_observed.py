@@ -283,6 +283,23 @@ def test_water_without_a_shore_has_no_depth():
     assert np.isnan(depth).all()
 
 
+def test_a_hall_in_the_water_is_no_shore(tmp_path):
+    """Its roof of 900 m² looks dry; the ground below it is 0.8 m under water."""
+    ground, off = valley(GRID)
+    terrain = written(tmp_path / "dem.tif", GRID, ground + 100)
+    wet = off < 40
+    wet[20:50, 61:91] = False
+    x, y = GRID.west, GRID.north
+    hall = buildings([shapely.box(x + 61, y - 50, x + 91, y - 20)], [[1, 0, 0, 0]])
+    post = picture(reflectances(wet))
+    found = observe(
+        Event(Kind.FLOOD), None, post, None, GRID, tmp_path, terrain=terrain, bands=INFRARED, buildings=hall
+    )
+    depth, error = read(found.rasters["depth"])
+    assert depth[wet] == pytest.approx((2 - ground)[wet], abs=0.06)
+    assert error[wet].max() < 2 * GROUND
+
+
 def test_two_lakes_keep_levels_of_their_own():
     grid = Grid(60, 120, 0, 60, 1)
     x, y = np.meshgrid(*grid.centres())
