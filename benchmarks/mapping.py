@@ -28,7 +28,7 @@ import rasterio
 import shapely
 from numpy.typing import NDArray
 from rasterio.features import geometry_mask
-from rasterio.windows import from_bounds
+from rasterio.windows import Window as Rectangle
 
 from mage.learning.mapping.access import reach, reachability, route
 from mage.learning.mapping.accessibility import find_access
@@ -150,7 +150,7 @@ def zones() -> None:
             found = []
             with rasterio.open(path) as file:
                 for shape in footprints:
-                    part = from_bounds(*shape.bounds, file.transform).round_offsets().round_lengths(op="ceil")
+                    part = Rectangle.from_slices(*grid.window(shape.bounds))
                     values = from_bytes(file.read(window=part))
                     outside = geometry_mask([shape], values.shape[1:], file.window_transform(part))
                     found.append(values[:, ~outside].mean(axis=1))

@@ -321,9 +321,10 @@ def _drawn(
 def _along(roads: Roads, nodes: Ints, cost: Floats, p: Floats) -> Route:
     """The route over the cheapest edge between each two nodes in turn."""
     tail, head, edge = arcs(roads, ~np.isfinite(cost))
-    order = np.argsort(cost[edge], kind="stable")[::-1]  # the cheapest of parallel ones is entered last and stays
-    by_ends = {(int(t), int(h)): int(e) for t, h, e in zip(tail[order], head[order], edge[order], strict=True)}
-    edges = np.array([by_ends[pair] for pair in zip(nodes[:-1].tolist(), nodes[1:].tolist(), strict=True)], np.int64)
+    count = len(roads.nodes)
+    arc = tail * count + head
+    order = np.lexsort((cost[edge], arc))  # of parallel ones the cheapest comes first
+    edges = edge[order][np.searchsorted(arc[order], nodes[:-1] * count + nodes[1:])]
     parts = [
         roads.lines[e] if roads.ends[e, 0] == node else shapely.reverse(roads.lines[e])
         for e, node in zip(edges, nodes[:-1], strict=True)
@@ -332,7 +333,7 @@ def _along(roads: Roads, nodes: Ints, cost: Floats, p: Floats) -> Route:
         nodes,
         edges,
         seconds=float(roads.seconds[edges].sum()),
-        metres=float(roads.length[edges].sum()),
+        metres=float(sum(part.length for part in parts)),
         open=float(np.prod(1 - p[edges])),
         line=_joined(parts, roads.nodes[nodes[0]]),
     )

@@ -103,7 +103,7 @@ class Roads:
     @property
     def length(self) -> Floats:
         """(e,) metres."""
-        return shapely.length(np.array(self.lines, dtype=object)).astype(float)
+        return shapely.length(np.fromiter(self.lines, object, len(self.lines))).astype(float)
 
 
 def roads_of(graph: RoadGraph, dx: float = 0.0, dy: float = 0.0) -> Roads:
