@@ -12,7 +12,9 @@ from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree as Xml
 
+import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from mage.learning.mapping.product import names
 
@@ -161,9 +163,9 @@ def _drawn(file: sqlite3.Connection, name: str, tables: set[str], columns: list[
     if any(more):
         yield f"'{name}' has heights or measures"
     blobs = [row[0] for row in file.execute(f"SELECT {_quoted(column)} FROM {_quoted(name)} ORDER BY ROWID")]
-    shapes = [_geometry(blob) for blob in blobs]
+    shapes = shapely.from_wkb([_wkb(blob) for blob in blobs], on_invalid="ignore").reshape(-1)
     yield from _sound(name, kind, frame, blobs, shapes)
-    full = sum(shape is not None and not shape.is_empty for shape in shapes)
+    full = int((~shapely.is_missing(shapes) & ~shapely.is_empty(shapes)).sum())
     index = f"rtree_{name}_{column}"
     if index not in tables:
         yield f"'{name}' has no R-tree"
@@ -172,30 +174,26 @@ def _drawn(file: sqlite3.Connection, name: str, tables: set[str], columns: list[
     yield from _styled(file, name, columns)
 
 
-def _sound(name: str, kind: str, frame: int, blobs: list[Any], shapes: list[shapely.Geometry | None]) -> Iterator[str]:
+def _sound(name: str, kind: str, frame: int, blobs: list[Any], shapes: NDArray[np.object_]) -> Iterator[str]:
+    sound, missing = shapely.is_valid(shapes), shapely.is_missing(shapes)
     for number, (blob, shape) in enumerate(zip(blobs, shapes, strict=True), 1):
-        if shape is None:
+        if missing[number - 1]:
             yield f"'{name}', feature {number}: no geometry that can be read"
             continue
         if shape.geom_type.upper() != kind:
             yield f"'{name}', feature {number}: a {shape.geom_type}"
-        elif not shapely.is_valid(shape):
+        elif not sound[number - 1]:
             yield f"'{name}', feature {number}: {shapely.is_valid_reason(shape)}"
         if int.from_bytes(blob[4:8], "little" if blob[3] & 1 else "big", signed=True) != frame:
             yield f"'{name}', feature {number}: in another frame than its layer"
 
 
-def _geometry(blob: Any) -> shapely.Geometry | None:
-    """A geometry from GeoPackage's binary: a head of 8 bytes, an envelope, WKB."""
+def _wkb(blob: Any) -> bytes | None:
+    """What follows the head of 8 bytes and the envelope of a geometry in GeoPackage's binary."""
     if not isinstance(blob, bytes) or len(blob) < 8 or blob[:2] != b"GP":
         return None
     envelope = {0: 0, 1: 32, 2: 48, 3: 48, 4: 64}.get(blob[3] >> 1 & 7)
-    if envelope is None:
-        return None
-    try:
-        return shapely.from_wkb(blob[8 + envelope :])
-    except shapely.errors.GEOSException:
-        return None
+    return None if envelope is None else blob[8 + envelope :]
 
 
 def _styled(file: sqlite3.Connection, name: str, columns: list[str]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from mage.learning.mapping.findings import Source
 
 Column = NDArray[Any]  # (n,) text, whole numbers, flags, or numbers that are masked where not known
 POINT, LINE, AREA = "Point", "LineString", "MultiPolygon"
+POLYGON = int(shapely.GeometryType.POLYGON)
 LETTER = {POINT: "P", LINE: "L", AREA: "A", None: ""}
 
 
@@ -68,10 +69,15 @@ def whole(values: Iterable[int]) -> Column:
 
 def polygons(shapes: Iterable[shapely.Geometry]) -> NDArray[np.object_]:
     """Valid multipolygons, outer rings counter-clockwise; lines and points that come of mending are left out."""
-    mended = [_polygon(shape) for shape in shapes]
-    found = np.empty(len(mended), dtype=object)
-    found[:] = mended
-    return found
+    given = list(shapes)
+    found = np.empty(len(given), dtype=object)
+    found[:] = given
+    plain = (shapely.get_type_id(found) == POLYGON) & shapely.is_valid(found) & ~shapely.has_z(found)
+    at = np.flatnonzero(plain)
+    shapely.multipolygons(found[at], indices=at, out=found)
+    for k in np.flatnonzero(~plain):
+        found[k] = _polygon(found[k])
+    return np.asarray(shapely.orient_polygons(found))
 
 
 def source_of(sources: Sequence[Source], count: int, *roles: str) -> Column:
@@ -82,6 +88,8 @@ def source_of(sources: Sequence[Source], count: int, *roles: str) -> Column:
 
 
 def _clean(value: str) -> str:
+    if value.isprintable():  # as nearly all are
+        return value
     sound = value.encode("utf-8", "replace").decode("utf-8")
     return "".join(" " if ord(letter) < 32 or 127 <= ord(letter) < 160 else letter for letter in sound)
 
@@ -90,4 +98,4 @@ def _polygon(shape: shapely.Geometry) -> shapely.MultiPolygon:
     sound = shape if shapely.is_valid(shape) else shapely.make_valid(shape)
     flat = shapely.get_parts(shapely.get_parts(shapely.force_2d(sound)))  # twice, for a collection's multipolygons
     parts = [part for part in flat if part.geom_type == "Polygon"]
-    return shapely.orient_polygons(shapely.MultiPolygon(parts))
+    return shapely.MultiPolygon(parts)
