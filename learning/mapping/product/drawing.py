@@ -169,6 +169,14 @@ def ranked(findings: Findings) -> list[tuple[int, Area]]:
     return [*enumerate(named, 1), *enumerate(squares, 1)]
 
 
+def tinted(findings: Findings) -> list[tuple[int, Area]]:
+    """Damaged areas and their ranks that a first estimate fills with colour: cells, or the others where there are
+    none.
+    """
+    shown = [(rank, area) for rank, area in ranked(findings) if area.damaged > 0]
+    return [(rank, area) for rank, area in shown if is_cell(area)] or shown
+
+
 def quantity(value: float, unit: str) -> str:
     """A figure of the summary table with its unit.
 

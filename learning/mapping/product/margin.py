@@ -38,6 +38,7 @@ from mage.learning.mapping.product.drawing import (
     road_states,
     situation,
     symbol,
+    tinted,
     title,
     verdict_counts,
     version,
@@ -270,7 +271,7 @@ def _legend(column: Column, findings: Findings) -> None:
 def _building_keys(findings: Findings) -> list[Key]:
     buildings, product = findings.buildings, findings.event.product
     if product is Product.FIRST_ESTIMATE:
-        most = max((area.damaged for area in findings.areas), default=0.0)
+        most = max((area.damaged for _, area in tinted(findings)), default=0.0)
         if most <= 0:
             return []
         return [

@@ -36,6 +36,7 @@ from mage.learning.mapping.product.drawing import (
     simplified,
     small,
     symbol,
+    tinted,
     true_north,
 )
 from mage.learning.mapping.product.margin import DPI, MOST, Paper, draw_margin
@@ -154,14 +155,12 @@ def _ranking(axes: Axes, findings: Findings) -> None:
     """Areas in steps of red by the expected number of damaged buildings, numbered as in the table: cells, with areas
     that have names of their own as lines over them, or those alone.
     """
-    shown = [(place, area) for place, area in ranked(findings) if area.damaged > 0]
-    squares = [(place, area) for place, area in shown if is_cell(area)]
-    if squares:
-        for _, area in shown:
-            if not is_cell(area):
-                _fill(axes, [area.outline], facecolor="none", edgecolor="#7a0d12", linewidth=1.6, zorder=2.7)
-    most = max((area.damaged for _, area in squares or shown), default=0)
-    for place, area in reversed(squares or shown):
+    filled = tinted(findings)
+    for _, area in ranked(findings):
+        if area.damaged > 0 and not is_cell(area) and is_cell(filled[0][1]):
+            _fill(axes, [area.outline], facecolor="none", edgecolor="#7a0d12", linewidth=1.6, zorder=2.7)
+    most = max((area.damaged for _, area in filled), default=0)
+    for place, area in reversed(filled):
         strength = 0.08 + 0.5 * area.damaged / most
         _fill(axes, [area.outline], facecolor=VERDICTS[names.DESTROYED], alpha=strength, linewidth=0, zorder=2.5)
         _fill(axes, [area.outline], facecolor="none", edgecolor="#7a0d12", linewidth=0.5, zorder=2.6)
