@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import re
 from collections import Counter
 from pathlib import Path
@@ -122,11 +123,9 @@ def told(findings: Findings) -> list[str]:
     counts = Counter(findings.buildings.verdict.tolist())
     lines = [f"{len(findings.buildings)} buildings" + "".join(f", {n} {word}" for word, n in sorted(counts.items()))]
     if findings.registration is not None:
-        right, down = findings.registration.shift
-        lines.append(
-            f"the image after lies {right:.1f} px to the right and {down:.1f} px down of the one before, "
-            f"known to {findings.registration.residual:.1f} px"
-        )
+        (right, down), off = findings.registration.shift, findings.registration.residual
+        known = f", known to {off:.1f} px" if math.isfinite(off) else ""
+        lines.append(f"the image after lies {right:.1f} px to the right and {down:.1f} px down of the one before{known}")
     if findings.access is not None:
         closed = (findings.access.car >= 0.5).sum()
         lines.append(f"{closed} of {len(findings.access.roads)} road edges likely closed to cars")
