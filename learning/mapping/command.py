@@ -125,7 +125,7 @@ def told(findings: Findings) -> list[str]:
     if findings.registration is not None:
         (right, down), off = findings.registration.shift, findings.registration.residual
         known = f", known to {off:.1f} px" if math.isfinite(off) else ""
-        lines.append(f"the image after lies {right:.1f} px to the right and {down:.1f} px down of the one before{known}")
+        lines.append(f"the image after lies {right:.1f} px right and {down:.1f} px down of the one before{known}")
     if findings.access is not None:
         closed = (findings.access.car >= 0.5).sum()
         lines.append(f"{closed} of {len(findings.access.roads)} road edges likely closed to cars")
