@@ -10,6 +10,7 @@ import typer
 
 from mage.learning import judging_commands
 from mage.learning.collect.command import collect
+from mage.learning.mapping.command import map_event
 from mage.learning.options import DataFolder, is_dataset, need_torch, say
 from mage.learning.pack_command import pack
 from mage.learning.pretrain_command import pretrain
@@ -29,6 +30,7 @@ def register(app: typer.Typer) -> None:
     app.command()(pretrain)
     app.command()(train)
     judging_commands.register(app)
+    app.command("map")(map_event)
     app.command()(pack)
 
 

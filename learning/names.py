@@ -1,4 +1,6 @@
-"""Names that people type, and files keep, for parts of models; without torch, so that `mage --help` is quick."""
+"""Names that people type, and files keep, for parts of models and for maps; without torch, so that `mage --help` is
+quick.
+"""
 
 from __future__ import annotations
 
@@ -57,3 +59,17 @@ class Head(StrEnum):
             Head.HEIGHT: ("pre_height", "post_height"),
             Head.ROAD: ("post_road", "post_blocked"),
         }[self]
+
+
+class Kind(StrEnum):
+    """What struck."""
+
+    EARTHQUAKE, FLOOD, WIND, FIRE = "earthquake", "flood", "wind", "fire"
+
+
+class Product(StrEnum):
+    """What Copernicus EMS calls its products: a first estimate by areas, the event's outline, or every building's
+    grade.
+    """
+
+    FIRST_ESTIMATE, DELINEATION, GRADING = "FEP", "DEL", "GRA"

@@ -36,6 +36,7 @@ ORDER = (
     "calibrate",
     "choose",
     "evaluate",
+    "map",
     "doctor",
 )  # as a newcomer meets them
 FAILED, FAULT, INTERRUPTED, PIPE_CLOSED = 2, 1, 130, 141  # exit codes; the last two are 128 + the signal, as in shells

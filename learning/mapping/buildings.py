@@ -35,23 +35,25 @@ class Gradings:
     valid: Floats
 
 
-def grade_footprints(path: Path, grid: Grid, footprints: NDArray[np.object_]) -> Gradings:
+def grade_footprints(path: Path, grid: Grid, footprints: NDArray[np.object_], *, grades: int | None = None) -> Gradings:
     """Mean probabilities over each footprint, a band of the scene at a time.
 
     A pixel belongs to the building that its centre lies in; of overlapping footprints to the last of them.
 
     Args:
         path: probabilities as :func:`~mage.learning.mapping.maps.write_probabilities` writes them: no building, then a
-            building of each grade.
+            building of each grade; further bands do not count.
         grid: of that file.
         footprints: (n,) polygons in the grid's frame.
+        grades: their number; None where the file has no further bands.
 
     Raises:
         DatasetError: the file is not on this grid, or cannot be read.
     """
     count = len(footprints)
     with opened(path, grid) as file:
-        sums, known, all_of = np.zeros((count, file.count)), np.zeros(count), np.zeros(count)
+        bands = list(range(1, 1 + (file.count if grades is None else 1 + grades)))
+        sums, known, all_of = np.zeros((count, len(bands))), np.zeros(count), np.zeros(count)
         tree = shapely.STRtree(footprints)
         for top in range(0, grid.rows, ROWS):
             part = grid.part((slice(top, min(top + ROWS, grid.rows)), slice(0, grid.columns)))
@@ -59,7 +61,7 @@ def grade_footprints(path: Path, grid: Grid, footprints: NDArray[np.object_]) ->
             if not len(found):
                 continue
             ids = _ids(footprints[found], part)
-            probabilities = from_bytes(file.read(window=Rectangle(0, top, part.columns, part.rows)))
+            probabilities = from_bytes(file.read(bands, window=Rectangle(0, top, part.columns, part.rows)))
             inside = ids > 0
             owner, values = found[ids[inside] - 1], probabilities[:, inside].astype(float)
             seen = np.isfinite(values).all(axis=0)

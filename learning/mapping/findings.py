@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,8 @@ from mage.learning.mapping.hotspots import HotSpots
 from mage.learning.mapping.picture import Picture
 from mage.learning.mapping.register import Registration
 from mage.learning.mapping.roads import Roads
+from mage.learning.names import Kind as Kind
+from mage.learning.names import Product as Product
 from mage.scenes.errors import ModelError
 from mage.scenes.grid import Grid
 
@@ -32,20 +33,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Geometries = NDArray[np.object_]
 Words = NDArray[np.str_]
-
-
-class Kind(StrEnum):
-    """What struck."""
-
-    EARTHQUAKE, FLOOD, WIND, FIRE = "earthquake", "flood", "wind", "fire"
-
-
-class Product(StrEnum):
-    """What Copernicus EMS calls its products: a first estimate by areas, the event's outline, or every building's
-    grade.
-    """
-
-    FIRST_ESTIMATE, DELINEATION, GRADING = "FEP", "DEL", "GRA"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from mage.learning.mapping.picture import Picture
 from mage.learning.mapping.stream import OVERLAP, WINDOW, Forward, stream, strips_of
+from mage.learning.predict import classify
 from mage.learning.runs import publish
 from mage.scenes.errors import DatasetError
 from mage.scenes.grid import Grid
@@ -94,6 +95,38 @@ def write_probabilities(
     write_cog(path, grid, len(names), "uint8", UNKNOWN, fill)
     _drop(parts)
     return path
+
+
+def write_classes(path: Path, probabilities: Path, grid: Grid, grades: int) -> Path:
+    """The map that people look at: 0 background, then the grades from 1, 255 not known; a cloud-optimised GeoTIFF of
+    bytes with a colour for each.
+
+    Args:
+        path: of the file.
+        probabilities: as :func:`write_probabilities` writes them: no building, then a building of each grade.
+        grid: of both.
+        grades: their number.
+
+    Raises:
+        DatasetError: it cannot be written.
+    """
+
+    def fill(file: rasterio.io.DatasetWriter) -> None:
+        file.write_colormap(1, {0: (0, 0, 0, 0)} | {k: (*_colour(k / grades), 255) for k in range(1, 1 + grades)})
+        with rasterio.open(probabilities, driver="GTiff") as likely:
+            for top in range(0, grid.rows, BLOCK):
+                part = Rectangle(0, top, grid.columns, min(BLOCK, grid.rows - top))
+                values = from_bytes(likely.read(list(range(1, 2 + grades)), window=part))
+                known = np.isfinite(values).all(axis=0)
+                file.write(np.where(known, classify(np.nan_to_num(values)), UNKNOWN), 1, window=part)
+
+    write_cog(path, grid, 1, "uint8", UNKNOWN, fill)
+    return path
+
+
+def _colour(share: float) -> tuple[int, int, int]:
+    """From green over yellow to red."""
+    return round(255 * min(1, 2 * share)), round(255 * min(1, 2 - 2 * share)), 0
 
 
 def write_cog(

@@ -1,0 +1,174 @@
+"""``mage map``: two GeoTIFFs in, a product for the field out; what it needs is imported only when it runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import re
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mage.learning.names import Kind, Product
+from mage.learning.options import DeviceName, need_torch, say
+from mage.scenes.errors import DatasetError, MissingExtraError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mage.learning.mapping.findings import Findings
+    from mage.learning.mapping.grader import Grader
+
+NEEDED = ("rasterio", "scipy", "shapely", "pyproj", "pyogrio", "matplotlib")  # of the extra `mapping`
+CODE = re.compile(r"[A-Za-z0-9-]{1,20}")  # of an activation: names of layers are parted by underscores
+GUESS = Kind.EARTHQUAKE  # where nobody says what struck
+
+
+def map_event(
+    post: Annotated[Path, typer.Option(help="The image after the event: GeoTIFF, PNG or JPEG.")],
+    out: Annotated[Path, typer.Option(help="Folder for the product.")],
+    pre: Annotated[Path | None, typer.Option(help="The image before it; need not have the same grid.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="A run, or a saved model.  [default: the one that comes with MAGE]")
+    ] = None,
+    kind: Annotated[Kind | None, typer.Option(help=f"What struck.  [default: {GUESS}]")] = None,
+    product: Annotated[
+        Product, typer.Option(help="Grades of all buildings, the event's outline, or a first estimate by areas.")
+    ] = Product.GRADING,
+    buildings: Annotated[
+        Path | None, typer.Option(help="Footprints: GeoPackage, GeoJSON, GeoParquet, OSM.  [default: the model's own]")
+    ] = None,
+    roads: Annotated[Path | None, typer.Option(help="Roads, likewise.")] = None,
+    facilities: Annotated[Path | None, typer.Option(help="Hospitals, fire stations, shelters, likewise.")] = None,
+    areas: Annotated[Path | None, typer.Option(help="Administrative areas to rank, likewise.")] = None,
+    aoi: Annotated[Path | None, typer.Option(help="The area of interest, likewise.  [default: the images]")] = None,
+    terrain: Annotated[Path | None, typer.Option(help="Elevation of the ground, for the depth of floods.")] = None,
+    population: Annotated[Path | None, typer.Option(help="A GeoTIFF of people in each pixel.")] = None,
+    corrections: Annotated[
+        Path | None, typer.Option(help="The product's GeoPackage as an analyst edited it: all is computed anew.")
+    ] = None,
+    finetune: Annotated[
+        Path | None, typer.Option(help="Folder for a run: the model, trained further on the corrections.")
+    ] = None,
+    before: Annotated[
+        Path | None, typer.Option(help="Folder of an earlier product, of which this is a monitoring update.")
+    ] = None,
+    route: Annotated[
+        str | None, typer.Option(help='Find a way: "x,y x,y", longitudes and latitudes or map coordinates.')
+    ] = None,
+    name: Annotated[str, typer.Option(help="Of the event, for titles.")] = "",
+    activation: Annotated[str, typer.Option(help="Code of the activation, such as EMSR385.")] = "EMSR000",
+    aoi_number: Annotated[int, typer.Option(min=1, max=99, help="Number of the area of interest.")] = 1,
+    pre_date: Annotated[str | None, typer.Option(help="When --pre was sensed, such as 2011-05-20T17:00:00Z.")] = None,
+    post_date: Annotated[str | None, typer.Option(help="When --post was sensed.")] = None,
+    gsd: Annotated[float | None, typer.Option(help="Metres of a pixel of the map.  [default: the image's]")] = None,
+    bands: Annotated[
+        str | None,
+        typer.Option(help="Of both images, for the model, such as 3,2,1.  [default: red, green, blue]"),
+    ] = None,
+    no_register: Annotated[
+        bool, typer.Option("--no-register", help="Take the images to lie on each other exactly.")
+    ] = False,
+    ecc: Annotated[bool, typer.Option("--ecc", help="Refine how they lie by their correlation.")] = False,
+    window: Annotated[int, typer.Option(min=64, help="Pixels along a side that the model sees at once.")] = 1024,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn by lot.")] = 0,
+    device: DeviceName = "auto",
+) -> None:
+    """Map an event from images after and before it: damaged buildings, hot spots, open roads, a report."""
+    need_mapping()
+    from mage.learning.mapping.findings import Event
+    from mage.learning.mapping.inputs import Files, Request, ends_of
+    from mage.learning.mapping.run import make_map
+
+    if kind is None:
+        say(f"taken for the map of an {GUESS}; --kind says what else struck")
+    vectors = {"buildings": buildings, "roads": roads, "facilities": facilities, "areas": areas, "aoi": aoi}
+    further = {"terrain": terrain, "population": population, "corrections": corrections, "before": before}
+    request = Request(
+        Files(post, pre, **vectors, **further),
+        Event(kind or GUESS, name, _code(activation), aoi_number, product),
+        gsd=_metres(gsd),
+        bands=_numbers(bands),
+        register=not no_register,
+        ecc=ecc,
+        route=None if route is None else ends_of(route),
+        finetune=finetune,
+        taken=_moments(pre=pre_date, post=post_date),
+        window=window,
+        seed=seed,
+    )
+    request.files.given()
+    try:
+        findings = make_map(request, out, _grader(model, pre, product, device), progress=True, tell=say)
+    except KeyboardInterrupt:
+        say("interrupted; the same command goes on")
+        raise typer.Exit(130) from None
+    for line in told(findings):
+        say(line)
+    typer.echo(str(out))
+
+
+def need_mapping() -> None:
+    """MissingExtraError where a package of the extra ``mapping`` is not installed."""
+    need_torch()
+    for module in NEEDED:
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtraError(module, "mapping")
+
+
+def told(findings: Findings) -> list[str]:
+    """Sentences on what was found."""
+    counts = Counter(findings.buildings.verdict.tolist())
+    lines = [f"{len(findings.buildings)} buildings" + "".join(f", {n} {word}" for word, n in sorted(counts.items()))]
+    if findings.registration is not None:
+        (right, down), off = findings.registration.shift, findings.registration.residual
+        known = f", known to {off:.1f} px" if math.isfinite(off) else ""
+        lines.append(f"the image after lies {right:.1f} px right and {down:.1f} px down of the one before{known}")
+    if findings.access is not None:
+        closed = (findings.access.car >= 0.5).sum()
+        lines.append(f"{closed} of {len(findings.access.roads)} road edges likely closed to cars")
+        if findings.access.asked:
+            way = findings.access.route
+            lines.append("there is no way" if way is None else f"the way takes {way.seconds / 60:.0f} min")
+    return lines
+
+
+def _grader(model: Path | None, pre: Path | None, product: Product, device: str) -> Grader | None:
+    """The model asked for, else the one that comes with MAGE, unless the event's outline alone is wanted of an image
+    after it, which that one cannot look at.
+    """
+    from mage.learning.mapping.grader import open_grader
+
+    if model is None and pre is None and product is Product.DELINEATION:
+        say("no image before the event: its extent alone is mapped")
+        return None
+    return open_grader(model, device)
+
+
+def _code(text: str) -> str:
+    if CODE.fullmatch(text) is None:
+        raise DatasetError("no such activation", expected="up to 20 letters, digits and hyphens", found=text[:40])
+    return text
+
+
+def _metres(gsd: float | None) -> float | None:
+    if gsd is not None and not 0 < gsd < float("inf"):
+        raise DatasetError("no such pixel", expected="metres above 0 in --gsd", found=f"{gsd}")
+    return gsd
+
+
+def _numbers(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise DatasetError("no such bands", expected="numbers from 1, such as 3,2,1", found=text[:40])
+    return tuple(int(part) for part in parts)
+
+
+def _moments(**given: str | None) -> dict[str, datetime]:
+    from mage.learning.mapping.inputs import moment
+
+    return {role: moment(text) for role, text in given.items() if text is not None}

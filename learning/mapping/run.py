@@ -1,0 +1,338 @@
+"""``mage map`` as a function: from images and vector files to what was found, and to the files of a product."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mage.learning.mapping.accessibility import find_access
+from mage.learning.mapping.assessment import (
+    beside_water,
+    clustered,
+    damage_density,
+    drawn_outlines,
+    judged,
+    ranked,
+    unknown,
+)
+from mage.learning.mapping.buildings import grade_footprints
+from mage.learning.mapping.corrected_roads import Closures
+from mage.learning.mapping.corrections import Corrections, apply_corrections, read_corrections
+from mage.learning.mapping.findings import Access, Buildings, Facilities, Findings, Observed, Population, Source
+from mage.learning.mapping.finetuning import finetune
+from mage.learning.mapping.folder import CARD, ProductFolder, open_product
+from mage.learning.mapping.grader import Grader, check_dates
+from mage.learning.mapping.inputs import Request, checksum, on_map, sources
+from mage.learning.mapping.maps import write_classes, write_probabilities
+from mage.learning.mapping.monitoring import differences, with_differences
+from mage.learning.mapping.observed import observe
+from mage.learning.mapping.population import read_population
+from mage.learning.mapping.product.report import write_report
+from mage.learning.mapping.product.sheet import write_sheet
+from mage.learning.mapping.product.write import write_layers
+from mage.learning.mapping.provenance import provenance, versions
+from mage.learning.mapping.roads import Roads
+from mage.learning.mapping.scene import Scene, Tell, open_scene
+from mage.learning.mapping.unlike import share_unlike
+from mage.learning.mapping.vector_inputs import (
+    Outlines,
+    Polygonal,
+    read_areas,
+    read_buildings,
+    read_facilities,
+    read_roads,
+)
+from mage.learning.runs import RECORD, publish
+from mage.scenes.errors import DatasetError
+
+MUCH = 0.5  # share of windows unlike the training from which on a user is told
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vectors:
+    """The vector files of a request; None for what was not given."""
+
+    buildings: Outlines | None
+    roads: Roads | None
+    facilities: Facilities | None
+    areas: tuple[list[Polygonal], list[str]]
+    corrections: Corrections | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """All that went in, read.
+
+    Attributes:
+        request: what is asked for.
+        grader: looks at buildings; None does not, which is enough for the extent of an event.
+        scene: the images.
+        vectors: the vector files.
+        sums: checksums of the files by role.
+        progress: whether to show bars.
+        tell: takes a sentence about what a user should know.
+    """
+
+    request: Request
+    grader: Grader | None
+    scene: Scene
+    vectors: Vectors
+    sums: Mapping[str, str]
+    progress: bool
+    tell: Tell
+
+
+def make_map(
+    request: Request, out: Path, grader: Grader | None, *, progress: bool = False, tell: Tell = lambda _: None
+) -> Findings:
+    """Map an event, and write the product into a folder.
+
+    An interrupted run goes on: rasters that are whole are kept as long as images, model and options are those of
+    before, and of the one that is not, its finished strips. The same inputs give the same files to the byte.
+
+    Args:
+        request: what is asked for.
+        out: the folder: new, empty, or of such a product.
+        grader: as of :class:`Task`.
+        progress: likewise.
+        tell: likewise.
+
+    Raises:
+        MageError: a file cannot be read, files do not go together, or the product cannot be written.
+    """
+    task = prepare(request, grader, progress=progress, tell=tell)
+    folder = open_product(out)
+    replaced = folder.begin()
+    findings = find(task, folder)
+    tell("writing the product")
+    files = write(findings, grader, folder)
+    folder.finish(files, provenance(request, findings), replaced)
+    if request.finetune is not None:
+        teach(task, findings, request.finetune)
+    return findings
+
+
+def prepare(request: Request, grader: Grader | None, *, progress: bool = False, tell: Tell = lambda _: None) -> Task:
+    """Read all that goes in, so that a mistake in it is told before anything that takes long, and nothing is written.
+
+    Raises:
+        MageError: a file cannot be read, or files do not go together.
+    """
+    files = request.files
+    if grader is not None:
+        check_dates(grader, files.pre is not None)
+    if files.roads is None and request.route is not None:
+        raise DatasetError("a route needs roads", expected="--roads")
+    if request.finetune is not None and (files.corrections is None or grader is None):
+        raise DatasetError("a model learns from corrections", expected="--corrections, and a model")
+    given = files.given()
+    scene = open_scene(request, grader, tell)
+    grid, area = scene.grid, scene.area
+    vectors = Vectors(
+        None if files.buildings is None else read_buildings(files.buildings, grid, area),
+        None if files.roads is None else read_roads(files.roads, grid, area),
+        None if files.facilities is None else read_facilities(files.facilities, grid, area),
+        ([], []) if files.areas is None else read_areas(files.areas, grid),
+        None if files.corrections is None else read_corrections(files.corrections, grid),
+    )
+    sums = {role: checksum(path) for role, path in given.items()}
+    return Task(request, grader, scene, vectors, sums, progress, tell)
+
+
+def find(task: Task, folder: ProductFolder) -> Findings:
+    """All that is found of an event; rasters of it are written into the folder.
+
+    Raises:
+        MageError: as of :func:`make_map`.
+    """
+    request, scene, event = task.request, task.scene, task.request.event
+    rasters = predicted(task, folder)
+    found = assessed(task, rasters.get("probabilities"))
+    seen = observed(task, rasters.get("probabilities"), found, folder)
+    found = beside_water(found, seen, event, scene.grid)
+    found, seen, closures, log = corrected(task, found, seen)
+    access, found = reached(task, found, seen, closures)
+    found = clustered(found)
+    density, density_grid = damage_density(found, scene.grid)
+    findings = Findings(
+        event=event,
+        grid=scene.grid,
+        area=scene.area,
+        seen=scene.sight.within(scene.area),
+        sources=(*sources(request, task.sums, scene.gsd), *_of_model(task.grader)),
+        pre=scene.pre,
+        post=scene.post,
+        registration=scene.registration,
+        buildings=found,
+        observed=seen,
+        density=density,
+        density_grid=density_grid,
+        areas=ranked(found, *task.vectors.areas),
+        access=access,
+        population=people(task, found, seen),
+        unlike=unlike(task),
+        model={} if task.grader is None else task.grader.facts,
+        rasters=rasters,
+        corrections=log,
+        versions=versions(),
+    )
+    return findings if request.files.before is None else monitored(findings, request.files.before)
+
+
+def predicted(task: Task, folder: ProductFolder) -> dict[str, Path]:
+    """The model's maps of a scene: ``probabilities`` and ``classes``; none without a model."""
+    request, scene, grader = task.request, task.scene, task.grader
+    if grader is None:
+        return {}
+    identity = {
+        "images": {role: task.sums[role] for role in ("pre", "post") if role in task.sums},
+        "model": None if grader.file is None else checksum(grader.file),
+        "temperatures": str(grader.network.temperatures),
+        "grid": str(scene.grid),
+        "bands": request.bands,
+        "register": [request.register, request.ecc],
+        "window": request.window,
+        "versions": versions(),
+    }
+
+    def stream(path: Path) -> Path:
+        pictures, overlap = scene.shown(grader.network.dates), request.window // 16 * 2
+        return write_probabilities(
+            path,
+            grader.forward,
+            pictures,
+            grader.names,
+            identity,
+            window=request.window,
+            overlap=overlap,
+            progress=task.progress,
+        )
+
+    def draw(path: Path) -> Path:
+        return write_classes(path, likely, scene.grid, grader.grades)
+
+    likely = folder.step("probabilities.tif", identity, stream)
+    return {"probabilities": likely, "classes": folder.step("classes.tif", identity, draw)}
+
+
+def assessed(task: Task, likely: Path | None) -> Buildings:
+    """The buildings of a file, or those that the model sees, with a verdict each."""
+    grid, outlines = task.scene.grid, task.vectors.buildings
+    if outlines is None and likely is not None:
+        outlines = drawn_outlines(likely, grid, task.scene.area)
+    if outlines is None:
+        none = np.array([], "<U1")
+        outlines = Outlines(none, np.array([], object), none, none)
+    if task.grader is None or likely is None:
+        return judged(outlines, unknown(len(outlines)), grid)
+    return judged(outlines, grade_footprints(likely, grid, outlines.outline, grades=task.grader.grades), grid)
+
+
+def observed(task: Task, likely: Path | None, buildings: Buildings, folder: ProductFolder) -> Observed:
+    """The event as the images show it."""
+    return observe(
+        task.request.event,
+        task.scene.pre,
+        task.scene.clear,
+        likely,
+        task.scene.grid,
+        folder.path,
+        terrain=task.request.files.terrain,
+        buildings=buildings,
+        progress=task.progress,
+    )
+
+
+def corrected(
+    task: Task, buildings: Buildings, seen: Observed
+) -> tuple[Buildings, Observed, Closures | None, tuple[str, ...]]:
+    """What was found, with an analyst's corrections and a line of each, if there are any."""
+    if task.vectors.corrections is None:
+        return buildings, seen, None, ()
+    access, _ = reached(task, buildings, seen, None)
+    return apply_corrections(task.vectors.corrections, buildings, seen, task.vectors.roads, access)
+
+
+def reached(
+    task: Task, buildings: Buildings, seen: Observed, closures: Closures | None
+) -> tuple[Access | None, Buildings]:
+    """Who can be reached over the roads, if there are any."""
+    request, scene, vectors = task.request, task.scene, task.vectors
+    if vectors.roads is None:
+        return None, buildings
+    return find_access(
+        vectors.roads,
+        vectors.facilities,
+        seen,
+        buildings,
+        scene.grid,
+        scene.area,
+        np.random.default_rng(request.seed),
+        ends=None if request.route is None else on_map(request.route, scene.grid),
+        stated=None if closures is None else (closures.car, closures.truck),
+    )
+
+
+def people(task: Task, buildings: Buildings, seen: Observed) -> Population | None:
+    """People in the area and those affected, if a raster tells."""
+    path = task.request.files.population
+    return None if path is None else read_population(path, task.scene.grid, task.scene.area, buildings, seen)
+
+
+def unlike(task: Task) -> float | None:
+    """Share of the scene that looks unlike what the model was trained on; None where it cannot tell."""
+    grader = task.grader
+    if grader is None or grader.density is None:
+        return None
+    share = share_unlike(grader.density, task.scene.shown(grader.network.dates))
+    if share is not None and share >= MUCH:
+        task.tell(f"{share:.0%} of the scene looks unlike what the model was trained on: be careful with its grades")
+    return share
+
+
+def monitored(findings: Findings, before: Path) -> Findings:
+    """Findings as an update of an earlier product, numbered one higher, with what changed."""
+    found = differences(before, findings)
+    number = re.search(r"_MONIT(\d+)$", found.before)
+    event = replace(findings.event, monitoring=1 + (int(number[1]) if number else 0))
+    return with_differences(replace(findings, event=event), found)
+
+
+def teach(task: Task, findings: Findings, out: Path) -> None:
+    """Train the model further on the corrections, into a run; one that was interrupted goes on."""
+    grader = task.grader
+    assert grader is not None, "there is a model to correct"
+    finetune(
+        grader.network,
+        task.scene.shown(grader.network.dates),
+        task.scene.grid,
+        assessed(task, findings.rasters["probabilities"]),
+        findings.buildings,
+        out,
+        seed=task.request.seed,
+        device=next(grader.network.parameters()).device.type,
+        resume=(out / RECORD).is_file(),
+        progress=task.progress,
+    )
+    task.tell(f"the corrected model: --model {out}")
+
+
+def write(findings: Findings, grader: Grader | None, folder: ProductFolder) -> list[Path]:
+    """The files of a product, but for its provenance; those that ``findings`` name among them."""
+    files = [*findings.rasters.values(), *findings.observed.rasters.values()]
+    if grader is not None and grader.card:
+        publish(folder.path / CARD, grader.card.encode())
+        files.append(folder.path / CARD)
+    files += write_layers(findings, folder.path)
+    files += write_sheet(findings, folder.path)
+    return [*files, write_report(findings, folder.path)]
+
+
+def _of_model(grader: Grader | None) -> tuple[Source, ...]:
+    if grader is None or grader.file is None:
+        return ()
+    return (Source("model", grader.file.name, checksum(grader.file), licence=grader.facts.get("licence", "")),)

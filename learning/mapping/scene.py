@@ -1,0 +1,141 @@
+"""The images of an event on one grid: laid on each other, and what of the place they show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import shapely
+
+from mage.learning.mapping.grader import Grader
+from mage.learning.mapping.inputs import Request, area_of, cut, place_of
+from mage.learning.mapping.picture import Picture, RasterPicture, working_grid
+from mage.learning.mapping.register import Registration, register
+from mage.learning.mapping.sight import Cleared, Sight, look
+from mage.learning.mapping.vector_inputs import read_areas
+from mage.learning.rasters import Raster
+from mage.scenes.errors import ModelError
+from mage.scenes.grid import Grid
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """The images of an event, ready to be looked at.
+
+    Attributes:
+        grid: that all lies on.
+        area: of interest.
+        pre: before the event, as people see it; None where there is no such image.
+        post: after it, registered, likewise.
+        banded: both in the bands that a model is shown.
+        registration: of ``post`` against ``pre``; None where it was not measured.
+        sight: what is seen of the place.
+        gsd: metres of a pixel of the files themselves, by role.
+    """
+
+    grid: Grid
+    area: shapely.Polygon | shapely.MultiPolygon
+    pre: Picture | None
+    post: Picture
+    banded: tuple[Picture | None, Picture]
+    registration: Registration | None
+    sight: Sight
+    gsd: Mapping[str, float]
+
+    @property
+    def clear(self) -> Picture:
+        """``post`` without its clouds."""
+        return self._cleared(self.post)
+
+    def shown(self, dates: int) -> tuple[Picture, ...]:
+        """The pictures for a model of one date or two."""
+        before, after = self.banded
+        clear = self._cleared(after)
+        return (clear,) if dates == 1 or before is None else (before, clear)
+
+    def _cleared(self, picture: Picture) -> Picture:
+        return Cleared(picture, self.sight) if self.sight.cloud.any() else picture
+
+
+def open_scene(request: Request, grader: Grader | None, tell: Tell) -> Scene:
+    """Open the images of a request, find the grid and the area, register, and see where nothing hides the ground.
+
+    Args:
+        request: what is asked for.
+        grader: whose bands and pixel sizes are wanted; None for red, green, blue and the image's own pixels.
+        tell: takes a sentence about what a user should know.
+
+    Raises:
+        DatasetError: a file cannot be read, or images, area and model do not go together.
+        ModelError: the model wants other bands.
+    """
+    files = request.files
+    post, pre = Raster(files.post), None if files.pre is None else Raster(files.pre)
+    native = {role: working_grid(raster).gsd for role, raster in (("pre", pre), ("post", post)) if raster is not None}
+    gsd = request.gsd or _fitting(native["post"], grader, tell)
+    grid, area = _place(request, post, pre, gsd)
+    bands = _bands(request, grader)
+    coloured = bands if bands is not None and len(bands) == 3 else None
+    after = RasterPicture(post, grid, bands=coloured)
+    before = None if pre is None else RasterPicture(pre, grid, bands=coloured)
+    found = None if before is None or not request.register else _registered(before, after, request.ecc, tell)
+    if found is not None and found.confidence:
+        after = after.with_shift(found)
+    banded = before, after
+    if bands != coloured:
+        first = None if pre is None else RasterPicture(pre, grid, bands=bands)
+        banded = first, RasterPicture(post, grid, bands=bands, shift=after.shift)
+    return Scene(grid, area, before, after, banded, found, look(before, after), native)
+
+
+def _place(
+    request: Request, post: Raster, pre: Raster | None, gsd: float | None
+) -> tuple[Grid, shapely.Polygon | shapely.MultiPolygon]:
+    aoi = request.files.aoi
+    if aoi is None:
+        grid = place_of(post, pre, gsd)
+        return grid, shapely.box(*grid.bounds)
+    grid = place_of(post, pre, gsd, whole=True)
+    area = area_of(grid, read_areas(aoi, grid)[0], aoi)
+    return cut(grid, area), area
+
+
+def _registered(before: Picture, after: Picture, ecc: bool, tell: Tell) -> Registration:
+    found = register(before, after, ecc=ecc)
+    if found.note:
+        tell(found.note)
+    if not found.confidence:
+        tell("how the images lie against each other could not be measured: they are taken as they are")
+    return found
+
+
+def _bands(request: Request, grader: Grader | None) -> tuple[int, ...] | None:
+    """Numbers of the bands to read: those asked for, else the first ones of a model that wants other than three."""
+    wanted = 3 if grader is None else grader.network.bands
+    if request.bands is None:
+        return None if wanted == 3 else tuple(range(1, wanted + 1))
+    if grader is not None and len(request.bands) != wanted:
+        raise ModelError(
+            "the model wants another number of bands",
+            file=grader.file,
+            expected=f"{wanted} in --bands",
+            found=str(len(request.bands)),
+        )
+    return request.bands
+
+
+def _fitting(native: float, grader: Grader | None, tell: Tell) -> float | None:
+    """Metres of a pixel that a model can work with; None for the image's own."""
+    if grader is None or grader.gsd is None:
+        return None
+    finest, coarsest = grader.gsd
+    if native < finest * 0.999:
+        tell(f"the image is of {native:g} m a pixel; it is looked at in {finest:g} m, the finest that the model knows")
+        return finest
+    if native > coarsest * 1.001:
+        tell(
+            f"the image is of {native:g} m a pixel, coarser than the {coarsest:g} m that the model knows: it errs more"
+        )
+    return None
