@@ -2,10 +2,13 @@
 
 Run: ``python benchmarks/sim2real.py [--corpora FOLDER] [--seeds 0,1,2] [--short | --final] [NAME ...]``. The corpus is
 rendered where it is missing (`transfer/mixture.yaml`, 120 pairs of 256 px); every training is a run in a folder named
-by the hash of its settings and is done once; results are in `results/sim2real.json`, and the tables are printed from
-it. Rounds see the part `dev` of the real chips (`transfer/chips.py`), `--final` opens the other and notes when. Without
-NAMEs all that `TRAININGS` lists is done in order. The model is that of the last step; truth chooses nothing. `--short`
-trains two settings for 40 steps on what corpus there is, to see that all of it works.
+by the hash of its settings and is done once; results are in `results/sim2real.json`. Rounds see the part `dev` of the
+real chips (`transfer/chips.py`); `--final` opens the other, and the file notes when. Without NAMEs all of `TRAININGS`
+is done in order, but for trainings with real labels, which are of `dev` and so are tested on `final` alone. The model
+is that of the last step: truth chooses nothing. The name `more` stands for water, change and distances of imagery.
+
+`--short`, as in `make bench`, renders 8 pairs of 128 px, trains two settings for 12 steps and tests them on four chips:
+it shows that all of it works, not what it reaches.
 """
 
 from __future__ import annotations
@@ -26,68 +29,115 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "transfer"))
 
 import chips as real  # noqa: E402 - of this benchmark's own folder
+from distances import features, table  # noqa: E402
+from more import Changed, ious, water_net  # noqa: E402
 from scores import scored  # noqa: E402
-from training import Ground, Setting, train  # noqa: E402
+from training import Ground, Setting, pairs, train  # noqa: E402
 
-from mage.learning import Network, Run, adapt_batch_norm  # noqa: E402
+from mage.generator.generate import generate  # noqa: E402
+from mage.generator.plan import make_plan, open_plan  # noqa: E402
+from mage.learning import Run, adapt_batch_norm  # noqa: E402
+from mage.scenes.recipe import read_recipe  # noqa: E402
 
 RESULTS = HERE / "results" / "sim2real.json"
 MIXTURE = HERE / "transfer" / "mixture.yaml"
+SMALL = {"count": 8, "output.size": 128, "render.quality": "draft", "label_style": "annotator", "city.extent": 320}
+
 PLAIN = Setting(annotated=False, steps=250, batch=6)
 ANNOTATED = replace(PLAIN, annotated=True)
-FAR = replace(ANNOTATED, jitter=1.5, far=True)
+FIXED = replace(ANNOTATED, fixed=True)
+FAR = replace(FIXED, jitter=1.5, far=True)
 ZOOM = replace(FAR, zoom=1.5)
 SAME = replace(ZOOM, same=0.25)
-LINEAR = replace(SAME, colours="linear")
+TUNED = replace(SAME, fixed=False, tuned=True, lr=1e-3)
+LINEAR = replace(ZOOM, colours="linear")
 
 TRAININGS: dict[str, Setting] = {
     "plain": PLAIN,
     "annotated": ANNOTATED,
+    "fixed": FIXED,
     "far": FAR,
     "zoom": ZOOM,
     "same": SAME,
+    "tuned": TUNED,
     "linear": LINEAR,
 }
+BEST = "zoom"
 
 
-def ground_of(corpora: Path) -> Ground:
+def corpus(folder: Path, *, short: bool) -> str:
+    """The name of the corpus's folder, which holds its recipe's hash; rendered where it is not there yet."""
+    plan = make_plan(read_recipe("flood", SMALL)) if short else open_plan(str(MIXTURE))
+    name = f"{'short' if short else 'main'}-{plan.recipe_hash}"
+    if not (folder / name / "dataset.json").is_file():
+        generate(plan, folder / name, say=print, progress=True)
+    return name
+
+
+def ground_of(folder: Path, source: str) -> Ground:
     """Corpora, runs and the real chips of dev: labels for `few`, and images alone for adaptation."""
     few = real.harvey("dev") + real.ida("dev")
-    return Ground(corpora, corpora / "runs", few, few + real.joplin())
+    return Ground(folder, source, folder / "runs", few, few + real.joplin())
 
 
-def sets_of(part: str) -> dict[str, list[real.Chip]]:
-    """The labelled chips that models are tested on."""
+def sets_of(part: str, *, short: bool) -> dict[str, list[real.Chip]]:
+    """The labelled chips that models are tested on; few of them where it must be short."""
     harvey, ida = real.harvey(part), real.ida(part)
-    return {"harvey": harvey, "ida": ida, "kampala": real.kampala(part)}
+    if short:
+        harvey, ida = harvey[17:19], ida[:1]
+    return {"harvey": harvey, "ida": ida, "kampala": real.kampala(part)[: 1 if short else None]}
 
 
 def measured(name: str, setting: Setting, ground: Ground, part: str, sets: dict[str, list[real.Chip]]) -> None:
     """Train a setting, test it on a part of the real chips, and keep what was found."""
-    results = read()
     key = f"{name}/{setting.seed}/{part}"
-    if results.get(key, {}).get("setting") == setting.name():
+    if read().get(key, {}).get("setting") == setting.name():
         return
-    begin = None if setting.start is None else begun(setting, ground)
-    run, seconds = train(setting, ground, begin)
+    run, seconds = train(setting, ground, begun(setting, ground))
     model = run.model("cpu")
     found: dict[str, Any] = {"setting": setting.name(), "seconds": seconds, "scores": scored(model, sets)}
-    found["together"] = scored(model, {name: sets[name] for name in ("harvey", "ida")}, alone=False)
+    graded = {name: sets[name] for name in ("harvey", "ida")}
+    found["together"] = scored(model, graded, alone=False)
+    if setting.pretrained and part == "final" and not setting.few:
+        adapt_batch_norm(model, real.Chips(ground.free), batch=8, device="cpu")
+        found["adapted"] = scored(model, sets)
     keep(key, found)
     print(line(key, found), flush=True)
 
 
-def begun(setting: Setting, ground: Ground) -> Run:
-    """The run that a setting begins with, of the same seed."""
-    assert setting.start is not None
-    return train(replace(TRAININGS[setting.start], seed=setting.seed), ground)[0]
+def begun(setting: Setting, ground: Ground) -> Run | None:
+    """The run that a setting begins with, of the same seed, if it does."""
+    return train(replace(TRAININGS[setting.start], seed=setting.seed), ground)[0] if setting.start else None
 
 
-def adapted(run: Run, ground: Ground) -> Network:
-    """The model after AdaBN on unlabelled real pairs."""
-    model = run.model("cpu")
-    adapt_batch_norm(model, real.Chips(ground.free), batch=8, device="cpu")
-    return model
+def further(name: str, ground: Ground, part: str, steps: int) -> None:
+    """Water, change by the model of a training, and how far apart synthetic and real images are."""
+    source = ground.corpora / ground.source
+    setting = TRAININGS[name]
+    water = water_net(source, ground.runs / f"water-{ground.source}-{steps}", steps=steps, seed=0)
+    model = train(setting, ground, begun(setting, ground))[0].model("cpu")
+    images = {
+        "Harvey": [chip.image for chip in real.harvey("dev")],
+        "Ida": [chip.image for chip in real.ida("dev")],
+        "Joplin": [chip.image for chip in real.joplin()],
+        "Kampala": [chip.image[:1] for chip in real.kampala("dev")],
+        "synthetic": _images(setting, ground, None),
+    } | {f"synthetic, {by}": _images(setting, ground, by) for by in ("histogram", "linear", "fourier")}
+    found = {
+        "water": ious(water, real.photographs(part) + real.sentinel(part)),
+        "change": ious(Changed(model), real.change(part)),
+        "distances": table({kind: features(these) for kind, these in images.items()}),
+    }
+    keep(f"more/{part}", found)
+    print(json.dumps(rounded(found), indent=1))
+
+
+def _images(setting: Setting, ground: Ground, colours: str | None) -> list[Any]:
+    """The synthetic tiles, as they are or in real imagery's colours."""
+    dataset = pairs(replace(setting, colours=colours), ground)
+    tiles = [dataset.tile(index)["image"].numpy() for index in range(len(dataset))]
+    rng = np.random.default_rng(0)
+    return [tile if dataset.colours is None else dataset.colours(tile, rng) for tile in tiles]
 
 
 def read() -> dict[str, Any]:
@@ -124,30 +174,50 @@ def line(key: str, found: dict[str, Any]) -> str:
 
 
 HEAD = (
-    "| | IoU Harvey | Ida | Kampala | xView2 over present grades, Harvey | Ida | both | macro F1 | κ | IoU from both dates"
-    " | after AdaBN: IoU/xView2 of both | CPU s |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
+    "| | IoU Harvey | Ida | Kampala | xView2 over present grades, Harvey | Ida | both | macro F1 | κ"
+    " | IoU from both dates | after AdaBN: IoU/xView2 of both | CPU s |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
 def main() -> None:
-    """Train and test what is asked for and has no result yet, and print the table."""
+    """Train and test what is asked for and has no result yet, and print the rows."""
     asked = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
-    asked.add_argument("names", nargs="*", help="of TRAININGS; none is all")
+    asked.add_argument("names", nargs="*", help="of TRAININGS, or more; none is all of them")
     asked.add_argument("--corpora", type=Path, default=Path("out/sim2real"))
     asked.add_argument("--seeds", default="0")
     asked.add_argument("--short", action="store_true", help="a few steps, to see that it works")
     asked.add_argument("--final", action="store_true", help="open the final chips")
     options = asked.parse_args()
+    if not real.DATA.is_dir():
+        print(f"nothing measured: no labelled real imagery in {real.DATA}")
+        return
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    ground, part = ground_of(options.corpora), "final" if options.final else "dev"
+    part = "final" if options.final else "dev"
+    ground = ground_of(options.corpora, corpus(options.corpora, short=options.short))
+    if options.short:
+        shortly(ground, sets_of(part, short=True))
+        return
     if options.final and "opened" not in read():
         keep("opened", {"final": datetime.now(UTC).strftime("%Y-%m-%d %H:%M")})
-    sets = sets_of(part)
+    sets = sets_of(part, short=False)
     print(HEAD)
     for seed in map(int, options.seeds.split(",")):
-        for name in options.names or TRAININGS:
-            measured(name, replace(TRAININGS[name], seed=seed), ground, part, sets)
+        for name in options.names or [*TRAININGS, "more"]:
+            if name == "more":
+                further(BEST, ground, part, steps=250)
+            elif options.final or not TRAININGS[name].few:
+                measured(name, replace(TRAININGS[name], seed=seed), ground, part, sets)
+
+
+def shortly(ground: Ground, sets: dict[str, list[real.Chip]]) -> None:
+    """Two settings, a few steps, a few chips; nothing is kept."""
+    print(HEAD)
+    for name in ("annotated", "zoom"):
+        run, seconds = train(replace(TRAININGS[name], steps=12, batch=4), ground)
+        model = run.model("cpu")
+        together = scored(model, {name: sets[name] for name in ("harvey", "ida")}, alone=False)
+        print(line(name, {"seconds": seconds, "scores": scored(model, sets), "together": together}))
 
 
 if __name__ == "__main__":

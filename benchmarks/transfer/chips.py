@@ -1,4 +1,4 @@
-"""Real imagery with labels, split once by place into what rounds may see (`dev`) and what is opened at the end (`final`).
+"""Real imagery with labels, split once by place: what rounds may see (`dev`), and what is opened at the end (`final`).
 
 The split, and why:
 
@@ -131,12 +131,16 @@ def joplin(_: str = "dev") -> list[Chip]:
 def kampala(part: str) -> list[Chip]:
     """Kampala from a drone, averaged to 0.3 m: small houses, some of which the labels lack."""
     folder = DATA / "buildings/fair_kampala"
-    tiles = {tuple(map(int, m.groups())): p for p in sorted((folder / "img").glob("*.png")) if (m := TILE.match(p.name))}
+    tiles = {
+        tuple(map(int, m.groups())): p for p in sorted((folder / "img").glob("*.png")) if (m := TILE.match(p.name))
+    }
     blocks: dict[str, dict[tuple[int, ...], Path]] = {"west": {}, "middle": {}, "east": {}}
     for place, path in tiles.items():
         if place[0] != GAP:
             blocks["west" if place[0] < BORDER else "middle" if place[0] < GAP else "east"][place] = path
-    return [chip for name in (("west", "middle") if part == "dev" else ("east",)) for chip in _joined(name, blocks[name])]
+    return [
+        chip for name in (("west", "middle") if part == "dev" else ("east",)) for chip in _joined(name, blocks[name])
+    ]
 
 
 def _joined(name: str, tiles: dict[tuple[int, ...], Path]) -> Iterator[Chip]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from chips import Chip, Chips
 from numpy.typing import NDArray
+from pairs import looks
 from torch import Tensor, nn
 
 from mage.learning import (
@@ -25,7 +26,6 @@ from mage.learning import (
 )
 from mage.scenes.dataset.fields import LandClass
 from mage.scenes.metrics import IGNORE
-from pairs import looks
 
 WET = (LandClass.WATER, LandClass.FLOOD, LandClass.POOL)
 

@@ -1,4 +1,4 @@
-"""Synthetic pairs as a training set: whole tiles once in memory, crops of any scale, labels exact or as annotators drew."""
+"""Synthetic pairs as a training set: crops of any scale from tiles in memory, labels exact or as annotators drew."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def cropped(
     image: NDArray[np.uint8], mask: NDArray[np.uint8], crop: int, zoom: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """A square of (T, 3, H, W) and (H, W), brought to ``crop`` pixels; the mask by nearest values."""
-    side = min(int(round(crop * zoom ** rng.uniform(-1, 1))), *mask.shape)
+    side = min(round(crop * zoom ** rng.uniform(-1, 1)), *mask.shape)
     row, column = rng.integers(0, np.array(mask.shape) - side, endpoint=True)
     window = (..., slice(row, row + side), slice(column, column + side))
     image, mask = np.ascontiguousarray(image[window]), np.ascontiguousarray(mask[window])
@@ -110,9 +110,7 @@ def looks(strength: float, far: bool, same: float) -> Augment:
             to see where buildings are.
     """
 
-    def augment(
-        image: torch.Tensor, mask: torch.Tensor, rng: np.random.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def augment(image: torch.Tensor, mask: torch.Tensor, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         image, mask = dihedral(image, mask, rng)
         if same:
             alone = torch.from_numpy(rng.random(len(image)) < same)

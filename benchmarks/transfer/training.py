@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+import torch
 from chips import Chip, Chips
 from numpy.typing import NDArray
 from pairs import Colours, Pairs, looks
@@ -43,20 +44,21 @@ class Setting:
     """One training.
 
     Attributes:
-        source: the dataset's folder name below the corpora, none for real labels alone.
+        synthetic: learns from the corpus; else from real labels alone.
         annotated, zoom, jitter, far, same: of :class:`~pairs.Pairs` and :func:`~pairs.looks`.
         views: ``nadir`` keeps pairs seen within 10° of it, ``oblique`` the others.
         most: samples, the first so many; none takes all.
         colours: images get the colours of unlabelled real ones: histogram, linear or fourier.
         pretrained: the encoder begins with ImageNet weights; None is the small one from scratch.
-        tuned: which part of the encoder learns: all of it, or none.
+        tuned: the encoder learns too; else it stays as ImageNet left it.
+        fixed: its BatchNorm keeps ImageNet's statistics; else it takes those of the batch.
         weighted: rare grades count more.
         method: supervised, or dacs with unlabelled real imagery.
         few: labelled real chips beside the source.
         start: name of the setting whose model it begins with.
     """
 
-    source: str | None = "main"
+    synthetic: bool = True
     annotated: bool = True
     zoom: float = 1.0
     jitter: float = 1.0
@@ -67,6 +69,7 @@ class Setting:
     colours: str | None = None
     pretrained: bool = True
     tuned: bool = False
+    fixed: bool = False
     weighted: bool = True
     method: str = "supervised"
     few: int = 0
@@ -81,11 +84,26 @@ class Setting:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
 
 
+class Frozen(Supervised):
+    """Supervised, with an encoder that always normalises by the statistics that it came with."""
+
+    model: SiameseDamageNet
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode, but for the encoder."""
+        super().train(mode)
+        self.model.encoder.train(False)
+        return self
+
+
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """Where things are: corpora, runs, and real chips: ``few`` to draw labels from, ``free`` whose labels are unread."""
+    """Where things are: the folder of corpora and which is ours, runs, and real chips: ``few`` to draw labels from,
+    ``free`` whose labels are not read.
+    """
 
     corpora: Path
+    source: str
     runs: Path
     few: list[Chip]
     free: list[Chip]
@@ -93,16 +111,17 @@ class Ground:
 
 def train(setting: Setting, ground: Ground, begin: Run | None = None) -> tuple[Run, float]:
     """The run of a setting, and the CPU seconds that it took; trained where it is not there yet."""
-    out = ground.runs / setting.name()
+    out = ground.runs / f"{ground.source}-{setting.name()}"
     record = out / "setting.json"
     if record.is_file():
         return open_run(out), json.loads(record.read_text())["seconds"]
     began = time.process_time()
-    source = None if setting.source is None else pairs(setting, ground)
+    source = pairs(setting, ground) if setting.synthetic else None
     weights = grade_weights(source.grade_counts()) if setting.weighted and source is not None else None
     model = network(setting, begin)
     options: dict[str, Any] = {"weights": weights, "augment": looks(setting.jitter, setting.far, setting.same)}
-    method = DACS(model, **options) if setting.method == "dacs" else Supervised(model, **options)
+    kind = DACS if setting.method == "dacs" else Frozen if setting.fixed else Supervised
+    method = kind(model, **options)
     run = fit(
         method,
         source,
@@ -134,7 +153,7 @@ def _begun(out: Path) -> bool:
 
 
 def network(setting: Setting, begin: Run | None = None) -> nn.Module:
-    """The net of a setting: a siamese one of EfficientNet-Lite 0 or of a small encoder, as ``begin`` left it if given."""
+    """The siamese net of a setting, of EfficientNet-Lite 0 or of a small encoder, as ``begin`` left it if that is given."""
     if setting.pretrained:
         model = SiameseDamageNet(encoder=load_pretrained(EfficientNetLite(0), bundled_weights(0)), seed=setting.seed)
     else:
@@ -142,14 +161,13 @@ def network(setting: Setting, begin: Run | None = None) -> nn.Module:
     if begin is not None:
         begin.load_into(model)
     if setting.pretrained and not setting.tuned:
-        model.encoder.requires_grad_(False)
+        model.encoder.requires_grad_(False).to(memory_format=torch.channels_last)
     return model
 
 
 def pairs(setting: Setting, ground: Ground) -> Pairs:
     """The synthetic pairs of a setting."""
-    assert setting.source is not None
-    root = ground.corpora / setting.source
+    root = ground.corpora / ground.source
     return Pairs(
         root,
         annotated=setting.annotated,
@@ -166,7 +184,9 @@ def _kept(setting: Setting, root: Path) -> Callable[[str], bool] | None:
 
     plain = ShardDataset(root)
     angles = {event.name: max(_angles(event)) for event in plain.record.events}
-    rows = [row for row in plain.rows if setting.views is None or (angles[row.event] <= 10) == (setting.views == "nadir")]
+    rows = [
+        row for row in plain.rows if setting.views is None or (angles[row.event] <= 10) == (setting.views == "nadir")
+    ]
     order = np.random.default_rng(0).permutation(len(rows))[: setting.most]
     names = {rows[i].key for i in order}
     return names.__contains__

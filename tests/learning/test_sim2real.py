@@ -39,7 +39,9 @@ def test_no_ground_is_in_both_parts(read):
 
 @pytest.mark.skipif(not real.DATA.is_dir(), reason="needs ../shared/data")
 def test_a_column_of_kampala_lies_between_the_parts():
-    tiles = {int(m[1]) for p in (real.DATA / "buildings/fair_kampala/img").glob("*.png") if (m := real.TILE.match(p.name))}
+    tiles = {
+        int(m[1]) for p in (real.DATA / "buildings/fair_kampala/img").glob("*.png") if (m := real.TILE.match(p.name))
+    }
     east = {column for column in tiles if column > real.GAP}
     assert real.GAP in tiles
     assert min(east) == real.GAP + 1
@@ -139,5 +141,7 @@ def test_a_distance_is_that_of_means_where_spreads_are_alike():
     rng = np.random.default_rng(0)
     one = rng.normal(size=(500, 4))
     assert frechet(one, one) == pytest.approx(0, abs=1e-5)
-    assert frechet(one, one + [3, 4, 0, 0]) == pytest.approx(5, abs=1e-5)
-    assert frechet(one, 2 * (one - one.mean(0)) + one.mean(0)) == pytest.approx(np.sqrt(np.trace(np.cov(one.T))), abs=1e-5)
+    assert frechet(one, one + np.array([3, 4, 0, 0])) == pytest.approx(5, abs=1e-5)
+    assert frechet(one, 2 * (one - one.mean(0)) + one.mean(0)) == pytest.approx(
+        np.sqrt(np.trace(np.cov(one.T))), abs=1e-5
+    )
