@@ -175,7 +175,8 @@ def line(key: str, found: dict[str, Any]) -> str:
 
 HEAD = (
     "| | IoU Harvey | Ida | Kampala | xView2 over present grades, Harvey | Ida | both | macro F1 | κ"
-    " | IoU from both dates | after AdaBN: IoU/xView2 of both | CPU s |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
+    " | IoU from both dates | after AdaBN: IoU/xView2 of both | CPU s |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 

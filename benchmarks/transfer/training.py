@@ -153,7 +153,7 @@ def _begun(out: Path) -> bool:
 
 
 def network(setting: Setting, begin: Run | None = None) -> nn.Module:
-    """The siamese net of a setting, of EfficientNet-Lite 0 or of a small encoder, as ``begin`` left it if that is given."""
+    """The siamese net of a setting, of EfficientNet-Lite 0 or a small encoder, begun where ``begin`` ended."""
     if setting.pretrained:
         model = SiameseDamageNet(encoder=load_pretrained(EfficientNetLite(0), bundled_weights(0)), seed=setting.seed)
     else:
