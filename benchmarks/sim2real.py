@@ -43,26 +43,33 @@ RESULTS = HERE / "results" / "sim2real.json"
 MIXTURE = HERE / "transfer" / "mixture.yaml"
 SMALL = {"count": 8, "output.size": 128, "render.quality": "draft", "label_style": "annotator", "city.extent": 320}
 
-PLAIN = Setting(annotated=False, steps=250, batch=6)
-ANNOTATED = replace(PLAIN, annotated=True)
+ROUND = Setting(annotated=False, steps=250, batch=6)
+ANNOTATED = replace(ROUND, annotated=True)
 FIXED = replace(ANNOTATED, fixed=True)
-FAR = replace(FIXED, jitter=1.5, far=True)
-ZOOM = replace(FAR, zoom=1.5)
+ZOOM = replace(FIXED, jitter=1.5, far=True, zoom=1.5)
 SAME = replace(ZOOM, same=0.25)
-TUNED = replace(SAME, fixed=False, tuned=True, lr=1e-3)
-LINEAR = replace(ZOOM, colours="linear")
+LONG = replace(SAME, steps=900, batch=8)
+FEW = replace(LONG, start="long", steps=120, batch=4, lr=1e-3)
+REAL = replace(LONG, synthetic=False, weighted=False, zoom=1.0, steps=240)
 
+BEST = "long"
 TRAININGS: dict[str, Setting] = {
-    "plain": PLAIN,
+    "plain": ROUND,
     "annotated": ANNOTATED,
     "fixed": FIXED,
-    "far": FAR,
     "zoom": ZOOM,
     "same": SAME,
-    "tuned": TUNED,
-    "linear": LINEAR,
+    "linear": replace(SAME, colours="linear"),
+    "histogram": replace(SAME, colours="histogram"),
+    "nadir": replace(SAME, views="nadir", most=40),
+    "oblique": replace(SAME, views="oblique", most=40),
+    "scratch": replace(SAME, pretrained=False, fixed=False),
+    "tuned": replace(SAME, tuned=True, fixed=False, lr=1e-3),
+    "self-training": replace(SAME, fixed=False, method="dacs", start="long", steps=120, batch=4, lr=1e-3),
+    "long": LONG,
 }
-BEST = "zoom"
+TRAININGS |= {f"long + {k} real": replace(FEW, few=k) for k in (1, 2, 5, 10, 20)}
+TRAININGS |= {f"{k} real": replace(REAL, few=k) for k in (1, 2, 5, 10, 20)}
 
 
 def corpus(folder: Path, *, short: bool) -> str:
@@ -214,7 +221,7 @@ def main() -> None:
 def shortly(ground: Ground, sets: dict[str, list[real.Chip]]) -> None:
     """Two settings, a few steps, a few chips; nothing is kept."""
     print(HEAD)
-    for name in ("annotated", "zoom"):
+    for name in ("annotated", "same"):
         run, seconds = train(replace(TRAININGS[name], steps=12, batch=4), ground)
         model = run.model("cpu")
         together = scored(model, {name: sets[name] for name in ("harvey", "ida")}, alone=False)
