@@ -43,32 +43,33 @@ RESULTS = HERE / "results" / "sim2real.json"
 MIXTURE = HERE / "transfer" / "mixture.yaml"
 SMALL = {"count": 8, "output.size": 128, "render.quality": "draft", "label_style": "annotator", "city.extent": 320}
 
-ROUND = Setting(annotated=False, steps=250, batch=6)
+ROUND = Setting(annotated=False, places="suburb", steps=250, batch=6)
 ANNOTATED = replace(ROUND, annotated=True)
 FIXED = replace(ANNOTATED, fixed=True)
 ZOOM = replace(FIXED, jitter=1.5, far=True, zoom=1.5)
 SAME = replace(ZOOM, same=0.25)
-LONG = replace(SAME, steps=900, batch=8)
-FEW = replace(LONG, start="long", steps=120, batch=4, lr=1e-3)
+LONG = replace(SAME, places="", steps=900, batch=8)
+FEW = replace(ZOOM, start="zoom", steps=120, batch=4, lr=1e-3)
 REAL = replace(LONG, synthetic=False, weighted=False, zoom=1.0, steps=240)
 
-BEST = "long"
+BEST = "zoom"
 TRAININGS: dict[str, Setting] = {
     "plain": ROUND,
     "annotated": ANNOTATED,
     "fixed": FIXED,
     "zoom": ZOOM,
     "same": SAME,
-    "linear": replace(SAME, colours="linear"),
-    "histogram": replace(SAME, colours="histogram"),
-    "nadir": replace(SAME, views="nadir", most=40),
-    "oblique": replace(SAME, views="oblique", most=40),
-    "scratch": replace(SAME, pretrained=False, fixed=False),
-    "tuned": replace(SAME, tuned=True, fixed=False, lr=1e-3),
-    "self-training": replace(SAME, fixed=False, method="dacs", start="long", steps=120, batch=4, lr=1e-3),
+    "varied": replace(ZOOM, places=""),
     "long": LONG,
+    "linear": replace(ZOOM, colours="linear"),
+    "histogram": replace(ZOOM, colours="histogram"),
+    "nadir": replace(ZOOM, views="nadir"),
+    "oblique": replace(ZOOM, views="oblique"),
+    "scratch": replace(ZOOM, pretrained=False, fixed=False),
+    "tuned": replace(ZOOM, tuned=True, fixed=False, lr=1e-3),
+    "self-training": replace(ZOOM, fixed=False, method="dacs", start="zoom", steps=120, batch=4, lr=1e-3),
 }
-TRAININGS |= {f"long + {k} real": replace(FEW, few=k) for k in (1, 2, 5, 10, 20)}
+TRAININGS |= {f"zoom + {k} real": replace(FEW, few=k) for k in (1, 2, 5, 10, 20)}
 TRAININGS |= {f"{k} real": replace(REAL, few=k) for k in (1, 2, 5, 10, 20)}
 
 

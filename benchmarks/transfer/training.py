@@ -25,6 +25,7 @@ from mage.learning import (
     HistogramMatching,
     LinearColour,
     Run,
+    ShardDataset,
     SiameseDamageNet,
     Supervised,
     Translator,
@@ -46,6 +47,7 @@ class Setting:
     Attributes:
         synthetic: learns from the corpus; else from real labels alone.
         annotated, zoom, jitter, far, same: of :class:`~pairs.Pairs` and :func:`~pairs.looks`.
+        places: only pairs of places whose name begins so.
         views: ``nadir`` keeps pairs seen within 10° of it, ``oblique`` the others.
         most: samples, the first so many; none takes all.
         colours: images get the colours of unlabelled real ones: histogram, linear or fourier.
@@ -64,6 +66,7 @@ class Setting:
     jitter: float = 1.0
     far: bool = False
     same: float = 0.0
+    places: str = ""
     views: str | None = None
     most: int | None = None
     colours: str | None = None
@@ -178,15 +181,13 @@ def pairs(setting: Setting, ground: Ground) -> Pairs:
 
 
 def _kept(setting: Setting, root: Path) -> Callable[[str], bool] | None:
-    if setting.views is None and setting.most is None:
+    if not setting.places and setting.views is None and setting.most is None:
         return None
-    from mage.learning import ShardDataset
-
     plain = ShardDataset(root)
     angles = {event.name: max(_angles(event)) for event in plain.record.events}
-    rows = [
-        row for row in plain.rows if setting.views is None or (angles[row.event] <= 10) == (setting.views == "nadir")
-    ]
+    rows = [row for row in plain.rows if row.place.startswith(setting.places)]
+    if setting.views is not None:
+        rows = [row for row in rows if (angles[row.event] <= 10) == (setting.views == "nadir")]
     order = np.random.default_rng(0).permutation(len(rows))[: setting.most]
     names = {rows[i].key for i in order}
     return names.__contains__
