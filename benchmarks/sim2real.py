@@ -7,7 +7,7 @@ real chips (`transfer/chips.py`); `--final` opens the other, and the file notes 
 is done in order, but for trainings with real labels, which are of `dev` and so are tested on `final` alone. The model
 is that of the last step: truth chooses nothing. The name `more` stands for water, change and distances of imagery.
 
-`--short`, as in `make bench`, renders 8 pairs of 128 px, trains two settings for 12 steps and tests them on four chips:
+`--short`, as in `make bench`, renders 4 pairs of 128 px, trains two settings for 12 steps and tests them on four chips:
 it shows that all of it works, not what it reaches.
 """
 
@@ -41,7 +41,7 @@ from mage.scenes.recipe import read_recipe  # noqa: E402
 
 RESULTS = HERE / "results" / "sim2real.json"
 MIXTURE = HERE / "transfer" / "mixture.yaml"
-SMALL = {"count": 8, "output.size": 128, "render.quality": "draft", "label_style": "annotator", "city.extent": 320}
+SMALL = {"count": 4, "output.size": 128, "render.quality": "draft", "label_style": "annotator", "city.extent": 320}
 
 ROUND = Setting(annotated=False, places="suburb", steps=250, batch=6)
 ANNOTATED = replace(ROUND, annotated=True)
