@@ -171,14 +171,17 @@ def rounded(value: Any) -> Any:
 def line(key: str, found: dict[str, Any]) -> str:
     """A result in a row."""
     scores = found["scores"]
-    cells = [f"{scores[name]['building_iou'][0]:.3f}" for name in ("harvey", "ida", "kampala")]
-    cells += [f"{scores[name][figure][0]:.3f}" for name in ("harvey", "ida", "pairs") for figure in ("xview2_present",)]
-    cells += [f"{scores['pairs'][figure][0]:.3f}" for figure in ("macro_f1", "quadratic_kappa")]
-    cells.append(f"{found['together']['pairs']['building_iou'][0]:.3f}")
-    if "adapted" in found:
-        again = found["adapted"]
-        cells += [f"{again['pairs']['building_iou'][0]:.3f}/{again['pairs']['xview2_present'][0]:.3f}"]
+    cells = [_cell(scores[name]["building_iou"]) for name in ("harvey", "ida", "kampala")]
+    cells += [_cell(scores[name]["xview2_present"]) for name in ("harvey", "ida", "pairs")]
+    cells += [_cell(scores["pairs"][figure]) for figure in ("macro_f1", "quadratic_kappa")]
+    cells.append(_cell(found["together"]["pairs"]["building_iou"]))
+    again = found.get("adapted", {}).get("pairs")
+    cells.append("" if again is None else f"{_cell(again['building_iou'])}/{_cell(again['xview2_present'])}")
     return f"| {key} | " + " | ".join(cells) + f" | {found['seconds']:.0f} |"
+
+
+def _cell(figure: list[float | None]) -> str:
+    return "–" if figure[0] is None else f"{figure[0]:.3f}"
 
 
 HEAD = (
@@ -223,7 +226,7 @@ def shortly(ground: Ground, sets: dict[str, list[real.Chip]]) -> None:
     """Two settings, a few steps, a few chips; nothing is kept."""
     print(HEAD)
     for name in ("annotated", "same"):
-        run, seconds = train(replace(TRAININGS[name], steps=12, batch=4), ground)
+        run, seconds = train(replace(TRAININGS[name], places="", steps=12, batch=4), ground)
         model = run.model("cpu")
         together = scored(model, {name: sets[name] for name in ("harvey", "ida")}, alone=False)
         print(line(name, {"seconds": seconds, "scores": scored(model, sets), "together": together}))

@@ -184,17 +184,13 @@ def _kept(setting: Setting, root: Path) -> Callable[[str], bool] | None:
     if not setting.places and setting.views is None and setting.most is None:
         return None
     plain = ShardDataset(root)
-    angles = {event.name: max(_angles(event)) for event in plain.record.events}
     rows = [row for row in plain.rows if row.place.startswith(setting.places)]
     if setting.views is not None:
+        angles = {event.name: max(event.recipe["view"]["off_nadir"]) for event in plain.record.events}
         rows = [row for row in rows if (angles[row.event] <= 10) == (setting.views == "nadir")]
     order = np.random.default_rng(0).permutation(len(rows))[: setting.most]
     names = {rows[i].key for i in order}
     return names.__contains__
-
-
-def _angles(event: Any) -> tuple[float, float]:
-    return tuple(event.recipe["view"]["off_nadir"])
 
 
 def _colours(kind: str, ground: Ground, plain: Setting) -> Colours:
