@@ -1,0 +1,236 @@
+"""What synthetic pairs are worth on real imagery: train on them alone, test on labelled real chips, change, test again.
+
+Run: ``python benchmarks/sim2real.py [--corpora FOLDER] [--seeds 0,1,2] [--short | --final] [NAME ...]``. The corpus is
+rendered where it is missing (`transfer/mixture.yaml`, 120 pairs of 256 px); every training is a run in a folder named
+by the hash of its settings and is done once; results are in `results/sim2real.json`. Rounds see the part `dev` of the
+real chips (`transfer/chips.py`); `--final` opens the other, and the file notes when. Without NAMEs all of `TRAININGS`
+is done in order, but for trainings with real labels, which are of `dev` and so are tested on `final` alone. The model
+is that of the last step: truth chooses nothing. The name `more` stands for water, change and distances of imagery.
+
+`--short`, as in `make bench`, renders 4 pairs of 128 px, trains two settings for 12 steps and tests them on four chips:
+it shows that all of it works, not what it reaches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE / "transfer"))
+
+import chips as real  # noqa: E402 - of this benchmark's own folder
+from distances import features, table  # noqa: E402
+from more import Changed, ious, water_net  # noqa: E402
+from scores import scored  # noqa: E402
+from training import Ground, Setting, pairs, train  # noqa: E402
+
+from mage.generator.generate import generate  # noqa: E402
+from mage.generator.plan import make_plan, open_plan  # noqa: E402
+from mage.learning import Run, adapt_batch_norm  # noqa: E402
+from mage.scenes.recipe import read_recipe  # noqa: E402
+
+RESULTS = HERE / "results" / "sim2real.json"
+MIXTURE = HERE / "transfer" / "mixture.yaml"
+SMALL = {"count": 4, "output.size": 128, "render.quality": "draft", "label_style": "annotator", "city.extent": 320}
+
+ROUND = Setting(annotated=False, places="suburb", steps=250, batch=6)
+ANNOTATED = replace(ROUND, annotated=True)
+FIXED = replace(ANNOTATED, fixed=True)
+ZOOM = replace(FIXED, jitter=1.5, far=True, zoom=1.5)
+SAME = replace(ZOOM, same=0.25)
+LONG = replace(SAME, places="", steps=900, batch=8)
+FEW = replace(ZOOM, start="zoom", steps=120, batch=4, lr=1e-3)
+REAL = replace(LONG, synthetic=False, weighted=False, zoom=1.0, steps=240)
+
+BEST = "zoom"
+TRAININGS: dict[str, Setting] = {
+    "plain": ROUND,
+    "annotated": ANNOTATED,
+    "fixed": FIXED,
+    "zoom": ZOOM,
+    "same": SAME,
+    "varied": replace(ZOOM, places=""),
+    "long": LONG,
+    "linear": replace(ZOOM, colours="linear"),
+    "histogram": replace(ZOOM, colours="histogram"),
+    "nadir": replace(ZOOM, views="nadir"),
+    "oblique": replace(ZOOM, views="oblique"),
+    "scratch": replace(ZOOM, pretrained=False, fixed=False),
+    "tuned": replace(ZOOM, tuned=True, fixed=False, lr=1e-3),
+    "self-training": replace(ZOOM, fixed=False, method="dacs", start="zoom", steps=120, batch=4, lr=1e-3),
+}
+TRAININGS |= {f"zoom + {k} real": replace(FEW, few=k) for k in (1, 2, 5, 10, 20)}
+TRAININGS |= {f"{k} real": replace(REAL, few=k) for k in (1, 2, 5, 10, 20)}
+
+
+def corpus(folder: Path, *, short: bool) -> str:
+    """The name of the corpus's folder, which holds its recipe's hash; rendered where it is not there yet."""
+    plan = make_plan(read_recipe("flood", SMALL)) if short else open_plan(str(MIXTURE))
+    name = f"{'short' if short else 'main'}-{plan.recipe_hash}"
+    if not (folder / name / "dataset.json").is_file():
+        generate(plan, folder / name, say=print, progress=True)
+    return name
+
+
+def ground_of(folder: Path, source: str) -> Ground:
+    """Corpora, runs and the real chips of dev: labels for `few`, and images alone for adaptation."""
+    few = real.harvey("dev") + real.ida("dev")
+    return Ground(folder, source, folder / "runs", few, few + real.joplin())
+
+
+def sets_of(part: str, *, short: bool) -> dict[str, list[real.Chip]]:
+    """The labelled chips that models are tested on; few of them where it must be short."""
+    harvey, ida = real.harvey(part), real.ida(part)
+    if short:
+        harvey, ida = harvey[17:19], ida[:1]
+    return {"harvey": harvey, "ida": ida, "kampala": real.kampala(part)[: 1 if short else None]}
+
+
+def measured(name: str, setting: Setting, ground: Ground, part: str, sets: dict[str, list[real.Chip]]) -> None:
+    """Train a setting, test it on a part of the real chips, and keep what was found."""
+    key = f"{name}/{setting.seed}/{part}"
+    if read().get(key, {}).get("setting") == setting.name():
+        return
+    run, seconds = train(setting, ground, begun(setting, ground))
+    model = run.model("cpu")
+    found: dict[str, Any] = {"setting": setting.name(), "seconds": seconds, "scores": scored(model, sets)}
+    graded = {name: sets[name] for name in ("harvey", "ida")}
+    found["together"] = scored(model, graded, alone=False)
+    if setting.pretrained and part == "final" and not setting.few:
+        adapt_batch_norm(model, real.Chips(ground.free), batch=8, device="cpu")
+        found["adapted"] = scored(model, sets)
+    keep(key, found)
+    print(line(key, found), flush=True)
+
+
+def begun(setting: Setting, ground: Ground) -> Run | None:
+    """The run that a setting begins with, of the same seed, if it does."""
+    return train(replace(TRAININGS[setting.start], seed=setting.seed), ground)[0] if setting.start else None
+
+
+def further(name: str, ground: Ground, part: str, steps: int) -> None:
+    """Water, change by the model of a training, and how far apart synthetic and real images are."""
+    source = ground.corpora / ground.source
+    setting = TRAININGS[name]
+    water = water_net(source, ground.runs / f"water-{ground.source}-{steps}", steps=steps, seed=0)
+    model = train(setting, ground, begun(setting, ground))[0].model("cpu")
+    images = {
+        "Harvey": [chip.image for chip in real.harvey("dev")],
+        "Ida": [chip.image for chip in real.ida("dev")],
+        "Joplin": [chip.image for chip in real.joplin()],
+        "Kampala": [chip.image[:1] for chip in real.kampala("dev")],
+        "synthetic": _images(setting, ground, None),
+    } | {f"synthetic, {by}": _images(setting, ground, by) for by in ("histogram", "linear", "fourier")}
+    found = {
+        "water": ious(water, real.photographs(part) + real.sentinel(part)),
+        "change": ious(Changed(model), real.change(part)),
+        "distances": table({kind: features(these) for kind, these in images.items()}),
+    }
+    keep(f"more/{part}", found)
+    print(json.dumps(rounded(found), indent=1))
+
+
+def _images(setting: Setting, ground: Ground, colours: str | None) -> list[Any]:
+    """The synthetic tiles, as they are or in real imagery's colours."""
+    dataset = pairs(replace(setting, colours=colours), ground)
+    tiles = [dataset.tile(index)["image"].numpy() for index in range(len(dataset))]
+    rng = np.random.default_rng(0)
+    return [tile if dataset.colours is None else dataset.colours(tile, rng) for tile in tiles]
+
+
+def read() -> dict[str, Any]:
+    """All results so far."""
+    return json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+
+
+def keep(key: str, found: dict[str, Any]) -> None:
+    """Add a result."""
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(rounded(read() | {key: found}), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def rounded(value: Any) -> Any:
+    """JSON values with four digits after the point."""
+    if isinstance(value, dict):
+        return {name: rounded(v) for name, v in value.items()}
+    if isinstance(value, list):
+        return [rounded(v) for v in value]
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def line(key: str, found: dict[str, Any]) -> str:
+    """A result in a row."""
+    scores = found["scores"]
+    cells = [_cell(scores[name]["building_iou"]) for name in ("harvey", "ida", "kampala")]
+    cells += [_cell(scores[name]["xview2_present"]) for name in ("harvey", "ida", "pairs")]
+    cells += [_cell(scores["pairs"][figure]) for figure in ("macro_f1", "quadratic_kappa")]
+    cells.append(_cell(found["together"]["pairs"]["building_iou"]))
+    again = found.get("adapted", {}).get("pairs")
+    cells.append("" if again is None else f"{_cell(again['building_iou'])}/{_cell(again['xview2_present'])}")
+    return f"| {key} | " + " | ".join(cells) + f" | {found['seconds']:.0f} |"
+
+
+def _cell(figure: list[float | None]) -> str:
+    return "–" if figure[0] is None else f"{figure[0]:.3f}"
+
+
+HEAD = (
+    "| | IoU Harvey | Ida | Kampala | xView2 over present grades, Harvey | Ida | both | macro F1 | κ"
+    " | IoU from both dates | after AdaBN: IoU/xView2 of both | CPU s |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def main() -> None:
+    """Train and test what is asked for and has no result yet, and print the rows."""
+    asked = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
+    asked.add_argument("names", nargs="*", help="of TRAININGS, or more; none is all of them")
+    asked.add_argument("--corpora", type=Path, default=Path("out/sim2real"))
+    asked.add_argument("--seeds", default="0")
+    asked.add_argument("--short", action="store_true", help="a few steps, to see that it works")
+    asked.add_argument("--final", action="store_true", help="open the final chips")
+    options = asked.parse_args()
+    if not real.DATA.is_dir():
+        print(f"nothing measured: no labelled real imagery in {real.DATA}")
+        return
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    part = "final" if options.final else "dev"
+    ground = ground_of(options.corpora, corpus(options.corpora, short=options.short))
+    if options.short:
+        shortly(ground, sets_of(part, short=True))
+        return
+    if options.final and "opened" not in read():
+        keep("opened", {"final": datetime.now(UTC).strftime("%Y-%m-%d %H:%M")})
+    sets = sets_of(part, short=False)
+    print(HEAD)
+    for seed in map(int, options.seeds.split(",")):
+        for name in options.names or [*TRAININGS, "more"]:
+            if name == "more":
+                further(BEST, ground, part, steps=250)
+            elif options.final or not TRAININGS[name].few:
+                measured(name, replace(TRAININGS[name], seed=seed), ground, part, sets)
+
+
+def shortly(ground: Ground, sets: dict[str, list[real.Chip]]) -> None:
+    """Two settings, a few steps, a few chips; nothing is kept."""
+    print(HEAD)
+    for name in ("annotated", "same"):
+        run, seconds = train(replace(TRAININGS[name], places="", steps=12, batch=4), ground)
+        model = run.model("cpu")
+        together = scored(model, {name: sets[name] for name in ("harvey", "ida")}, alone=False)
+        print(line(name, {"seconds": seconds, "scores": scored(model, sets), "together": together}))
+
+
+if __name__ == "__main__":
+    main()

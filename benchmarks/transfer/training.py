@@ -1,0 +1,216 @@
+"""What is trained, and how: settings as a value, a run for each in a folder named by their hash, trained once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from chips import Chip, Chips
+from numpy.typing import NDArray
+from pairs import Colours, Pairs, looks
+from torch import nn
+
+from mage.learning import (
+    DACS,
+    EfficientNetLite,
+    FourierStyle,
+    HistogramMatching,
+    LinearColour,
+    Run,
+    ShardDataset,
+    SiameseDamageNet,
+    Supervised,
+    Translator,
+    bundled_weights,
+    fit,
+    grade_weights,
+    load_pretrained,
+    open_run,
+)
+from mage.scenes.errors import ModelError
+
+TRANSLATORS = {"histogram": HistogramMatching, "linear": LinearColour, "fourier": FourierStyle}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One training.
+
+    Attributes:
+        synthetic: learns from the corpus; else from real labels alone.
+        annotated, zoom, jitter, far, same: of :class:`~pairs.Pairs` and :func:`~pairs.looks`.
+        places: only pairs of places whose name begins so.
+        views: ``nadir`` keeps pairs seen within 10° of it, ``oblique`` the others.
+        most: samples, the first so many; none takes all.
+        colours: images get the colours of unlabelled real ones: histogram, linear or fourier.
+        pretrained: the encoder begins with ImageNet weights; None is the small one from scratch.
+        tuned: the encoder learns too; else it stays as ImageNet left it.
+        fixed: its BatchNorm keeps ImageNet's statistics; else it takes those of the batch.
+        weighted: rare grades count more.
+        method: supervised, or dacs with unlabelled real imagery.
+        few: labelled real chips beside the source.
+        start: name of the setting whose model it begins with.
+    """
+
+    synthetic: bool = True
+    annotated: bool = True
+    zoom: float = 1.0
+    jitter: float = 1.0
+    far: bool = False
+    same: float = 0.0
+    places: str = ""
+    views: str | None = None
+    most: int | None = None
+    colours: str | None = None
+    pretrained: bool = True
+    tuned: bool = False
+    fixed: bool = False
+    weighted: bool = True
+    method: str = "supervised"
+    few: int = 0
+    start: str | None = None
+    steps: int = 400
+    batch: int = 8
+    lr: float = 2e-3
+    seed: int = 0
+
+    def name(self) -> str:
+        """12 hex digits of all that is set."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+
+
+class Frozen(Supervised):
+    """Supervised, with an encoder that always normalises by the statistics that it came with."""
+
+    model: SiameseDamageNet
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode, but for the encoder."""
+        super().train(mode)
+        self.model.encoder.train(False)
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where things are: the folder of corpora and which is ours, runs, and real chips: ``few`` to draw labels from,
+    ``free`` whose labels are not read.
+    """
+
+    corpora: Path
+    source: str
+    runs: Path
+    few: list[Chip]
+    free: list[Chip]
+
+
+def train(setting: Setting, ground: Ground, begin: Run | None = None) -> tuple[Run, float]:
+    """The run of a setting, and the CPU seconds that it took; trained where it is not there yet."""
+    out = ground.runs / f"{ground.source}-{setting.name()}"
+    record = out / "setting.json"
+    if record.is_file():
+        return open_run(out), json.loads(record.read_text())["seconds"]
+    began = time.process_time()
+    source = pairs(setting, ground) if setting.synthetic else None
+    weights = grade_weights(source.grade_counts()) if setting.weighted and source is not None else None
+    model = network(setting, begin)
+    options: dict[str, Any] = {"weights": weights, "augment": looks(setting.jitter, setting.far, setting.same)}
+    kind = DACS if setting.method == "dacs" else Frozen if setting.fixed else Supervised
+    method = kind(model, **options)
+    run = fit(
+        method,
+        source,
+        Chips(chosen(ground.few, setting.few, setting.seed), 128) if setting.few else None,
+        Chips(ground.free, 128) if setting.method == "dacs" else None,
+        out=out,
+        steps=setting.steps,
+        batch=setting.batch,
+        lr=setting.lr,
+        seed=setting.seed,
+        device="cpu",
+        preview=0,
+        every=200,
+        resume=_begun(out),
+    )
+    spent = round(time.process_time() - began, 1)
+    record.write_text(json.dumps(asdict(setting) | {"seconds": spent}, indent=1) + "\n")
+    return run, spent
+
+
+def _begun(out: Path) -> bool:
+    """Whether a run can be gone on with; what cannot is cleared away."""
+    try:
+        open_run(out)
+    except ModelError:
+        shutil.rmtree(out, ignore_errors=True)
+        return False
+    return True
+
+
+def network(setting: Setting, begin: Run | None = None) -> nn.Module:
+    """The siamese net of a setting, of EfficientNet-Lite 0 or a small encoder, begun where ``begin`` ended."""
+    if setting.pretrained:
+        model = SiameseDamageNet(encoder=load_pretrained(EfficientNetLite(0), bundled_weights(0)), seed=setting.seed)
+    else:
+        model = SiameseDamageNet(seed=setting.seed)
+    if begin is not None:
+        begin.load_into(model)
+    if setting.pretrained and not setting.tuned:
+        model.encoder.requires_grad_(False).to(memory_format=torch.channels_last)
+    return model
+
+
+def pairs(setting: Setting, ground: Ground) -> Pairs:
+    """The synthetic pairs of a setting."""
+    root = ground.corpora / ground.source
+    return Pairs(
+        root,
+        annotated=setting.annotated,
+        zoom=setting.zoom,
+        kept=_kept(setting, root),
+        colours=None if setting.colours is None else _colours(setting.colours, ground, replace(setting, colours=None)),
+    )
+
+
+def _kept(setting: Setting, root: Path) -> Callable[[str], bool] | None:
+    if not setting.places and setting.views is None and setting.most is None:
+        return None
+    plain = ShardDataset(root)
+    rows = [row for row in plain.rows if row.place.startswith(setting.places)]
+    if setting.views is not None:
+        angles = {event.name: max(event.recipe["view"]["off_nadir"]) for event in plain.record.events}
+        rows = [row for row in rows if (angles[row.event] <= 10) == (setting.views == "nadir")]
+    order = np.random.default_rng(0).permutation(len(rows))[: setting.most]
+    names = {rows[i].key for i in order}
+    return names.__contains__
+
+
+def _colours(kind: str, ground: Ground, plain: Setting) -> Colours:
+    """A map of colours for the whole source domain, towards a target image that is drawn."""
+    translator: Translator = TRANSLATORS[kind]()
+    target = [chip.image for chip in ground.free]
+    if kind == "fourier":
+        translator.fit(target)  # type: ignore[attr-defined]
+    else:
+        source = pairs(plain, ground)
+        translator.fit(target, [source.tile(i)["image"].numpy() for i in range(len(source))])  # type: ignore[attr-defined]
+
+    def change(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        return image if rng.random() < 0.3 else translator.transform(image, rng)
+
+    return change
+
+
+def chosen(chips: list[Chip], number: int, seed: int) -> list[Chip]:
+    """So many chips that hold buildings, drawn; of one seed the fewer are among the more."""
+    built = [chip for chip in chips if ((chip.mask > 0) & (chip.mask < 255)).mean() > 0.02]
+    order = np.random.default_rng(seed).permutation(len(built))
+    return [built[i] for i in order[:number]]
