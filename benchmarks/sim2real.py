@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,21 +23,18 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from transfer import chips as real
+from transfer.distances import features, table
+from transfer.more import Changed, ious, water_net
+from transfer.scores import scored
+from transfer.training import Ground, Setting, pairs, train
+
+from mage.generator.generate import generate
+from mage.generator.plan import make_plan, open_plan
+from mage.learning import Run, adapt_batch_norm
+from mage.scenes.recipe import read_recipe
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE / "transfer"))
-
-import chips as real  # noqa: E402 - of this benchmark's own folder
-from distances import features, table  # noqa: E402
-from more import Changed, ious, water_net  # noqa: E402
-from scores import scored  # noqa: E402
-from training import Ground, Setting, pairs, train  # noqa: E402
-
-from mage.generator.generate import generate  # noqa: E402
-from mage.generator.plan import make_plan, open_plan  # noqa: E402
-from mage.learning import Run, adapt_batch_norm  # noqa: E402
-from mage.scenes.recipe import read_recipe  # noqa: E402
-
 RESULTS = HERE / "results" / "sim2real.json"
 MIXTURE = HERE / "transfer" / "mixture.yaml"
 SMALL = {"count": 4, "output.size": 128, "render.quality": "draft", "label_style": "annotator", "city.extent": 320}

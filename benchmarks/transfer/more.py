@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from chips import Chip, Chips
 from numpy.typing import NDArray
-from pairs import looks
 from torch import Tensor, nn
+from transfer.chips import Chip, Chips
+from transfer.pairs import looks
 
 from mage.learning import (
     EfficientNetLite,

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from chips import Chip, Chips
 from torch import Tensor, nn
+from transfer.chips import Chip, Chips
 
 from mage.learning import Evaluation, Network, Prediction, TileCounts, bootstrap, evaluate
 

@@ -13,10 +13,10 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from chips import Chip, Chips
 from numpy.typing import NDArray
-from pairs import Colours, Pairs, looks
 from torch import nn
+from transfer.chips import Chip, Chips
+from transfer.pairs import Colours, Pairs, looks
 
 from mage.learning import (
     DACS,

@@ -10,15 +10,15 @@ import torch
 
 from mage.learning import Prediction
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks" / "transfer"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
-import chips as real
-import more
-from chips import Chip
-from distances import frechet
-from pairs import cropped, looks
-from scores import DAMAGE_FIGURES, First, scored
-from training import Setting, chosen
+from transfer import chips as real
+from transfer import more
+from transfer.chips import Chip
+from transfer.distances import frechet
+from transfer.pairs import cropped, looks
+from transfer.scores import DAMAGE_FIGURES, First, scored
+from transfer.training import Setting, chosen
 
 SETS = (real.harvey, real.ida, real.kampala, real.change, real.photographs, real.sentinel)
 
