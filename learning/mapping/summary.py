@@ -18,7 +18,7 @@ from mage.learning.mapping.product.table import polygons
 Floats = NDArray[np.float64]
 HECTARE, KILOMETRE = 10_000.0, 1000.0  # square metres, metres
 EVENTS = {"flood": "Flooded area", "burn": "Burnt area", "debris": "Debris"}
-NO_LIMITS = (None, None)
+NO_LIMITS = (None, None, None)
 CONFIDENCE = 0.95  # of the bounds
 
 
@@ -32,7 +32,8 @@ class Row:
         unit: ha, km or number.
         affected: how much of it.
         total: how much there is in the area; None where that means nothing.
-        low, high: bounds of ``affected`` at 95 %, by calibrated probabilities; None where there are none.
+        low, high: bounds at 95 % of how much of it there is by the probabilities; None where there are none.
+        expected: how much there is by the probabilities, in the mean; None likewise.
     """
 
     group: str
@@ -42,6 +43,7 @@ class Row:
     total: float | None = None
     low: float | None = None
     high: float | None = None
+    expected: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +64,11 @@ class Summary:
 def summary(findings: Findings) -> Summary:
     """What was found in figures. A line is there for all that was looked for, be it 0.
 
-    Buildings are counted by verdict; the bounds beside them are those of how many there are by the probabilities
-    (:func:`~mage.learning.mapping.areas.count_bounds`), so that a verdict's count may lie without them where the model
-    abstains often. "Affected" are destroyed, damaged and possibly damaged ones, as in the service's tables. Kilometres
-    are of the roads within the area. A first estimate has the event and the people alone, a delineation no grades.
+    Buildings are counted by verdict. Beside that stands how many there are by the probabilities, with its bounds
+    (:func:`~mage.learning.mapping.areas.count_bounds`): a verdict's count may lie without them, since it leaves out
+    those that the model is not sure enough of. "Affected" are destroyed, damaged and possibly damaged ones, as in the
+    service's tables. Kilometres are of the roads within the area. A first estimate has the event and the people alone,
+    a delineation no grades.
     """
     lines = [*_event(findings), *_people(findings)]
     if findings.event.product is not Product.FIRST_ESTIMATE:
@@ -135,8 +138,8 @@ def _built(findings: Findings) -> Iterator[Row]:
         yield Row("Built-up", _plain(kind), "number", float((hit & chosen).sum()), float(chosen.sum()))
 
 
-def _bounds(buildings: Buildings, verdict: str) -> tuple[float | None, float | None]:
-    """Of how many buildings are in this state, by their probabilities."""
+def _bounds(buildings: Buildings, verdict: str) -> tuple[float | None, float | None, float | None]:
+    """Of how many buildings are in this state by their probabilities, and how many that is in the mean."""
     known = np.isfinite(buildings.grades).all(axis=1)
     if not known.any():
         return NO_LIMITS
@@ -150,8 +153,9 @@ def _bounds(buildings: Buildings, verdict: str) -> tuple[float | None, float | N
     }
     if verdict not in of_each:
         return NO_LIMITS
-    low, high = count_bounds(np.clip(of_each[verdict], 0, 1), CONFIDENCE)
-    return float(low), float(high)
+    likely = np.clip(of_each[verdict], 0, 1)
+    low, high = count_bounds(likely, CONFIDENCE)
+    return float(low), float(high), float(likely.sum())
 
 
 def _facilities(findings: Findings) -> Iterator[Row]:

@@ -19,7 +19,7 @@ from mage.learning.mapping.findings import Access, Buildings, Event, Findings, G
 from mage.learning.mapping.picture import Picture
 from mage.learning.mapping.product import names, styles
 from mage.learning.mapping.product.layers import AROUND
-from mage.learning.mapping.summary import passability
+from mage.learning.mapping.summary import Row, passability
 from mage.scenes.grid import Grid
 
 Bytes = NDArray[np.uint8]
@@ -186,6 +186,17 @@ def quantity(value: float, unit: str) -> str:
     if unit == "number":
         return f"{value:,.0f}"
     return f"{value:,.1f} {unit}" if value >= 10 or value == 0 else f"{value:.2f} {unit}"
+
+
+def by_probability(row: Row) -> str:
+    """How much there is by the probabilities, with bounds; empty where nothing has any.
+
+    >>> by_probability(Row("Built-up", "Destroyed", "number", 92.0, 740.0, 137.0, 171.0, 153.6))
+    '154 (137–171)'
+    """
+    if row.expected is None or row.low is None or row.high is None:
+        return ""
+    return f"{row.expected:,.0f} ({row.low:,.0f}–{row.high:,.0f})"
 
 
 def round_length(most: float) -> float:

@@ -145,6 +145,7 @@ def summary_table(findings: Findings) -> Layer:
         "unit": text(row.unit for row in rows),
         "affected": number([row.affected for row in rows]),
         "total_aoi": number([_or_nan(row.total) for row in rows]),
+        "expected": number([_or_nan(row.expected) for row in rows]),
         "low_95": number([_or_nan(row.low) for row in rows]),
         "high_95": number([_or_nan(row.high) for row in rows]),
     }

@@ -25,6 +25,7 @@ from mage.learning.mapping.product.drawing import (
     ROUTE,
     VERDICTS,
     area_group,
+    by_probability,
     cautions,
     clusters,
     degrees,
@@ -359,12 +360,11 @@ def _figures(column: Column, findings: Findings) -> None:
     """The summary table, without the kinds of facilities that nothing happened to."""
     column.heading("Consequences within the area of interest")
     shares = (0.62, 0.84, 1.0)
-    column.row(("", "affected", "95 % interval", "of"), shares, 5.8, color=SOFT)
+    column.row(("", "affected", "by probability", "of"), shares, 5.8, color=SOFT)
     group = ""
     for row in summary(findings).rows:
         if row.group == "Facilities" and row.item != "All" and not row.affected:
             continue
-        bounds = "" if row.low is None or row.high is None else f"{row.low:,.0f}–{row.high:,.0f}"
         total = "" if row.total is None else quantity(row.total, row.unit)
         if row.group != group:
             group = row.group
@@ -373,7 +373,7 @@ def _figures(column: Column, findings: Findings) -> None:
                 break
         words = printable(row.item.replace("_", " "), 60)
         if not column.row(
-            (f"  {words[:1].upper()}{words[1:]}", quantity(row.affected, row.unit), bounds, total), shares
+            (f"  {words[:1].upper()}{words[1:]}", quantity(row.affected, row.unit), by_probability(row), total), shares
         ):
             break
 
@@ -443,7 +443,7 @@ def _doubt(findings: Findings) -> str:
             f"If the probabilities mean what they say, about {wrong:,.0f} of {committed:,} verdicts are wrong."
         )
         parts.append(
-            "Intervals are of how many there are by the probabilities, whatever the verdicts; they hold for "
+            "Beside verdicts stands how many there are by the probabilities, with 95 % intervals; these hold for "
             "independent errors, and a model that errs in one direction exceeds them."
         )
     registration = findings.registration

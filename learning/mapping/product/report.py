@@ -30,6 +30,7 @@ from mage.learning.mapping.product.drawing import (
     Bytes,
     Small,
     area_group,
+    by_probability,
     cautions,
     doubts,
     length,
@@ -189,13 +190,15 @@ def _summary_table(table: Summary) -> str:
         if row.group != group:
             group = row.group
             rows += f'<tr class="group"><th scope="colgroup" colspan="4">{escape(group)}</th></tr>'
-        bounds = "" if row.low is None or row.high is None else f"{row.low:,.0f}–{row.high:,.0f}"
         total = "" if row.total is None else quantity(row.total, row.unit)
         words = row.item.replace("_", " ")
-        cells = [f"{words[:1].upper()}{words[1:]}", quantity(row.affected, row.unit), bounds, total]
+        cells = [f"{words[:1].upper()}{words[1:]}", quantity(row.affected, row.unit), by_probability(row), total]
         rows += _row(cells)
-    head = _head(("", "affected", "95 % interval", "of"))
-    note = "Intervals are of how many there are by the probabilities, whatever the verdicts, for independent errors."
+    head = _head(("", "affected", "by probability (95 %)", "of"))
+    note = (
+        "Beside the verdicts' counts stands how many there are by the probabilities, those of doubtful buildings among "
+        "them; its interval is for independent errors."
+    )
     return f'<table>{head}<tbody>{rows}</tbody></table><p class="note">{note}</p>'
 
 

@@ -60,6 +60,7 @@ def test_bounds_are_those_of_the_probabilities_and_only_where_there_are_some(ful
     }.items():
         row = table.row("Built-up", item)
         assert (row.low, row.high) == count_bounds(p)
+        assert row.expected == pytest.approx(p.sum())
     for item in ("Possibly damaged", "Not Analysed", "In flood or fire"):
         assert table.row("Built-up", item).low is None
     assert table.row("Built-up", "Ruined") is None
