@@ -17,6 +17,7 @@ Flags = NDArray[np.bool_]
 BESIDE = 60.0  # metres from a road or building within which the ground is taken to depend on it: about a block's depth
 SPACING = 10.0  # metres between places on roads
 LEAST = 1.0  # square metres of a part
+SIDE = 1000.0  # metres of the squares that are looked at in turn
 
 
 def cut_off(
@@ -56,8 +57,8 @@ def cut_off(
     lines = np.array(roads.lines, dtype=object)
     apart = np.concatenate([roads.nodes[lost], _along(lines[gone]), points[alone]])
     near = np.concatenate([roads.nodes[np.isfinite(now)], _along(lines[held]), points[~alone]])
-    around = shapely.union_all([*lines[gone], shapely.MultiPoint(roads.nodes[lost]), shapely.MultiPoint(points[alone])])
-    part = _nearer(apart, near, around.buffer(BESIDE)).intersection(area)
+    things = np.concatenate([lines[gone], shapely.points(roads.nodes[lost]), shapely.points(points[alone])])
+    part = _nearer(apart, near, things).intersection(area)
     parts = [shape for shape in shapely.get_parts(part) if shape.area >= LEAST]
     return np.array(sorted(parts, key=lambda shape: (-shape.bounds[3], shape.bounds[0])), dtype=object)
 
@@ -75,16 +76,34 @@ def _along(lines: NDArray[np.object_]) -> Floats:
     )
 
 
-def _nearer(apart: Floats, near: Floats, within: shapely.Geometry) -> shapely.Geometry:
-    """Where the one kind of places is nearer than the other, of a surface within 60 m of the former."""
-    reach = cKDTree(apart).query(near, distance_upper_bound=2 * BESIDE)[0]  # farther ones are never the nearest there
-    near = near[np.isfinite(reach)]
-    if not len(near):
-        return within
+def _nearer(apart: Floats, near: Floats, things: NDArray[np.object_]) -> shapely.Geometry:
+    """Where the one kind of places is nearer than the other, within 60 m of things that the former lie along: square
+    by square, since a diagram of a whole city takes gigabytes.
+    """
     origin = apart.mean(axis=0).round()
-    both = np.round(np.concatenate([near, apart]) - origin, 3)
-    both, index = np.unique(both, axis=0, return_index=True)  # of places on one spot those that are reached count
-    surface = shapely.transform(within, lambda xy: xy - origin)
+    apart, near = (np.round(places - origin, 3) for places in (apart, near))
+    things = shapely.transform(things, lambda xy: xy - origin)
+    index, of_apart, of_near = shapely.STRtree(things), cKDTree(apart), cKDTree(near) if len(near) else None
+    low, high = apart.min(axis=0) - 2 * BESIDE, apart.max(axis=0) + 2 * BESIDE
+    parts = []
+    for west in np.arange(low[0], high[0], SIDE):
+        for south in np.arange(low[1], high[1], SIDE):
+            square = shapely.box(west, south, west + SIDE, south + SIDE)
+            here = index.query(square, predicate="dwithin", distance=BESIDE)
+            if len(here):
+                middle, reach = (west + SIDE / 2, south + SIDE / 2), SIDE / 2 + 2 * BESIDE
+                mine, others = (
+                    tree.data[tree.query_ball_point(middle, reach, p=np.inf)] if tree else np.zeros((0, 2))
+                    for tree in (of_apart, of_near)
+                )
+                parts.append(_cells(mine, others, shapely.union_all(shapely.buffer(things[here], BESIDE)) & square))
+    return shapely.transform(shapely.union_all(parts), lambda xy: xy + origin)
+
+
+def _cells(apart: Floats, near: Floats, surface: shapely.Geometry) -> shapely.Geometry:
+    """The part of a surface that is nearer to the one kind of places than to the other."""
+    if not len(near):
+        return surface
+    both, index = np.unique(np.concatenate([near, apart]), axis=0, return_index=True)  # on one spot, near ones count
     cells = shapely.get_parts(shapely.voronoi_polygons(shapely.MultiPoint(both), extend_to=surface, ordered=True))
-    part = shapely.intersection(shapely.union_all(cells[index >= len(near)]), surface)
-    return shapely.transform(part, lambda xy: xy + origin)
+    return shapely.intersection(shapely.union_all(cells[index >= len(near)]), surface)

@@ -103,7 +103,7 @@ def differences(before: Path, findings: Findings) -> Differences:
     Raises:
         DatasetError: no product is there, or it cannot be read.
     """
-    file = _geopackage(before)
+    file = earlier_product(before)
     layers = layer_names(file)
     earlier = {feature: _layer(file, layers, feature, findings.grid) for feature in ("builtUpA", "observedEventA")}
     previous, gone = _buildings(earlier["builtUpA"], findings.buildings)
@@ -128,6 +128,17 @@ def with_differences(findings: Findings, found: Differences) -> Findings:
     """Findings that tell what changed: of each building, and of all."""
     buildings = replace(findings.buildings, previous=found.previous, change=found.change)
     return replace(findings, buildings=buildings, differences=found)
+
+
+def earlier_product(before: Path) -> Path:
+    """The GeoPackage of a product, given it or the folder that it is in.
+
+    Raises:
+        DatasetError: no product is there, or it cannot be read.
+    """
+    file = _geopackage(before)
+    layer_names(file)
+    return file
 
 
 def _geopackage(before: Path) -> Path:

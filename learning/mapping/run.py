@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import rasterio
 
 from mage.learning.mapping.accessibility import find_access
 from mage.learning.mapping.assessment import (
@@ -28,7 +29,7 @@ from mage.learning.mapping.folder import CARD, ProductFolder, open_product
 from mage.learning.mapping.grader import Grader, check_dates
 from mage.learning.mapping.inputs import Request, checksum, on_map, sources
 from mage.learning.mapping.maps import write_classes, write_probabilities
-from mage.learning.mapping.monitoring import differences, with_differences
+from mage.learning.mapping.monitoring import differences, earlier_product, with_differences
 from mage.learning.mapping.observed import observe
 from mage.learning.mapping.population import read_population
 from mage.learning.mapping.product.report import write_report
@@ -49,6 +50,7 @@ from mage.learning.mapping.vector_inputs import (
 from mage.learning.runs import RECORD, publish
 from mage.scenes.errors import DatasetError
 
+CACHE = 256  # MB of blocks that GDAL keeps; it would take a twentieth of the machine's memory
 MUCH = 0.5  # share of windows unlike the training from which on a user is told
 
 
@@ -104,13 +106,14 @@ def make_map(
     Raises:
         MageError: a file cannot be read, files do not go together, or the product cannot be written.
     """
-    task = prepare(request, grader, progress=progress, tell=tell)
-    folder = open_product(out)
-    replaced = folder.begin()
-    findings = find(task, folder)
-    tell("writing the product")
-    files = write(findings, grader, folder)
-    folder.finish(files, provenance(request, findings), replaced)
+    with rasterio.Env(GDAL_CACHEMAX=CACHE):
+        task = prepare(request, grader, progress=progress, tell=tell)
+        folder = open_product(out)
+        replaced = folder.begin()
+        findings = find(task, folder)
+        tell("writing the product")
+        files = write(findings, grader, folder)
+        folder.finish(files, provenance(request, findings), replaced)
     if request.finetune is not None:
         teach(task, findings, request.finetune)
     return findings
@@ -130,6 +133,8 @@ def prepare(request: Request, grader: Grader | None, *, progress: bool = False, 
     if request.finetune is not None and (files.corrections is None or grader is None):
         raise DatasetError("a model learns from corrections", expected="--corrections, and a model")
     given = files.given()
+    if files.before is not None:
+        earlier_product(files.before)
     scene = open_scene(request, grader, tell)
     grid, area = scene.grid, scene.area
     vectors = Vectors(

@@ -109,7 +109,9 @@ CLOSED = {
 }
 
 
-@pytest.mark.parametrize("name", CLOSED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name == ROTTERDAM else name for name in CLOSED]
+)
 def test_buildings_are_watertight_and_look_outward(shared_data: Path, name: str) -> None:
     count, share = CLOSED[name]
     buildings = city(shared_data / name).buildings

@@ -28,6 +28,7 @@ FILES = (
     "myllykoski_fi.osm.pbf",
     "north-bayreuth.osm.gz",
 )
+READ = [*FILES[:-1], pytest.param(FILES[-1], marks=pytest.mark.long)]  # the last takes half a minute to read
 GEOD = Geod(ellps="WGS84")
 GONE = ("no", "construction", "ruins")
 TWICE = "buildings that stand in the file twice left out once"
@@ -111,7 +112,7 @@ def test_first_bytes_tell_that_it_is_a_map(shared_data: Path, name: str) -> None
         assert is_osm(stream.read(2**16))
 
 
-@pytest.mark.parametrize("name", [*FILES[:-1], pytest.param(FILES[-1], marks=pytest.mark.long)])
+@pytest.mark.parametrize("name", READ)
 def test_the_number_of_buildings_equals_an_independent_count(shared_data: Path, name: str) -> None:
     """Parts that lie in no building are buildings of their own and come on top; twins are counted as left out."""
     path = shared_data / "osm" / name
@@ -120,7 +121,7 @@ def test_the_number_of_buildings_equals_an_independent_count(shared_data: Path, 
     assert len(city.buildings) - loose + city.notes.get(TWICE, 0) == len(tally_of(path).buildings())
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", READ)
 def test_the_footprints_cover_as_much_ground_as_on_the_ellipsoid(shared_data: Path, name: str) -> None:
     path = shared_data / "osm" / name
     city = city_of(path)
@@ -128,7 +129,7 @@ def test_the_footprints_cover_as_much_ground_as_on_the_ellipsoid(shared_data: Pa
     assert covered == pytest.approx(sum(tally_of(path).buildings()), rel=0.01)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", READ)
 def test_the_streets_are_as_long_as_on_the_ellipsoid(shared_data: Path, name: str) -> None:
     path = shared_data / "osm" / name
     assert city_of(path).roads.length == pytest.approx(tally_of(path).street(), rel=0.01)
@@ -146,7 +147,7 @@ def test_nearly_all_streets_of_a_town_hang_together(shared_data: Path, name: str
     assert max(length.values()) > share * roads.length
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", READ)
 def test_edges_run_from_node_to_node(shared_data: Path, name: str) -> None:
     roads = city_of(shared_data / "osm" / name).roads
     for edge in roads.edges:
@@ -154,7 +155,7 @@ def test_edges_run_from_node_to_node(shared_data: Path, name: str) -> None:
         np.testing.assert_allclose(ends, roads.nodes[[edge.u, edge.v]], atol=1e-6)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", READ)
 def test_every_building_is_whole(shared_data: Path, name: str) -> None:
     city = city_of(shared_data / "osm" / name)
     assert len({b.id for b in city.buildings}) == len(city.buildings)
