@@ -31,11 +31,13 @@ ORDER = (
     "release",
     "reproduce",
     "collect",
+    "pretrain",
     "translate",
     "train",
     "calibrate",
     "choose",
     "evaluate",
+    "pack",
     "map",
     "doctor",
 )  # as a newcomer meets them
