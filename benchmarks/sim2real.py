@@ -39,12 +39,15 @@ RESULTS = HERE / "results" / "sim2real.json"
 MIXTURE = HERE / "transfer" / "mixture.yaml"
 SMALL = {"count": 4, "output.size": 128, "render.quality": "draft", "label_style": "annotator", "city.extent": 320}
 
-ROUND = Setting(annotated=False, places="suburb", steps=250, batch=6)
+ROUND = Setting(annotated=False, places=("suburb",), steps=250, batch=6)
 ANNOTATED = replace(ROUND, annotated=True)
 FIXED = replace(ANNOTATED, fixed=True)
 ZOOM = replace(FIXED, jitter=1.5, far=True, zoom=1.5)
 SAME = replace(ZOOM, same=0.25)
-LONG = replace(SAME, places="", steps=900, batch=8)
+LONG = replace(SAME, places=("",), steps=900, batch=8)
+STYLES = ("suburb", "european-suburb", "village", "informal")
+MIXED = replace(SAME, places=STYLES, same=0.5, hide=0.3, rate=0.1, steps=500, batch=8)
+SELF = replace(MIXED, method="cbst", start="mixed", adapted=True, steps=250, batch=4, lr=1e-3)
 FEW = replace(ZOOM, start="zoom", steps=120, batch=4, lr=1e-3)
 REAL = replace(LONG, synthetic=False, weighted=False, zoom=1.0, steps=240)
 
@@ -55,14 +58,16 @@ TRAININGS: dict[str, Setting] = {
     "fixed": FIXED,
     "zoom": ZOOM,
     "same": SAME,
-    "varied": replace(ZOOM, places=""),
+    "varied": replace(ZOOM, places=("",)),
     "long": LONG,
+    "mixed": MIXED,
+    "self": SELF,
     "linear": replace(ZOOM, colours="linear"),
     "histogram": replace(ZOOM, colours="histogram"),
     "nadir": replace(ZOOM, views="nadir"),
     "oblique": replace(ZOOM, views="oblique"),
     "scratch": replace(ZOOM, pretrained=False, fixed=False),
-    "tuned": replace(ZOOM, tuned=True, fixed=False, lr=1e-3),
+    "tuned": replace(ZOOM, rate=0.1),
     "self-training": replace(ZOOM, fixed=False, method="dacs", start="zoom", steps=120, batch=4, lr=1e-3),
 }
 TRAININGS |= {f"zoom + {k} real": replace(FEW, few=k) for k in (1, 2, 5, 10, 20)}
@@ -81,7 +86,7 @@ def corpus(folder: Path, *, short: bool) -> str:
 def ground_of(folder: Path, source: str) -> Ground:
     """Corpora, runs and the real chips of dev: labels for `few`, and images alone for adaptation."""
     few = real.harvey("dev") + real.ida("dev")
-    return Ground(folder, source, folder / "runs", few, few + real.joplin())
+    return Ground(folder, source, folder / "runs", few, few + real.joplin() + real.kampala("dev"))
 
 
 def sets_of(part: str, *, short: bool) -> dict[str, list[real.Chip]]:
@@ -222,7 +227,7 @@ def shortly(ground: Ground, sets: dict[str, list[real.Chip]]) -> None:
     """Two settings, a few steps, a few chips; nothing is kept."""
     print(HEAD)
     for name in ("annotated", "same"):
-        run, seconds = train(replace(TRAININGS[name], places="", steps=12, batch=4), ground)
+        run, seconds = train(replace(TRAININGS[name], places=("",), steps=12, batch=4), ground)
         model = run.model("cpu")
         together = scored(model, {name: sets[name] for name in ("harvey", "ida")}, alone=False)
         print(line(name, {"seconds": seconds, "scores": scored(model, sets), "together": together}))

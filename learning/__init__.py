@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mage.learning.adapt.advent import ADVENT
     from mage.learning.adapt.batch_norm import adapt_batch_norm
+    from mage.learning.adapt.cbst import CBST
     from mage.learning.adapt.dacs import DACS
     from mage.learning.adapt.daformer import DAFormer
     from mage.learning.adapt.dann import DANN
@@ -103,6 +104,7 @@ __all__ = [
     "ADVENT",
     "BRIGHT",
     "BUILDINGS",
+    "CBST",
     "CHANGE",
     "CUT",
     "DACS",
@@ -252,6 +254,7 @@ __all__ = [
 _HOMES = {
     "adapt.advent": ("ADVENT",),
     "adapt.batch_norm": ("adapt_batch_norm",),
+    "adapt.cbst": ("CBST",),
     "adapt.dacs": ("DACS",),
     "adapt.daformer": ("DAFormer",),
     "adapt.dann": ("DANN",),

@@ -38,6 +38,12 @@ class Teacher(nn.Module):
     is min(1 - 1 / (t + 1), ``decay``), as in Mean Teacher (Tarvainen and Valpola 2017): the first update copies the
     student, later ones average it.
 
+    Args:
+        student: what is followed.
+        decay: of the average.
+        by_batch: BatchNorm normalises by the batch; else by its averaged statistics, as it must where what the teacher
+            says of one batch is compared with what it says of another.
+
     >>> student = torch.nn.Linear(2, 1)
     >>> teacher = Teacher(student, decay=0.99)
     >>> teacher.update(student)
@@ -45,9 +51,9 @@ class Teacher(nn.Module):
     True
     """
 
-    def __init__(self, student: nn.Module, decay: float = 0.999) -> None:
+    def __init__(self, student: nn.Module, decay: float = 0.999, *, by_batch: bool = True) -> None:
         super().__init__()
-        self.decay, self.updates = decay, 0
+        self.decay, self.by_batch, self.updates = decay, by_batch, 0
         self.model = deepcopy(student).requires_grad_(False)
         self.train()
 
@@ -55,7 +61,7 @@ class Teacher(nn.Module):
         """Stay in evaluation mode, BatchNorm aside."""
         super().train(False)
         for module in self.model.modules():
-            if isinstance(module, BatchNorm):
+            if self.by_batch and isinstance(module, BatchNorm):
                 # training without tracking: by the batch, and the buffers are left alone
                 module.training, module.track_running_stats = True, False
         return self

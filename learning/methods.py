@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from mage.learning.augmentation import augment
 from mage.learning.devices import unit
 from mage.learning.losses import predicted_classes, supervised_losses
+from mage.learning.views import channel_masks
 from mage.scenes.errors import ModelError
 
 STREAMS = ("source", "target", "unlabelled")
@@ -194,6 +195,7 @@ class SupervisedOptions(TypedDict, total=False):
 
     weights: Sequence[float] | None
     augment: Augment
+    hide: float
 
 
 class Supervised(Method):
@@ -205,6 +207,12 @@ class Supervised(Method):
             damage model ``grade_weights(dataset.grade_counts())`` keeps rare grades from drowning.
         augment: from (images, masks, rng) to (images, masks); applied to labelled samples. Masks are (N, H, W), or
             (N, K, H, W) where the model has further heads.
+        hide: share of the features' channels that each labelled image is learned without (spatial dropout, Tompson et
+            al. 2015), drawn anew: what is seen in few channels alone, as the marks of a renderer, is trusted less. Not
+            0 needs a model with ``features`` and ``decode``.
+
+    Raises:
+        ModelError: ``weights`` or ``hide`` do not fit the model.
 
     >>> from mage.learning import SiameseDamageNet
     >>> method = Supervised(SiameseDamageNet(width=4))
@@ -215,9 +223,20 @@ class Supervised(Method):
 
     weights: Tensor | None
 
-    def __init__(self, model: nn.Module, *, weights: Sequence[float] | None = None, augment: Augment = augment) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        weights: Sequence[float] | None = None,
+        augment: Augment = augment,
+        hide: float = 0.0,
+    ) -> None:
         super().__init__(model)
-        self.augment = augment
+        if not 0 <= hide < 1:
+            raise ModelError("a share of channels cannot be hidden", expected="0 or more, below 1", found=str(hide))
+        if hide:
+            featured(model)
+        self.augment, self.hide = augment, hide
         self.labels = labels_of(model)
         self.wants = (*self.wants, *self.labels)
         self.register_buffer("weights", None if weights is None else _checked(weights, model))
@@ -232,7 +251,7 @@ class Supervised(Method):
 
     def supervised(self, batch: Batch) -> dict[str, Tensor]:
         """The supervised losses of the labelled streams, augmented."""
-        return self.graded(*self.learned(batch))
+        return self.graded(*self.learned(batch), batch.rng)
 
     def learned(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Images and masks of the labelled streams, augmented; the masks hold the labels of the model's further heads
@@ -240,9 +259,22 @@ class Supervised(Method):
         """
         return self.augment(*batch.labelled(self.labels), batch.rng)
 
-    def graded(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    def graded(self, image: Tensor, mask: Tensor, rng: np.random.Generator) -> dict[str, Tensor]:
         """The supervised losses of images and masks as they are."""
-        return supervised_losses(self.model(image), mask, self.weights)
+        return supervised_losses(self.seen(image, rng), mask, self.weights)
+
+    def seen(self, image: Tensor, rng: np.random.Generator) -> Any:
+        """What the model makes of images while some of its channels are hidden."""
+        if not self.hide:
+            return self.model(image)
+        model = featured(self.model)
+        return model.decode(self.kept(model.features(image), rng), (image.shape[-2], image.shape[-1]))
+
+    def kept(self, features: list[Tensor], rng: np.random.Generator) -> list[Tensor]:
+        """Features, some of whose channels are hidden."""
+        if not self.hide:
+            return features
+        return [f * mask for f, mask in zip(features, channel_masks(features, rng, self.hide), strict=True)]
 
     def weak(self, batch: Batch, stream: str = "unlabelled") -> Tensor:
         """Images of a stream, augmented as labelled ones are."""

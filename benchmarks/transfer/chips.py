@@ -30,6 +30,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 from torch.utils.data import Dataset
+from transfer.pairs import cropped
 
 from mage.learning.sampling import Draw
 
@@ -37,6 +38,8 @@ DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 SIDE = 256  # pixels of a chip
 Bytes = NDArray[np.uint8]
 TILE = re.compile(r"OAM-(\d+)-(\d+)-21\.png")
+SHARE = 0.14  # of the pixels of the suburbs of `mixture.yaml` that annotators would call building
+SHARES = {"kampala": 0.28}  # of its informal settlements; other places count as suburbs
 GAP, BORDER = 1_238_453, 1_238_440  # Kampala's column that is left out; what is west of the other is the western block
 
 
@@ -73,6 +76,33 @@ class Chips(Dataset[dict[str, Any]]):
         row, column = index.rng().integers(0, np.array(sample["mask"].shape) - self.size, endpoint=True)
         window = (..., slice(row, row + self.size), slice(column, column + self.size))
         return {**sample, "image": sample["image"][window], "mask": sample["mask"][window].clone()}
+
+
+class Before(Dataset[dict[str, Any]]):
+    """Crops of the images before, each shown twice, without labels, and with the ``share`` of their pixels that is of
+    buildings in simulated places of their style.
+
+    Args:
+        chips: their labels are not read.
+        size: pixels of a crop.
+        zoom: crops cover 1 / zoom to zoom times their size of ground.
+    """
+
+    def __init__(self, chips: Sequence[Chip], size: int, zoom: float = 1.0) -> None:
+        self.chips, self.size, self.zoom = list(chips), size, zoom
+
+    def __len__(self) -> int:
+        return len(self.chips)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """A crop, drawn by the index."""
+        chip, rng = (
+            self.chips[int(index)],
+            index.rng() if isinstance(index, Draw) else np.random.default_rng(int(index)),
+        )
+        image, _ = cropped(chip.image[:1], chip.mask, self.size, self.zoom, rng)
+        share = SHARES.get(chip.scene.split("-")[0], SHARE)
+        return {"image": torch.from_numpy(image.repeat(2, 0)), "share": torch.tensor(share), "key": chip.key}
 
 
 def picture(path: Path) -> Bytes:

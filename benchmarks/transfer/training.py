@@ -15,10 +15,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from transfer.chips import Chip, Chips
+from torch.utils.data import Dataset
+from transfer.chips import SHARE, Before, Chip, Chips
 from transfer.pairs import Colours, Pairs, looks
 
 from mage.learning import (
+    CBST,
     DACS,
     EfficientNetLite,
     FourierStyle,
@@ -29,6 +31,7 @@ from mage.learning import (
     SiameseDamageNet,
     Supervised,
     Translator,
+    adapt_batch_norm,
     bundled_weights,
     fit,
     grade_weights,
@@ -47,17 +50,19 @@ class Setting:
     Attributes:
         synthetic: learns from the corpus; else from real labels alone.
         annotated, zoom, jitter, far, same: of :class:`~pairs.Pairs` and :func:`~pairs.looks`.
-        places: only pairs of places whose name begins so.
+        places: only pairs of places whose name begins with one of these.
         views: ``nadir`` keeps pairs seen within 10° of it, ``oblique`` the others.
         most: samples, the first so many; none takes all.
         colours: images get the colours of unlabelled real ones: histogram, linear or fourier.
         pretrained: the encoder begins with ImageNet weights; None is the small one from scratch.
-        tuned: the encoder learns too; else it stays as ImageNet left it.
+        rate: of the encoder's learning, as a multiple of ``lr``; 0 leaves it as ImageNet made it.
         fixed: its BatchNorm keeps ImageNet's statistics; else it takes those of the batch.
+        hide: share of the features' channels that are left out while it learns.
         weighted: rare grades count more.
-        method: supervised, or dacs with unlabelled real imagery.
+        method: supervised, or with unlabelled real imagery dacs or cbst.
         few: labelled real chips beside the source.
         start: name of the setting whose model it begins with.
+        adapted: it begins with BatchNorm's statistics of the unlabelled real imagery.
     """
 
     synthetic: bool = True
@@ -66,37 +71,50 @@ class Setting:
     jitter: float = 1.0
     far: bool = False
     same: float = 0.0
-    places: str = ""
+    places: tuple[str, ...] = ("",)
     views: str | None = None
     most: int | None = None
     colours: str | None = None
     pretrained: bool = True
-    tuned: bool = False
+    rate: float = 0.0
     fixed: bool = False
+    hide: float = 0.0
     weighted: bool = True
     method: str = "supervised"
     few: int = 0
     start: str | None = None
+    adapted: bool = False
     steps: int = 400
     batch: int = 8
     lr: float = 2e-3
     seed: int = 0
 
     def name(self) -> str:
-        """12 hex digits of all that is set."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+        """12 hex digits of all that is set otherwise than by default, so that a further field changes no name."""
+        plain = asdict(Setting())
+        told = {field: value for field, value in asdict(self).items() if value != plain[field]}
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
 
-class Frozen(Supervised):
-    """Supervised, with an encoder that always normalises by the statistics that it came with."""
+class Steady(Supervised):
+    """A method whose encoder always normalises by the statistics that it came with, and learns at a rate of its own."""
 
     model: SiameseDamageNet
+    rate = 1.0
 
     def train(self, mode: bool = True) -> Self:
         """Training mode, but for the encoder."""
         super().train(mode)
         self.model.encoder.train(False)
         return self
+
+    def rates(self) -> dict[str, float]:
+        """The encoder's multiple of the learning rate."""
+        return {"model.encoder": self.rate}
+
+
+class SteadyCBST(Steady, CBST):
+    """Learns from labels and from unlabelled imagery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +140,15 @@ def train(setting: Setting, ground: Ground, begin: Run | None = None) -> tuple[R
     source = pairs(setting, ground) if setting.synthetic else None
     weights = grade_weights(source.grade_counts()) if setting.weighted and source is not None else None
     model = network(setting, begin)
-    options: dict[str, Any] = {"weights": weights, "augment": looks(setting.jitter, setting.far, setting.same)}
-    kind = DACS if setting.method == "dacs" else Frozen if setting.fixed else Supervised
-    method = kind(model, **options)
+    if setting.adapted:
+        adapt_batch_norm(model, Before(ground.free, 128), batch=8, device="cpu")
+    options = {"weights": weights, "augment": looks(setting.jitter, setting.far, setting.same), "hide": setting.hide}
+    method = learner(setting, model, options)
     run = fit(
         method,
         source,
         Chips(chosen(ground.few, setting.few, setting.seed), 128) if setting.few else None,
-        Chips(ground.free, 128) if setting.method == "dacs" else None,
+        unlabelled(setting, ground),
         out=out,
         steps=setting.steps,
         batch=setting.batch,
@@ -143,6 +162,22 @@ def train(setting: Setting, ground: Ground, begin: Run | None = None) -> tuple[R
     spent = round(time.process_time() - began, 1)
     record.write_text(json.dumps(asdict(setting) | {"seconds": spent}, indent=1) + "\n")
     return run, spent
+
+
+def learner(setting: Setting, model: nn.Module, options: dict[str, Any]) -> Supervised:
+    """The method of a setting."""
+    if not setting.fixed:
+        return DACS(model, **options) if setting.method == "dacs" else Supervised(model, **options)
+    found = SteadyCBST(model, share=SHARE, **options) if setting.method == "cbst" else Steady(model, **options)
+    found.rate = setting.rate
+    return found
+
+
+def unlabelled(setting: Setting, ground: Ground) -> Dataset[dict[str, Any]] | None:
+    """Real imagery whose labels are not read: pairs, or for cbst the images before alone."""
+    if setting.method == "cbst":
+        return Before(ground.free, 128, zoom=1.3)
+    return Chips(ground.free, 128) if setting.method == "dacs" else None
 
 
 def _begun(out: Path) -> bool:
@@ -163,7 +198,7 @@ def network(setting: Setting, begin: Run | None = None) -> nn.Module:
         model = SiameseDamageNet(seed=setting.seed)
     if begin is not None:
         begin.load_into(model)
-    if setting.pretrained and not setting.tuned:
+    if setting.pretrained and not setting.rate:
         model.encoder.requires_grad_(False).to(memory_format=torch.channels_last)
     return model
 
@@ -181,7 +216,7 @@ def pairs(setting: Setting, ground: Ground) -> Pairs:
 
 
 def _kept(setting: Setting, root: Path) -> Callable[[str], bool] | None:
-    if not setting.places and setting.views is None and setting.most is None:
+    if setting.places == ("",) and setting.views is None and setting.most is None:
         return None
     plain = ShardDataset(root)
     rows = [row for row in plain.rows if row.place.startswith(setting.places)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -58,7 +59,7 @@ class DACS(Supervised):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The supervised losses, and ``mixed``."""
         image, mask = self.learned(batch)
-        losses = self.labelled_losses(image, mask)
+        losses = self.labelled_losses(image, mask, batch.rng)
         target = self.weak(batch)
         log_p = log_probabilities(self.teacher(target))
         label, confidence = pseudo_labels(log_p)
@@ -66,9 +67,9 @@ class DACS(Supervised):
         losses["mixed"] = self.mixed * self._mixture(image, mask, target, label, sure, batch, log_p.shape[1])
         return losses | self.target_losses(target, label, sure, batch)
 
-    def labelled_losses(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    def labelled_losses(self, image: Tensor, mask: Tensor, rng: np.random.Generator) -> dict[str, Tensor]:
         """Those of augmented labelled images."""
-        return self.graded(image, mask)
+        return self.graded(image, mask, rng)
 
     def target_losses(self, image: Tensor, label: Tensor, sure: Tensor, batch: Batch) -> dict[str, Tensor]:  # noqa: ARG002 - for subclasses
         """What a subclass adds on target images, with their pseudo-labels and how sure each image is, (N, 1, 1)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Unpack
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own habit
@@ -67,11 +68,11 @@ class DAFormer(DACS):
         self.reference = Teacher(model)  # never updated
         featured(model)
 
-    def labelled_losses(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    def labelled_losses(self, image: Tensor, mask: Tensor, rng: np.random.Generator) -> dict[str, Tensor]:
         """The supervised losses, and ``distance``."""
         model = featured(self.model)
         features = model.features(image)
-        output = model.decode(features, (image.shape[-2], image.shape[-1]))
+        output = model.decode(self.kept(features, rng), (image.shape[-2], image.shape[-1]))
         with torch.no_grad():
             reference = featured(self.reference.model).features(image)[-1]
         away = feature_distance(features[-1], reference, self._things(main_mask(mask)), self.covered)
