@@ -28,6 +28,7 @@ from mage.generator.blender.geometry import wear
 from mage.generator.blender.light import set_light
 from mage.generator.blender.stage import Stage
 from mage.generator.colour import BLACK, GAIN, to_srgb
+from mage.generator.patchwork import patched
 from mage.generator.photography import Studio
 from mage.generator.plan import make_plan
 from mage.generator.shards import open_studio, render_sample
@@ -45,15 +46,17 @@ class PlainStage(Stage):
 
     def __init__(self, place: Any) -> None:
         super().__init__(place)
-        for i in np.unique(place.owner):
-            own = place.owner == i
-            mesh: Mesh = place.fabric.faces(own)
+        worn = patched(place.fabric, place.owner, place.albedo, place.pattern, place.patches)
+        owner = place.owner[worn.source]
+        for i in np.unique(owner):
+            own = owner == i
+            mesh: Mesh = worn.mesh.faces(own)
             data = bpy.data.meshes.new(f"building{i}")
             data.from_pydata(mesh.vertices.tolist(), [], mesh.triangles.tolist())
             layer = data.uv_layers.new(name="uv")
             for loop, uv in zip(layer.data, mesh.uv.reshape(-1, 2).tolist(), strict=True):
                 loop.uv = uv
-            for name, values in (("tint", place.albedo[own]), ("pattern", place.pattern[own])):
+            for name, values in (("tint", worn.albedo[own]), ("pattern", worn.pattern[own])):
                 attribute = data.attributes.new(name, "FLOAT_VECTOR", "FACE")
                 for item, value in zip(attribute.data, values.tolist(), strict=True):
                     item.vector = value

@@ -12,6 +12,7 @@ from shapely import STRtree
 from mage.generator.colour import reflectance
 from mage.generator.dress import dress
 from mage.generator.marks import Marks, mark_city
+from mage.generator.patchwork import Patch, draw_patches
 from mage.generator.props import Placements, place_trees
 from mage.generator.works import Works, build_works
 from mage.scenes.city import Building, City, RoadEdge
@@ -33,6 +34,7 @@ class Place:
         owner: int32 (m,) index of the building each face belongs to.
         albedo: float32 (m, 3) reflectance of each face.
         pattern: float32 (m, 3) how strongly each face shows tile rows, corrugation and rust.
+        patches: where roofs are not all of one piece.
         works: bridges, barriers and structures, merged.
         outlines: per building, its outline as seen from above.
         boxes: per building, west, south, east and north of it, float64 (n, 4).
@@ -51,6 +53,7 @@ class Place:
     owner: NDArray[np.int32]
     albedo: NDArray[np.float32]
     pattern: NDArray[np.float32]
+    patches: tuple[Patch, ...]
     works: Works
     outlines: NDArray[np.object_]
     boxes: Floats
@@ -75,6 +78,7 @@ def prepare_place(city: City, style: Style, rng: np.random.Generator) -> Place:
     crowns = np.array([reflectance(s.srgb) for s in style.look.crowns])
     often = np.array([s.weight for s in style.look.crowns])
     levels = normal_levels(city.ground, city.water)
+    of_works, of_patches = rng.spawn(2)
     return Place(
         city=city,
         style=style,
@@ -82,7 +86,8 @@ def prepare_place(city: City, style: Style, rng: np.random.Generator) -> Place:
         owner=owner,
         albedo=_joined([d.albedo for d in dressed]),
         pattern=_joined([d.pattern for d in dressed]),
-        works=build_works(city, style, levels, rng.spawn(1)[0]),
+        patches=draw_patches(city, style, of_patches),
+        works=build_works(city, style, levels, of_works),
         outlines=outlines,
         boxes=shapely.bounds(outlines).reshape(-1, 4),
         tops=np.array([float(d.mesh.vertices[:, 2].max()) for d in dressed]),

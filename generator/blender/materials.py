@@ -212,7 +212,8 @@ def _stains() -> NDArray[np.float32]:
     patches = fractal(grid, (3.0, 1.2, 0.5), seed=5, falloff=0.9)
     stretched = Grid(STAIN_PIXELS, STAIN_PIXELS, 0.0, STAIN_SIDE / 6, gsd / 6)
     streaks = fractal(stretched, (1.0, 0.3), seed=6).repeat(6, axis=1)[:, :STAIN_PIXELS]
-    value = np.exp(0.09 * patches + 0.08 * streaks)
+    soot = fractal(grid, (13.0, 7.0), seed=7)  # what trees and rain leave of one slope and not of another
+    value = np.exp(0.09 * patches + 0.08 * streaks + 0.1 * soot)
     return np.repeat(value[..., None], 3, axis=2).astype(np.float32)
 
 

@@ -29,6 +29,7 @@ from mage.generator.blender.scatter import Scatter
 from mage.generator.blender.spectral import grouped, render_passes, set_tile_beyond, tell_beyond, use_passes
 from mage.generator.ground import Painting
 from mage.generator.nearby import nearby
+from mage.generator.patchwork import patched
 from mage.generator.place import Place
 from mage.generator.props import Placements, tree_prototypes, vehicle_prototypes
 from mage.generator.sight import Sight, sight_of
@@ -95,13 +96,17 @@ class Stage:
         self,
         name: str,
         mesh: Mesh,
+        owner: NDArray[np.int32],
         albedo: NDArray[np.float32],
         pattern: NDArray[np.float32],
-        **grain: NDArray[np.float32],
+        grain: NDArray[np.float32] | None = None,
     ) -> bpy.types.Object:
-        vectors = self._beyond(albedo, fabric_kinds(mesh.surface, albedo, pattern)) | grain
-        data = add_mesh(name, mesh, self._facing, albedo, pattern=pattern, **vectors)
-        wear(data, self._facade, mesh.surface == Surface.WALL)
+        worn = patched(mesh, owner, albedo, pattern, self.place.patches)
+        vectors = self._beyond(worn.albedo, fabric_kinds(worn.mesh.surface, worn.albedo, worn.pattern))
+        if grain is not None:
+            vectors["grain"] = grain[worn.source]
+        data = add_mesh(name, worn.mesh, self._facing, worn.albedo, pattern=worn.pattern, **vectors)
+        wear(data, self._facade, worn.mesh.surface == Surface.WALL)
         return add_object(name, data)
 
     def _beyond(
@@ -225,7 +230,11 @@ class Stage:
         faces = standing[place.owner]
         if faces.any():
             self._fabric = self._add_fabric(
-                "fabric", place.fabric.faces(faces).compact(), place.albedo[faces], place.pattern[faces]
+                "fabric",
+                place.fabric.faces(faces).compact(),
+                place.owner[faces],
+                place.albedo[faces],
+                place.pattern[faces],
             )
 
     def _fabric_after(self, struck: Struck, standing: NDArray[np.bool_]) -> list[bpy.types.Object]:
@@ -237,10 +246,11 @@ class Stage:
         mesh, _ = concatenate([place.fabric.faces(kept).compact(), remains.mesh])
         if not len(mesh):
             return []
+        owner = np.concatenate([place.owner[kept], remains.owner])
         albedo = np.concatenate([place.albedo[kept], remains.albedo])
         pattern = np.concatenate([place.pattern[kept], remains.pattern])
         grain = np.concatenate([np.zeros((int(kept.sum()), 3), np.float32), remains.grain])
-        return [self._add_fabric("after", mesh, albedo, pattern, grain=grain)]
+        return [self._add_fabric("after", mesh, owner, albedo, pattern, grain)]
 
     def _plant(self, trees: Placements, near: NDArray[np.int64]) -> None:
         """Trees near the tile; those of the photograph before stay if they are the same, as at most pairs' dates."""

@@ -100,7 +100,7 @@ def _aslant(light: Light) -> tuple[np.ndarray, np.ndarray]:
     # every side of a house has a grey of its own, so that the picture tells them apart
     greys = rng.uniform(0.05, 0.6, sides.max() + 1).astype(np.float32)
     albedo = np.repeat(greys[sides.reshape(-1)][:, None], 3, axis=1)
-    place = replace(place, albedo=albedo, pattern=np.zeros_like(place.pattern))
+    place = replace(place, albedo=albedo, pattern=np.zeros_like(place.pattern), patches=())
     sight = View(np.radians(35), 0.8).sight(GRID, hills)
     start_engine(RenderPart(spp=4, device="cpu"), 2)
     fine = GRID.padded(20).resampled(2)
