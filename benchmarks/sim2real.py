@@ -62,6 +62,7 @@ TRAININGS: dict[str, Setting] = {
     "long": LONG,
     "mixed": MIXED,
     "self": SELF,
+    "self, open": replace(SELF, imagery="open"),
     "linear": replace(ZOOM, colours="linear"),
     "histogram": replace(ZOOM, colours="histogram"),
     "nadir": replace(ZOOM, views="nadir"),
@@ -86,7 +87,8 @@ def corpus(folder: Path, *, short: bool) -> str:
 def ground_of(folder: Path, source: str) -> Ground:
     """Corpora, runs and the real chips of dev: labels for `few`, and images alone for adaptation."""
     few = real.harvey("dev") + real.ida("dev")
-    return Ground(folder, source, folder / "runs", few, few + real.joplin() + real.kampala("dev"))
+    free = {"dev": few + real.joplin() + real.kampala("dev"), "open": real.free_licence()}
+    return Ground(folder, source, folder / "runs", few, free)
 
 
 def sets_of(part: str, *, short: bool) -> dict[str, list[real.Chip]]:
@@ -104,11 +106,16 @@ def measured(name: str, setting: Setting, ground: Ground, part: str, sets: dict[
         return
     run, seconds = train(setting, ground, begun(setting, ground))
     model = run.model("cpu")
-    found: dict[str, Any] = {"setting": setting.name(), "seconds": seconds, "scores": scored(model, sets)}
+    found: dict[str, Any] = {
+        "setting": setting.name(),
+        "source": ground.source,
+        "seconds": seconds,
+        "scores": scored(model, sets),
+    }
     graded = {name: sets[name] for name in ("harvey", "ida")}
     found["together"] = scored(model, graded, alone=False)
     if setting.pretrained and part == "final" and not setting.few:
-        adapt_batch_norm(model, real.Chips(ground.free), batch=8, device="cpu")
+        adapt_batch_norm(model, real.Chips(ground.free["dev"]), batch=8, device="cpu")
         found["adapted"] = scored(model, sets)
     keep(key, found)
     print(line(key, found), flush=True)

@@ -33,13 +33,14 @@ from torch.utils.data import Dataset
 from transfer.pairs import cropped
 
 from mage.learning.sampling import Draw
+from mage.scenes.metrics import IGNORE
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 SIDE = 256  # pixels of a chip
 Bytes = NDArray[np.uint8]
 TILE = re.compile(r"OAM-(\d+)-(\d+)-21\.png")
 SHARE = 0.14  # of the pixels of the suburbs of `mixture.yaml` that annotators would call building
-SHARES = {"kampala": 0.28}  # of its informal settlements; other places count as suburbs
+SHARES = {"kampala": 0.28, "zurich": 0.13, "dutch": 0.13}  # of informal settlements, European suburbs
 GAP, BORDER = 1_238_453, 1_238_440  # Kampala's column that is left out; what is west of the other is the western block
 
 
@@ -156,6 +157,22 @@ def joplin(_: str = "dev") -> list[Chip]:
     folder = DATA / "damage/joplin"
     images = [picture(folder / f"joplin_tornado_{date}_0.6m.tif") for date in ("pre", "post")]
     return list(cut("joplin", images, labels(folder / "joplin_model_pseudolabel.tif")))
+
+
+def free_licence() -> list[Chip]:
+    """Imagery without labels that may be passed on, so that a model fitted to it may be too: Joplin (US government),
+    Kampala's dev part (CC BY 4.0), Zürich (swisstopo, with attribution), a Dutch town (PDOK, CC BY 4.0).
+    """
+    chips = joplin() + kampala("dev")
+    for scene, name, by in (
+        ("zurich", "ortho/zurich/big_img/1091-322_00.tif", 1),
+        ("zurich-lidar", "ortho/zurich/lidar/ref-img.tif", 1),
+        ("dutch", "unlabelled/nl_pdok_tile.tif", 2),  # of 0.25 m
+    ):
+        image = picture(DATA / name)
+        small = cv2.resize(image, (image.shape[1] // by, image.shape[0] // by), interpolation=cv2.INTER_AREA)
+        chips += cut(scene, [small], np.full(small.shape[:2], IGNORE, np.uint8), side=200)
+    return chips
 
 
 def kampala(part: str) -> list[Chip]:

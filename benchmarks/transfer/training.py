@@ -60,6 +60,8 @@ class Setting:
         hide: share of the features' channels that are left out while it learns.
         weighted: rare grades count more.
         method: supervised, or with unlabelled real imagery dacs or cbst.
+        imagery: unlabelled real imagery: ``dev``, also of the places that rounds are judged on; or ``open``, that may
+            be passed on, none of which is judged but Kampala's.
         few: labelled real chips beside the source.
         start: name of the setting whose model it begins with.
         adapted: it begins with BatchNorm's statistics of the unlabelled real imagery.
@@ -81,6 +83,7 @@ class Setting:
     hide: float = 0.0
     weighted: bool = True
     method: str = "supervised"
+    imagery: str = "dev"
     few: int = 0
     start: str | None = None
     adapted: bool = False
@@ -119,15 +122,15 @@ class SteadyCBST(Steady, CBST):
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """Where things are: the folder of corpora and which is ours, runs, and real chips: ``few`` to draw labels from,
-    ``free`` whose labels are not read.
+    """Where things are: the folder of corpora and which is ours, runs, and real chips: ``few`` to draw labels from, and
+    by the kind of imagery ``free`` whose labels are not read.
     """
 
     corpora: Path
     source: str
     runs: Path
     few: list[Chip]
-    free: list[Chip]
+    free: dict[str, list[Chip]]
 
 
 def train(setting: Setting, ground: Ground, begin: Run | None = None) -> tuple[Run, float]:
@@ -141,7 +144,7 @@ def train(setting: Setting, ground: Ground, begin: Run | None = None) -> tuple[R
     weights = grade_weights(source.grade_counts()) if setting.weighted and source is not None else None
     model = network(setting, begin)
     if setting.adapted:
-        adapt_batch_norm(model, Before(ground.free, 128), batch=8, device="cpu")
+        adapt_batch_norm(model, Before(ground.free[setting.imagery], 128), batch=8, device="cpu")
     options = {"weights": weights, "augment": looks(setting.jitter, setting.far, setting.same), "hide": setting.hide}
     method = learner(setting, model, options)
     run = fit(
@@ -176,8 +179,8 @@ def learner(setting: Setting, model: nn.Module, options: dict[str, Any]) -> Supe
 def unlabelled(setting: Setting, ground: Ground) -> Dataset[dict[str, Any]] | None:
     """Real imagery whose labels are not read: pairs, or for cbst the images before alone."""
     if setting.method == "cbst":
-        return Before(ground.free, 128, zoom=1.3)
-    return Chips(ground.free, 128) if setting.method == "dacs" else None
+        return Before(ground.free[setting.imagery], 128, zoom=1.3)
+    return Chips(ground.free[setting.imagery], 128) if setting.method == "dacs" else None
 
 
 def _begun(out: Path) -> bool:
@@ -231,7 +234,7 @@ def _kept(setting: Setting, root: Path) -> Callable[[str], bool] | None:
 def _colours(kind: str, ground: Ground, plain: Setting) -> Colours:
     """A map of colours for the whole source domain, towards a target image that is drawn."""
     translator: Translator = TRANSLATORS[kind]()
-    target = [chip.image for chip in ground.free]
+    target = [chip.image for chip in ground.free[plain.imagery]]
     if kind == "fourier":
         translator.fit(target)  # type: ignore[attr-defined]
     else:
