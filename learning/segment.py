@@ -35,6 +35,9 @@ class SiameseDamageNet(Network):
             weights.
         decoder: ``UNet``, ``UPerNet``, or what else makes one from channels and a width.
         heads: further ones, see :class:`~mage.learning.Head`.
+        alone: buildings are looked for in the image before alone, as if it were both dates: outlines of real sets are
+            drawn there, and stay where the image after leans or lies elsewhere. Grades are told from both. Meant for
+            networks that also learned pairs of one image shown twice.
         seed: of the first weights; torch's global generator is left as it was.
 
     Raises:
@@ -57,13 +60,14 @@ class SiameseDamageNet(Network):
         encoder: Encoder | None = None,
         decoder: MakeDecoder = UNet,
         heads: Iterable[Head | str] = (),
+        alone: bool = False,
         seed: int = 0,
     ) -> None:
         if grades < 2:
             raise ModelError("a model cannot have this grades", expected="2 or more", found=str(grades))
         with seeded(seed):
             super().__init__(width, bands, encoder)
-            self.grades, self.heads = grades, _heads(heads)
+            self.grades, self.heads, self.alone = grades, _heads(heads), alone
             self.channels = tuple(narrowed(self.encoder.channels, width))
             self.fusions = nn.ModuleList(
                 _Fusion(i, o) for i, o in zip(self.encoder.channels, self.channels, strict=True)
@@ -81,15 +85,21 @@ class SiameseDamageNet(Network):
         Raises:
             ModelError: the batch has another shape.
         """
-        return super().forward(image)
+        self._check(image)
+        size = image.shape[-2], image.shape[-1]
+        dates = self._dates(image)
+        found = self.decode(self._fused(dates), size)
+        if not self.alone:
+            return found
+        twice = [f[:, :1].expand_as(f) for f in dates]
+        return found._replace(localisation=self.decode(self._fused(twice), size).localisation)
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Features of the pair, finest first, (N, channels, H / s, W / s) at the encoder's strides, sides rounded up to
         multiples of the last; arguments and errors as of :meth:`forward`.
         """
         self._check(image)
-        features = self._encode(image.flatten(0, 1))
-        return [fuse(f.reshape(-1, DATES, *f.shape[1:])) for fuse, f in zip(self.fusions, features, strict=True)]
+        return self._fused(self._dates(image))
 
     def decode(self, features: list[Tensor], size: tuple[int, int]) -> Prediction:
         """Logits of ``size`` (H, W) from :meth:`features`."""
@@ -97,6 +107,13 @@ class SiameseDamageNet(Network):
         logits = self._logits(self.head, x, size)
         further = {name: self._logits(head, x, size) for name, head in self.further.items()}
         return Prediction(logits[:, :1], logits[:, 1:], **further)
+
+    def _dates(self, image: Tensor) -> list[Tensor]:
+        """Features of each date, (N, 2, channels, h, w)."""
+        return [f.reshape(-1, DATES, *f.shape[1:]) for f in self._encode(image.flatten(0, 1))]
+
+    def _fused(self, dates: list[Tensor]) -> list[Tensor]:
+        return [fuse(f) for fuse, f in zip(self.fusions, dates, strict=True)]
 
     @property
     def classes(self) -> int:  # type: ignore[override]  # it follows from the grades

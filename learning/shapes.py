@@ -134,6 +134,7 @@ class DamageShape(Strict):
     heads: tuple[Head, ...] = ()
     encoder: EncoderShape
     decoder: DecoderName = DecoderName.UNET
+    alone: bool = False
 
     def build(self, seed: int = 0) -> SiameseDamageNet:
         """Such a network, of fresh weights."""
@@ -144,6 +145,7 @@ class DamageShape(Strict):
             encoder=_made(self.encoder, self.width, seed),
             decoder=DECODERS[self.decoder],
             heads=self.heads,
+            alone=self.alone,
             seed=seed,
         )
 
@@ -224,7 +226,14 @@ def shape_of(model: nn.Module) -> DamageShape | SegmentationShape | None:
     if encoder is None or decoder is None:
         return None
     if type(model) is SiameseDamageNet:
-        return DamageShape(width=model.width, grades=model.grades, heads=model.heads, encoder=encoder, decoder=decoder)
+        return DamageShape(
+            width=model.width,
+            grades=model.grades,
+            heads=model.heads,
+            encoder=encoder,
+            decoder=decoder,
+            alone=model.alone,
+        )
     if type(model) is SegmentationNet:
         return SegmentationShape(width=model.width, classes=model.classes, encoder=encoder, decoder=decoder)
     return None

@@ -29,7 +29,8 @@ class Way(StrEnum):
     """Ways to learn, each with its paper's settings."""
 
     SUPERVISED = "supervised"
-    MIN_ENT, ADVENT, DANN, DACS, DAFORMER, MIC = "min-ent", "advent", "dann", "dacs", "daformer", "mic"
+    MIN_ENT, ADVENT, DANN, CBST = "min-ent", "advent", "dann", "cbst"
+    DACS, DAFORMER, MIC = "dacs", "daformer", "mic"
     MEAN_TEACHER, FIX_MATCH, CORR_MATCH = "mean-teacher", "fix-match", "corr-match"
     UNI_MATCH, UNI_MATCH_V2 = "uni-match", "uni-match-v2"
 
@@ -173,6 +174,7 @@ def _kind(asked: Way | None, before: Run | None) -> type[Supervised]:
         Way.MIN_ENT: library.MinEnt,
         Way.ADVENT: library.ADVENT,
         Way.DANN: library.DANN,
+        Way.CBST: library.CBST,
         Way.DACS: library.DACS,
         Way.DAFORMER: library.DAFormer,
         Way.MIC: library.MIC,
@@ -219,6 +221,7 @@ def _shape(
         heads=heads or begun.heads,
         encoder=begun.encoder if same else encoder_shape(encoder or EncoderName.RESIDUAL, wide),
         decoder=decoder or begun.decoder,
+        alone=begun.alone,
     )
 
 

@@ -32,7 +32,7 @@ class CBST(Supervised):
 
     Args:
         model: a damage model, or one whose class 0 is what is not looked for.
-        share: of the pixels, above 0 and below 1.
+        share: of the pixels, above 0 and below 1; by default about what it is in xBD and Ida-BD.
         sure: of the pixels that should be buildings, how many are taken for it, the surest.
         doubt: how many times the pixels that should be buildings are not taken for ground, the surest; those between
             are not learned.
@@ -57,7 +57,7 @@ class CBST(Supervised):
         self,
         model: nn.Module,
         *,
-        share: float,
+        share: float = 0.13,
         sure: float = 0.7,
         doubt: float = 1.6,
         mixed: float = 1.0,

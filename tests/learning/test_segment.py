@@ -9,6 +9,7 @@ import torch
 from mage.learning.devices import pick_device
 from mage.learning.predict import classify, predict_tile
 from mage.learning.segment import Prediction, SiameseDamageNet
+from mage.learning.shapes import shape_of
 from mage.scenes.errors import ModelError
 
 
@@ -124,3 +125,19 @@ def test_impossible_models_are_refused(arguments):
 def test_devices_that_are_not_there_are_named(name):
     with pytest.raises(ModelError):
         pick_device(name)
+
+
+def test_outlines_may_come_from_the_image_before_alone_and_grades_from_both():
+    image = torch.rand(2, 2, 3, 40, 24)
+    both, alone = (SiameseDamageNet(width=4, heads=["flood"], alone=flag).eval() for flag in (False, True))
+    found, plain, twice = alone(image), both(image), both(image[:, [0, 0]])
+    torch.testing.assert_close(found.localisation, twice.localisation)
+    assert torch.equal(found.damage, plain.damage)
+    assert torch.equal(found.flood, plain.flood)
+    assert not torch.allclose(found.localisation, plain.localisation)
+
+
+def test_what_outlines_come_from_is_kept_with_a_shape():
+    shape = shape_of(SiameseDamageNet(width=4, alone=True))
+    assert shape.build().alone
+    assert not shape_of(SiameseDamageNet(width=4)).build().alone

@@ -17,8 +17,10 @@ from transfer import more
 from transfer.chips import Chip
 from transfer.distances import frechet
 from transfer.pairs import cropped, looks
-from transfer.scores import DAMAGE_FIGURES, First, scored
+from transfer.scores import DAMAGE_FIGURES, scored
 from transfer.training import Setting, chosen
+
+from mage.learning.sampling import Draw
 
 SETS = (real.harvey, real.ida, real.kampala, real.change, real.photographs, real.sentinel)
 
@@ -92,7 +94,7 @@ def test_fewer_labels_are_among_more():
 
 
 class Brightness(torch.nn.Module):
-    """Bright pixels of the date after are damaged buildings, of both dates together buildings."""
+    """Bright pixels of the date after are damaged, of the date before buildings."""
 
     classes, grades = 5, 4
 
@@ -101,19 +103,23 @@ class Brightness(torch.nn.Module):
         self.nothing = torch.nn.Parameter(torch.zeros(1))
 
     def forward(self, image):
-        place = 40 * (image.mean((1, 2)) - 0.5)[:, None]
+        place = 40 * (image[:, 0].mean(1) - 0.5)[:, None]
         grade = 40 * image[:, 1].mean(1, keepdim=True)
         return Prediction(place, torch.cat([20 - grade, grade - 20, place * 0 - 99, place * 0 - 99], 1))
 
 
-def test_buildings_are_looked_for_in_the_first_image_and_grades_in_both():
-    image = torch.zeros(1, 2, 3, 4, 4)
-    image[:, 0, :, :2] = 0.9
-    prediction = First(Brightness())(image)
-    assert torch.equal(prediction.localisation[0, 0] > 0, image[0, 0, 0] > 0.5)
-    assert torch.equal(prediction.damage, Brightness()(image).damage)
-    same = image[:, [0, 0]]
-    assert torch.equal(First(Brightness())(same).damage, Brightness()(same).damage)
+def test_images_before_are_shown_twice_without_labels_and_with_the_share_of_their_style():
+    image = np.random.default_rng(0).integers(0, 255, (2, 3, 40, 40), np.uint8)
+    mask = np.ones((40, 40), np.uint8)
+    chips = [Chip("k", "kampala-west", image, mask), Chip("h", "harvey-0", image[:1], mask)]
+    seen = real.Before(chips, 16, zoom=1.5)
+    samples = [seen[index] for index in (0, 1, Draw(0, 3, 5), Draw(0, 3, 6))]
+    assert [set(sample) for sample in samples] == [{"image", "share", "key"}] * 4
+    for sample in samples:
+        assert sample["image"].shape == (2, 3, 16, 16)
+        assert torch.equal(sample["image"][0], sample["image"][1])
+    assert [round(sample["share"].item(), 2) for sample in samples[:2]] == [0.28, 0.14]
+    assert not torch.equal(samples[2]["image"], samples[3]["image"])
 
 
 def test_scores_are_given_for_each_set_and_all_pairs_together():
