@@ -47,7 +47,8 @@ SAME = replace(ZOOM, same=0.25)
 LONG = replace(SAME, places=("",), steps=900, batch=8)
 STYLES = ("suburb", "european-suburb", "village", "informal")
 MIXED = replace(SAME, places=STYLES, same=0.5, hide=0.3, rate=0.1, steps=500, batch=8)
-SELF = replace(MIXED, method="cbst", start="mixed", adapted=True, steps=250, batch=4, lr=1e-3)
+SELF = {"method": "cbst", "adapted": True, "steps": 250, "batch": 4, "lr": 1e-3}
+APART = replace(ZOOM, places=STYLES, alone=True, hide=0.3, steps=400, batch=8)
 FEW = replace(ZOOM, start="zoom", steps=120, batch=4, lr=1e-3)
 REAL = replace(LONG, synthetic=False, weighted=False, zoom=1.0, steps=240)
 
@@ -61,8 +62,10 @@ TRAININGS: dict[str, Setting] = {
     "varied": replace(ZOOM, places=("",)),
     "long": LONG,
     "mixed": MIXED,
-    "self": SELF,
-    "self, open": replace(SELF, imagery="open"),
+    "mixed, self": replace(MIXED, start="mixed", **SELF),
+    "apart": APART,
+    "apart, self": replace(APART, start="apart", **SELF),
+    "apart, open": replace(APART, start="apart", imagery="open", **SELF),
     "linear": replace(ZOOM, colours="linear"),
     "histogram": replace(ZOOM, colours="histogram"),
     "nadir": replace(ZOOM, views="nadir"),
@@ -113,7 +116,8 @@ def measured(name: str, setting: Setting, ground: Ground, part: str, sets: dict[
         "scores": scored(model, sets),
     }
     graded = {name: sets[name] for name in ("harvey", "ida")}
-    found["together"] = scored(model, graded, alone=False)
+    if not setting.alone:
+        found["together"] = scored(model, graded, alone=False)
     if setting.pretrained and part == "final" and not setting.few:
         adapt_batch_norm(model, real.Chips(ground.free["dev"]), batch=8, device="cpu")
         found["adapted"] = scored(model, sets)
@@ -182,7 +186,7 @@ def line(key: str, found: dict[str, Any]) -> str:
     cells = [_cell(scores[name]["building_iou"]) for name in ("harvey", "ida", "kampala")]
     cells += [_cell(scores[name]["xview2_present"]) for name in ("harvey", "ida", "pairs")]
     cells += [_cell(scores["pairs"][figure]) for figure in ("macro_f1", "quadratic_kappa")]
-    cells.append(_cell(found["together"]["pairs"]["building_iou"]))
+    cells.append(_cell(found["together"]["pairs"]["building_iou"]) if "together" in found else "")
     again = found.get("adapted", {}).get("pairs")
     cells.append("" if again is None else f"{_cell(again['building_iou'])}/{_cell(again['xview2_present'])}")
     return f"| {key} | " + " | ".join(cells) + f" | {found['seconds']:.0f} |"

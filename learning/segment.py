@@ -35,9 +35,9 @@ class SiameseDamageNet(Network):
             weights.
         decoder: ``UNet``, ``UPerNet``, or what else makes one from channels and a width.
         heads: further ones, see :class:`~mage.learning.Head`.
-        alone: buildings are looked for in the image before alone, as if it were both dates: outlines of real sets are
-            drawn there, and stay where the image after leans or lies elsewhere. Grades are told from both. Meant for
-            networks that also learned pairs of one image shown twice.
+        alone: buildings are looked for in the image before alone, by a decoder of its own, and grades told from both:
+            outlines of real sets are drawn before the event, and stay where the image after leans or lies elsewhere.
+            Features are then those of the pair and, behind them, the encoder's of the image before.
         seed: of the first weights; torch's global generator is left as it was.
 
     Raises:
@@ -68,13 +68,16 @@ class SiameseDamageNet(Network):
         with seeded(seed):
             super().__init__(width, bands, encoder)
             self.grades, self.heads, self.alone = grades, _heads(heads), alone
-            self.channels = tuple(narrowed(self.encoder.channels, width))
-            self.fusions = nn.ModuleList(
-                _Fusion(i, o) for i, o in zip(self.encoder.channels, self.channels, strict=True)
-            )
-            self.decoder = decoder(self.channels, width)
-            self.head = self._head(1 + grades)
+            narrow = tuple(narrowed(self.encoder.channels, width))
+            self.fused = narrow
+            self.channels = tuple(map(sum, zip(narrow, self.encoder.channels, strict=True))) if alone else narrow
+            self.fusions = nn.ModuleList(_Fusion(i, o) for i, o in zip(self.encoder.channels, narrow, strict=True))
+            self.decoder = decoder(narrow, width)
+            self.head = self._head(grades if alone else 1 + grades)
             self.further = nn.ModuleDict({head.value: self._head(head.channels) for head in self.heads})
+            if alone:
+                self.outlines = decoder(self.encoder.channels, width)
+                self.outline = self._head(1)
 
     def forward(self, image: Tensor) -> Prediction:
         """Logits for a batch of any height and width.
@@ -85,35 +88,32 @@ class SiameseDamageNet(Network):
         Raises:
             ModelError: the batch has another shape.
         """
-        self._check(image)
-        size = image.shape[-2], image.shape[-1]
-        dates = self._dates(image)
-        found = self.decode(self._fused(dates), size)
-        if not self.alone:
-            return found
-        twice = [f[:, :1].expand_as(f) for f in dates]
-        return found._replace(localisation=self.decode(self._fused(twice), size).localisation)
+        return super().forward(image)
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Features of the pair, finest first, (N, channels, H / s, W / s) at the encoder's strides, sides rounded up to
         multiples of the last; arguments and errors as of :meth:`forward`.
         """
         self._check(image)
-        return self._fused(self._dates(image))
+        dates = [f.reshape(-1, DATES, *f.shape[1:]) for f in self._encode(image.flatten(0, 1))]
+        fused = [fuse(f) for fuse, f in zip(self.fusions, dates, strict=True)]
+        if not self.alone:
+            return fused
+        return [torch.cat([pair, date[:, 0]], 1) for pair, date in zip(fused, dates, strict=True)]
 
     def decode(self, features: list[Tensor], size: tuple[int, int]) -> Prediction:
         """Logits of ``size`` (H, W) from :meth:`features`."""
-        x = self.decoder(features)
-        logits = self._logits(self.head, x, size)
-        further = {name: self._logits(head, x, size) for name, head in self.further.items()}
-        return Prediction(logits[:, :1], logits[:, 1:], **further)
+        if not self.alone:
+            x = self.decoder(features)
+            logits = self._logits(self.head, x, size)
+            return Prediction(logits[:, :1], logits[:, 1:], **self._further(x, size))
+        x = self.decoder([f[:, :n] for f, n in zip(features, self.fused, strict=True)])
+        y = self.outlines([f[:, n:] for f, n in zip(features, self.fused, strict=True)])
+        place = self._logits(self.outline, y, size)
+        return Prediction(place, self._logits(self.head, x, size), **self._further(x, size))
 
-    def _dates(self, image: Tensor) -> list[Tensor]:
-        """Features of each date, (N, 2, channels, h, w)."""
-        return [f.reshape(-1, DATES, *f.shape[1:]) for f in self._encode(image.flatten(0, 1))]
-
-    def _fused(self, dates: list[Tensor]) -> list[Tensor]:
-        return [fuse(f) for fuse, f in zip(self.fusions, dates, strict=True)]
+    def _further(self, x: Tensor, size: tuple[int, int]) -> dict[str, Tensor]:
+        return {name: self._logits(head, x, size) for name, head in self.further.items()}
 
     @property
     def classes(self) -> int:  # type: ignore[override]  # it follows from the grades

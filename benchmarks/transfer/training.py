@@ -54,6 +54,7 @@ class Setting:
         views: ``nadir`` keeps pairs seen within 10° of it, ``oblique`` the others.
         most: samples, the first so many; none takes all.
         colours: images get the colours of unlabelled real ones: histogram, linear or fourier.
+        alone: a decoder of its own looks for buildings in the image before.
         pretrained: the encoder begins with ImageNet weights; None is the small one from scratch.
         rate: of the encoder's learning, as a multiple of ``lr``; 0 leaves it as ImageNet made it.
         fixed: its BatchNorm keeps ImageNet's statistics; else it takes those of the batch.
@@ -77,6 +78,7 @@ class Setting:
     views: str | None = None
     most: int | None = None
     colours: str | None = None
+    alone: bool = False
     pretrained: bool = True
     rate: float = 0.0
     fixed: bool = False
@@ -196,9 +198,10 @@ def _begun(out: Path) -> bool:
 def network(setting: Setting, begin: Run | None = None) -> nn.Module:
     """The siamese net of a setting, of EfficientNet-Lite 0 or a small encoder, begun where ``begin`` ended."""
     if setting.pretrained:
-        model = SiameseDamageNet(encoder=load_pretrained(EfficientNetLite(0), bundled_weights(0)), seed=setting.seed)
+        encoder = load_pretrained(EfficientNetLite(0), bundled_weights(0))
+        model = SiameseDamageNet(encoder=encoder, alone=setting.alone, seed=setting.seed)
     else:
-        model = SiameseDamageNet(seed=setting.seed)
+        model = SiameseDamageNet(alone=setting.alone, seed=setting.seed)
     if begin is not None:
         begin.load_into(model)
     if setting.pretrained and not setting.rate:

@@ -17,7 +17,7 @@ from transfer import more
 from transfer.chips import Chip
 from transfer.distances import frechet
 from transfer.pairs import cropped, looks
-from transfer.scores import DAMAGE_FIGURES, scored
+from transfer.scores import DAMAGE_FIGURES, First, scored
 from transfer.training import Setting, chosen
 
 from mage.learning.sampling import Draw
@@ -94,7 +94,7 @@ def test_fewer_labels_are_among_more():
 
 
 class Brightness(torch.nn.Module):
-    """Bright pixels of the date after are damaged, of the date before buildings."""
+    """Bright pixels of the date after are damaged buildings, of both dates together buildings."""
 
     classes, grades = 5, 4
 
@@ -103,9 +103,19 @@ class Brightness(torch.nn.Module):
         self.nothing = torch.nn.Parameter(torch.zeros(1))
 
     def forward(self, image):
-        place = 40 * (image[:, 0].mean(1) - 0.5)[:, None]
+        place = 40 * (image.mean((1, 2)) - 0.5)[:, None]
         grade = 40 * image[:, 1].mean(1, keepdim=True)
         return Prediction(place, torch.cat([20 - grade, grade - 20, place * 0 - 99, place * 0 - 99], 1))
+
+
+def test_buildings_are_looked_for_in_the_first_image_and_grades_in_both():
+    image = torch.zeros(1, 2, 3, 4, 4)
+    image[:, 0, :, :2] = 0.9
+    prediction = First(Brightness())(image)
+    assert torch.equal(prediction.localisation[0, 0] > 0, image[0, 0, 0] > 0.5)
+    assert torch.equal(prediction.damage, Brightness()(image).damage)
+    same = image[:, [0, 0]]
+    assert torch.equal(First(Brightness())(same).damage, Brightness()(same).damage)
 
 
 def test_images_before_are_shown_twice_without_labels_and_with_the_share_of_their_style():
