@@ -27,6 +27,7 @@ from transfer import chips as real
 from transfer.distances import features, table
 from transfer.more import Changed, ious, water_net
 from transfer.scores import scored
+from transfer.settings import BEST, TRAININGS
 from transfer.training import Ground, Setting, pairs, train
 
 from mage.generator.generate import generate
@@ -38,44 +39,6 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "sim2real.json"
 MIXTURE = HERE / "transfer" / "mixture.yaml"
 SMALL = {"count": 4, "output.size": 128, "render.quality": "draft", "label_style": "annotator", "city.extent": 320}
-
-ROUND = Setting(annotated=False, places=("suburb",), steps=250, batch=6)
-ANNOTATED = replace(ROUND, annotated=True)
-FIXED = replace(ANNOTATED, fixed=True)
-ZOOM = replace(FIXED, jitter=1.5, far=True, zoom=1.5)
-SAME = replace(ZOOM, same=0.25)
-LONG = replace(SAME, places=("",), steps=900, batch=8)
-STYLES = ("suburb", "european-suburb", "village", "informal")
-MIXED = replace(SAME, places=STYLES, same=0.5, hide=0.3, rate=0.1, steps=500, batch=8)
-SELF = {"method": "cbst", "adapted": True, "steps": 250, "batch": 4, "lr": 1e-3}
-APART = replace(ZOOM, places=STYLES, alone=True, hide=0.3, steps=400, batch=8)
-FEW = replace(ZOOM, start="zoom", steps=120, batch=4, lr=1e-3)
-REAL = replace(LONG, synthetic=False, weighted=False, zoom=1.0, steps=240)
-
-BEST = "zoom"
-TRAININGS: dict[str, Setting] = {
-    "plain": ROUND,
-    "annotated": ANNOTATED,
-    "fixed": FIXED,
-    "zoom": ZOOM,
-    "same": SAME,
-    "varied": replace(ZOOM, places=("",)),
-    "long": LONG,
-    "mixed": MIXED,
-    "mixed, self": replace(MIXED, start="mixed", **SELF),
-    "apart": APART,
-    "apart, self": replace(APART, start="apart", **SELF),
-    "apart, open": replace(APART, start="apart", imagery="open", **SELF),
-    "linear": replace(ZOOM, colours="linear"),
-    "histogram": replace(ZOOM, colours="histogram"),
-    "nadir": replace(ZOOM, views="nadir"),
-    "oblique": replace(ZOOM, views="oblique"),
-    "scratch": replace(ZOOM, pretrained=False, fixed=False),
-    "tuned": replace(ZOOM, rate=0.1),
-    "self-training": replace(ZOOM, fixed=False, method="dacs", start="zoom", steps=120, batch=4, lr=1e-3),
-}
-TRAININGS |= {f"zoom + {k} real": replace(FEW, few=k) for k in (1, 2, 5, 10, 20)}
-TRAININGS |= {f"{k} real": replace(REAL, few=k) for k in (1, 2, 5, 10, 20)}
 
 
 def corpus(folder: Path, *, short: bool) -> str:

@@ -1,0 +1,70 @@
+"""The trainings of the proof, by name: rounds in the order that they were tried, the five rows, what each part is worth
+(ablations), and few real labels with and without synthetic pairs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from transfer.training import Setting
+
+LABELS = (1, 2, 5, 10, 20)  # real chips of 256 px
+STYLES = ("suburb", "european-suburb", "village", "informal")
+
+PLAIN = Setting(annotated=False, places=("suburb",), steps=250, batch=6)
+ANNOTATED = replace(PLAIN, annotated=True)
+FIXED = replace(ANNOTATED, fixed=True)
+ZOOM = replace(FIXED, jitter=1.5, far=True, zoom=1.5)
+SAME = replace(ZOOM, same=0.25)
+LONG = replace(SAME, places=("",), steps=900, batch=8)
+MIXED = replace(SAME, places=STYLES, same=0.5, hide=0.3, rate=0.1, steps=500, batch=8)
+APART = replace(ZOOM, places=STYLES, alone=True, hide=0.3, steps=400, batch=8)
+SELF: dict[str, Any] = {"method": "cbst", "adapted": True, "steps": 250, "batch": 4, "lr": 1e-3}
+
+ROUNDS = {
+    "plain": PLAIN,
+    "annotated": ANNOTATED,
+    "fixed": FIXED,
+    "zoom": ZOOM,
+    "same": SAME,
+    "varied": replace(ZOOM, places=("",)),
+    "long": LONG,
+    "mixed": MIXED,
+    "mixed, self": replace(MIXED, start="mixed", **SELF),
+    "apart": APART,
+    "apart, self": replace(APART, start="apart", **SELF),
+}
+
+ROWS = {
+    "scratch": replace(APART, pretrained=False, fixed=False),
+    "apart": APART,
+    "histogram": replace(APART, colours="histogram"),
+    "linear": replace(APART, colours="linear"),
+    "apart, self": ROUNDS["apart, self"],
+    "apart, open": replace(APART, start="apart", imagery="open", **SELF),
+}
+
+BRIEF = replace(APART, steps=200)
+ABLATIONS = {
+    "brief": BRIEF,
+    "exact labels": replace(BRIEF, annotated=False),
+    "no hidden channels": replace(BRIEF, hide=0.0),
+    "one scale": replace(BRIEF, zoom=1.0),
+    "plain light": replace(BRIEF, jitter=1.0, far=False),
+    "suburbs": replace(BRIEF, places=("suburb",)),
+    "20 pairs": replace(BRIEF, most=20),
+    "40 pairs": replace(BRIEF, most=40),
+    "nadir": replace(BRIEF, views="nadir"),
+    "oblique": replace(BRIEF, views="oblique"),
+    "encoder learns": replace(BRIEF, rate=0.1),
+}
+
+FEW = replace(ROWS["apart, self"], start="apart, self", adapted=False, steps=150)
+REAL = replace(APART, synthetic=False, weighted=False, steps=240)
+FEW_LABELS = {f"{k} real": replace(REAL, few=k) for k in LABELS} | {
+    f"apart, self + {k} real": replace(FEW, few=k) for k in LABELS
+}
+
+BEST = "apart, self"
+TRAININGS: dict[str, Setting] = ROUNDS | ROWS | ABLATIONS | FEW_LABELS
