@@ -87,7 +87,8 @@ def settings_of(results: dict[str, Any], part: str) -> dict[str, list[dict[str, 
 
 
 def _outlines(scores: list[dict[str, Any]]) -> float:
-    return float(np.mean([of["building_iou"][0] for seed in scores for of in seed.values() if "building_iou" in of]))
+    found = [of["building_iou"][0] for seed in scores for of in seed.values() if "building_iou" in of]
+    return float(np.mean([value for value in found if value is not None] or [0.0]))
 
 
 def figures_of(scores: list[dict[str, Any]], images: str, figure: str) -> Seeds:

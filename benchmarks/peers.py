@@ -5,11 +5,12 @@
     python benchmarks/peers.py --short          # small, two repetitions, nothing kept: as in `make bench`
 
 Every part is a process of its own. Two ways are checked to give the same before they are timed, but for pictures and
-windows, and are timed in turn; the ratio is the median of those of neighbouring runs, the range from the least to the
-greatest. A peer that is not installed is skipped, with the reason. Those that MAGE does not bring along:
-`pip install rasterstats`; `pip install --no-deps litdata obstore lightning-utilities filelock tifffile` (with its
-dependencies it brings torchvision); `pip install --no-deps blenderproc h5py imageio scikit-image lazy_loader gitpython
-gitdb smmap pypng trimesh progressbar2 python-utils` (with its dependencies it is free to change numpy).
+windows, and are timed in turn (pictures one way after the other); the ratio is the median of those of neighbouring
+runs, the range from the least to the greatest. A peer that is not installed is skipped, with the reason.
+Those that MAGE does not bring along: `pip install rasterstats`; `pip install --no-deps litdata obstore
+lightning-utilities filelock tifffile` (with its dependencies it brings torchvision); `pip install --no-deps blenderproc
+h5py imageio scikit-image lazy_loader gitpython gitdb smmap pypng trimesh progressbar2 python-utils` (with its
+dependencies it is free to change numpy).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def generation(repeats: int, *, short: bool) -> Rows:
     """A labelled pair, beside a plain loop over Blender and BlenderProc."""
     import beside.generation
 
-    return beside.generation.generation(repeats, 32 if short else 128)
+    return beside.generation.generation(repeats, 32 if short else 96)
 
 
 def readers(repeats: int, *, short: bool) -> Rows:  # noqa: ARG001 - as short as it is

@@ -7,7 +7,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,56 +23,54 @@ from mage.generator.photography import Studio
 from mage.generator.shards import render_sample
 from mage.scenes.recipe import read_recipe
 
-LOOP = f"a loop over bpy, {PLAIN} samples"
+SAMPLES = 4  # what a pair takes by itself
 
 
 def generation(repeats: int, size: int) -> Rows:
     """Rows of a pair of ``size`` px in a city of 200 m. Ours is whole: colours, all labels, ground, sensor.
 
-    Others are given the drawn event and the ground's painting, BlenderProc the scene as well, and make two pictures and
-    the buildings' numbers.
+    Others make two pictures and the buildings' numbers, for which one picture counts twice, and are given the drawn
+    event and the ground's painting; BlenderProc is given the whole scene. One after the other: each takes Blender.
     """
     what = f"a labelled pair of {size} px"
-    proc = blenderproc() if find_spec("blenderproc") else None
-    ways: dict[str, Callable[[Studio, Call], float]] = {LOOP: lambda studio, call: plainly(studio, call, PLAIN)[1]}
-    if proc is not None:
-        for samples, name in ((4, "4 samples"), (None, "up to 1,024 samples")):
-            ways[f"BlenderProc, {name}"] = partial(by_blenderproc, proc=proc, samples=samples)
-    spent: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    for _ in range(repeats):
-        studio, calls, job = opened(
-            size, **{"city.extent": 200.0}
-        )  # a city anew, since each way takes Blender for itself
-        began = time.process_time()
-        render_sample(job, 0, studio)
-        ours = time.process_time() - began
-        for name, way in ways.items():
-            spent[name].append((sum(way(studio, call) for call in calls), ours))
-    for name, pairs in spent.items():
-        yield row(what, name, np.array(pairs).T)
-    if proc is None:
+    studio, calls, job = opened(size, **{"city.extent": 200.0})
+    ours = [seconds(lambda: render_sample(job, 0, studio)) for _ in range(repeats)]
+    plain = [2 * plainly(studio, calls[0], PLAIN)[1] for _ in range(repeats)]
+    yield row(what, f"a loop over bpy, {PLAIN} samples", np.array([plain, ours]))
+    if find_spec("blenderproc") is None:
         yield skipped(what, "BlenderProc", "not installed: blenderproc")
+        return
+    with TemporaryDirectory() as folder:
+        picture = by_blenderproc(studio, calls[0], folder)
+        theirs = [2 * seconds(picture) for _ in range(repeats)]
+    yield row(what, f"BlenderProc, {SAMPLES} samples, scene given", np.array([theirs, ours]))
 
 
-def by_blenderproc(studio: Studio, call: Call, proc: Any, samples: int | None) -> float:
-    """CPU seconds of a picture and its instances by BlenderProc's renderer with its own settings, but for the number of
-    samples if one is given, from a scene that stands already.
-    """
+def seconds(job: Callable[[], object]) -> float:
+    """CPU seconds of a call."""
+    began = time.process_time()
+    job()
+    return time.process_time() - began
+
+
+def by_blenderproc(studio: Studio, call: Call, folder: str) -> Callable[[], object]:
+    """What renders a picture, denoised, and its instances by BlenderProc, from a scene that stands already."""
     start_engine(read_recipe("flood", {"render.spp": 1}).render, os.cpu_count() or 1)
     stage = PlainStage(studio.place)
     set_light(call[0][1])
     stage.photograph(*call[0], **call[1])  # with one sample, so that all is where it belongs
     bpy.context.scene.frame_start, bpy.context.scene.frame_end = 0, 1
-    defaults = importlib.import_module("blenderproc.python.utility.DefaultConfig").DefaultConfig
-    with TemporaryDirectory() as folder:
-        began = time.process_time()
-        proc.renderer.set_max_amount_of_samples(samples or defaults.samples)
-        proc.renderer.set_noise_threshold(0 if samples else defaults.sampling_noise_threshold)
-        proc.renderer.set_denoiser(defaults.denoiser)
-        proc.renderer.set_output_format("PNG", 8, False)
-        proc.renderer.render(output_dir=folder)
-        proc.renderer.render_segmap(output_dir=folder, temp_dir=folder, map_by=["instance"])
-        return time.process_time() - began
+    renderer = blenderproc().renderer
+
+    def picture() -> None:
+        renderer.set_max_amount_of_samples(SAMPLES)
+        renderer.set_noise_threshold(0)
+        renderer.set_denoiser("INTEL")
+        renderer.set_output_format("PNG", 8, False)
+        renderer.render(output_dir=folder)
+        renderer.render_segmap(output_dir=folder, temp_dir=folder, map_by=["instance"])
+
+    return picture
 
 
 def blenderproc() -> Any:

@@ -47,7 +47,7 @@ def converted(dataset: Path, chunks: Path) -> Ways:
     samples = [dict(zip(FIELDS, fields, strict=True)) for fields in ours()]
     optimize(
         fn=partial(sample_of, samples),
-        inputs=range(len(samples)),
+        inputs=list(range(len(samples))),
         output_dir=str(chunks),
         chunk_bytes="8MB",
         num_workers=1,
