@@ -41,7 +41,9 @@ check: setup
 	@$(PY) -m mypy -p mage.scenes -p mage.generator -p mage.learning -p mage.assets
 
 bench: setup
-	@for script in $(filter-out benchmarks/gallery.py benchmarks/bundle.py benchmarks/observed.py benchmarks/sim2real.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(PY) $$script || exit 1; done
+	@for script in $(filter-out benchmarks/gallery.py benchmarks/bundle.py benchmarks/observed.py benchmarks/sim2real.py benchmarks/peers.py benchmarks/figures.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(PY) $$script || exit 1; done
+	@echo "== benchmarks/peers.py, its short form"
+	@$(PY) benchmarks/peers.py --short
 	@echo "== benchmarks/sim2real.py, its short form"
 	@$(PY) benchmarks/sim2real.py --short
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import io
 import sys
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from beside.measure import Ways, timed
 from fake_dataset import write_fake_dataset
 
 from mage.learning import (
@@ -42,7 +42,6 @@ from mage.scenes.dataset.tar import TarIndex
 
 SIDE = 512
 FIELDS = ("pre.png", "post.png", "post_damage.png")
-Ways = tuple[Callable[[], object], Callable[[], object]]
 
 
 def fda() -> Ways:
@@ -196,6 +195,12 @@ def later_epoch(folder: Path) -> Ways:
     return naive, ours
 
 
+def drawn(folder: Path) -> Path:
+    """A dataset of 48 pairs of 256 px in four shards."""
+    write_fake_dataset(folder, count=48, size=256, shard_size=12)
+    return folder
+
+
 def _shards(folder: Path) -> list[Path]:
     return sorted((folder / "shards").glob("*.tar"))
 
@@ -310,33 +315,21 @@ def region_loop(
     return wide, taken
 
 
-def measure(ways: Ways, repeats: int) -> tuple[float, float]:
-    """Median CPU milliseconds of each way, timed in turn."""
-    spent: list[list[float]] = [[], []]
-    for _ in range(repeats):
-        for seconds, way in zip(spent, ways, strict=True):
-            began = time.process_time()
-            way()
-            seconds.append(time.process_time() - began)
-    naive, ours = (1000 * float(np.median(seconds)) for seconds in spent)
-    return naive, ours
-
-
 def main() -> None:
     """Print a row for each."""
     torch.set_num_threads(1)
     repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 15
     print(f"{'':<32}{'plain, ms':>10}{'here, ms':>10}{'ratio':>8}")
     with TemporaryDirectory() as folder:
-        write_fake_dataset(Path(folder), count=48, size=256, shard_size=12)
+        dataset = drawn(Path(folder))
         for reader in (first_epoch, later_epoch, decoded):
-            _row(reader.__name__, reader(Path(folder)), repeats)
+            _row(reader.__name__, reader(dataset), repeats)
     for row in (fda, histogram, class_mix, moving_average, regions, train_step, inference, lite_inference):
         _row(row.__name__, row(), repeats)
 
 
 def _row(name: str, ways: Ways, repeats: int) -> None:
-    naive, ours = measure(ways, repeats)
+    naive, ours = 1000 * np.median(timed(ways, repeats), axis=1)
     print(f"{name:<32}{naive:>10.2f}{ours:>10.2f}{naive / ours:>8.1f}", flush=True)
 
 

@@ -15,30 +15,34 @@ import argparse
 import resource
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-import esda
-import libpysal
 import networkx
 import numpy as np
 import rasterio
 import shapely
+import torch
+from beside.measure import Rows, Ways, either, markdown, row, timed
 from numpy.typing import NDArray
 from rasterio.features import geometry_mask
 from rasterio.windows import Window as Rectangle
+from torch import nn
 
+from mage.learning import EfficientNetLite, SiameseDamageNet, load_model
 from mage.learning.mapping.access import reach, reachability, route
 from mage.learning.mapping.accessibility import find_access
 from mage.learning.mapping.buildings import grade_footprints, outlines
 from mage.learning.mapping.findings import Buildings, Observed
 from mage.learning.mapping.hotspots import gi_star, hot_spots
-from mage.learning.mapping.maps import from_bytes, write_probabilities
+from mage.learning.mapping.maps import STEPS, from_bytes, write_probabilities
 from mage.learning.mapping.picture import ArrayPicture, RasterPicture
 from mage.learning.mapping.roads import Roads, straight_roads
 from mage.learning.mapping.stream import Maps, stream
+from mage.learning.predict import predict_maps
 from mage.learning.rasters import Raster
 from mage.scenes.grid import Grid
 
@@ -57,25 +61,25 @@ def seconds(job: Callable[[], Result]) -> tuple[float, Result]:
     return time.process_time() - start, result
 
 
-def row(name: str, theirs: float, ours: float, agree: str) -> None:
-    """Print a row of the table."""
-    print(f"| {name} | {theirs:.3g} | {ours:.3g} | {theirs / ours:.0f} | {agree} |", flush=True)
-
-
-def gi() -> None:
+def gi() -> Ways:
     """Gi* of 4,000 places with about 60 neighbours each, by esda and libpysal, without permutations."""
+    import esda
+    import libpysal
+
     rng = np.random.default_rng(0)
     points, values = rng.uniform(0, 5000, (4000, 2)), rng.random(4000)
 
     def theirs() -> Floats:
-        near = libpysal.weights.DistanceBand(points, 350, binary=True, silence_warnings=True)
-        return np.asarray(esda.G_Local(values, near, transform="B", star=True, permutations=0).Zs)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its own, about islands and numba
+            near = libpysal.weights.DistanceBand(points, 350, binary=True, silence_warnings=True)
+            return np.asarray(esda.G_Local(values, near, transform="B", star=True, permutations=0).Zs)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its own, about islands and numba
-        slow, expected = seconds(theirs)
-    quick, found = seconds(lambda: gi_star(points, values, 350))
-    row("Gi* of 4,000 places, beside esda", slow, quick, f"{np.abs(found - expected).max():.0e} apart")
+    def ours() -> Floats:
+        return gi_star(points, values, 350)
+
+    assert np.abs(ours() - theirs()).max() < 1e-12
+    return theirs, ours
 
 
 def lattice(side: int, step: float, rng: np.random.Generator) -> Roads:
@@ -99,30 +103,53 @@ def graph_of(roads: Roads, cost: Floats, closed: NDArray[np.bool_]) -> networkx.
     return graph
 
 
-def routes() -> None:
-    """Seconds to 10,000 nodes from five, the best way across, and 20 draws of who is reached."""
+def town() -> tuple[Roads, Floats, list[int]]:
+    """10,000 crossings, P(blocked) of their streets, and five places to start from."""
     rng = np.random.default_rng(0)
     roads = lattice(100, 100.0, rng)
-    p = np.where(rng.random(len(roads)) < 0.3, rng.random(len(roads)) * 0.9, 0)
-    starts, open_all = [0, 99, 5050, 9900, 9999], np.zeros(len(roads), bool)
+    return roads, np.where(rng.random(len(roads)) < 0.3, rng.random(len(roads)) * 0.9, 0), [0, 99, 5050, 9900, 9999]
+
+
+def nearest() -> Ways:
+    """Seconds from the nearest of five places to each of 10,000 nodes."""
+    roads, _, starts = town()
+    open_all = np.zeros(len(roads), bool)
+
+    def theirs() -> dict[int, float]:
+        graph = graph_of(roads, roads.seconds, open_all)
+        return dict(networkx.multi_source_dijkstra_path_length(graph, set(starts)))
+
+    def ours() -> Floats:
+        return reach(roads, starts).seconds
+
+    far = theirs()
+    assert np.allclose(ours(), [far.get(k, np.inf) for k in range(len(roads.nodes))])
+    return theirs, ours
+
+
+def across() -> Ways:
+    """The best way across them, where closed streets cost more."""
+    roads, p, _ = town()
+    open_all, cost = np.zeros(len(roads), bool), roads.seconds - 600 * np.log1p(-p)
     last = int(np.flatnonzero(np.isfinite(reach(roads, [0]).seconds))[-1])
 
-    slow, far = seconds(
-        lambda: networkx.multi_source_dijkstra_path_length(graph_of(roads, roads.seconds, open_all), set(starts))
-    )
-    quick, found = seconds(lambda: reach(roads, starts))
-    expected = [far.get(k, np.inf) for k in range(len(roads.nodes))]
-    assert np.allclose(found.seconds, expected)
-    row("seconds to 10,000 nodes, beside networkx", slow, quick, "the same")
+    def theirs() -> list[int]:
+        return list(networkx.dijkstra_path(graph_of(roads, cost, open_all), 0, last))
 
-    cost = roads.seconds - 600 * np.log1p(-p)
-    slow, way = seconds(lambda: networkx.dijkstra_path(graph_of(roads, cost, open_all), 0, last))
-    quick, best = seconds(lambda: route(roads, 0, last, p))
-    assert best is not None
-    assert best.nodes.tolist() == way
-    row("the way across them, beside networkx", slow, quick, "the same")
+    def ours() -> list[int]:
+        best = route(roads, 0, last, p)
+        assert best is not None
+        return list(best.nodes.tolist())
 
-    def drawn() -> Floats:
+    assert ours() == theirs()
+    return theirs, ours
+
+
+def reached() -> Ways:
+    """P(reached) of the nodes by 20 draws of which streets are closed."""
+    roads, p, starts = town()
+
+    def theirs() -> Floats:
         draws, count = np.random.default_rng(1), np.zeros(len(roads.nodes))
         for _ in range(20):
             graph = graph_of(roads, roads.seconds, draws.random(len(roads)) < p)
@@ -130,72 +157,113 @@ def routes() -> None:
             count[[k for k in networkx.node_connected_component(graph, -1) if k >= 0]] += 1
         return count / 20
 
-    slow, share = seconds(drawn)
-    quick, (reached, _) = seconds(lambda: reachability(roads, starts, p, np.random.default_rng(1), 20))
-    assert np.array_equal(share, reached)
-    row("P(reached) by 20 draws, beside networkx", slow, quick, "the same")
+    def ours() -> Floats:
+        return reachability(roads, starts, p, np.random.default_rng(1), 20)[0]
+
+    assert np.array_equal(theirs(), ours())
+    return theirs, ours
 
 
-def zones() -> None:
-    """Mean probabilities of 4,000 buildings: a mask of each one's surroundings, or one raster of all."""
+@dataclass(frozen=True)
+class Place:
+    """Probabilities on disk, and footprints whose means are asked for."""
+
+    path: Path
+    grid: Grid
+    footprints: NDArray[np.object_]
+
+    def ours(self) -> Floats:
+        """P(building) of each."""
+        return grade_footprints(self.path, self.grid, self.footprints).located
+
+
+def place(folder: Path) -> Place:
+    """1,000 buildings on 1,024² px."""
     rng = np.random.default_rng(0)
-    grid = Grid(2048, 2048, 0, 1024, GSD)
-    corners = (np.stack(np.meshgrid(np.arange(64), np.arange(64)), -1).reshape(-1, 2) * 16 + 2.0)[:4000]
-    footprints = shapely.box(*corners.T, *(corners + rng.uniform(4, 12, (4000, 2))).T)
-    with TemporaryDirectory() as folder:
-        picture = ArrayPicture(rng.integers(0, 256, (3, *grid.shape)).astype(np.uint8), grid)
-        path = write_probabilities(Path(folder) / "p.tif", made_up, [picture, picture], NAMES, {})
-
-        def masks() -> Floats:
-            found = []
-            with rasterio.open(path) as file:
-                for shape in footprints:
-                    part = Rectangle.from_slices(*grid.window(shape.bounds))
-                    values = from_bytes(file.read(window=part))
-                    outside = geometry_mask([shape], values.shape[1:], file.window_transform(part))
-                    found.append(values[:, ~outside].mean(axis=1))
-            return np.array(found)
-
-        slow, means = seconds(masks)
-        quick, found = seconds(lambda: grade_footprints(path, grid, footprints))
-    assert np.allclose(1 - means[:, 0], found.located, atol=1e-3)
-    row("means of 4,000 buildings, beside a mask of each", slow, quick, "1e-3 apart at most")
+    grid = Grid(1024, 1024, 0, 512, GSD)
+    corners = (np.stack(np.meshgrid(np.arange(32), np.arange(32)), -1).reshape(-1, 2) * 16 + 2.0)[:1000]
+    footprints = shapely.box(*corners.T, *(corners + rng.uniform(4, 12, (1000, 2))).T)
+    picture = ArrayPicture(rng.integers(0, 256, (3, *grid.shape)).astype(np.uint8), grid)
+    path = write_probabilities(folder / "p.tif", made_up, [picture, picture], NAMES, {})
+    return Place(path, grid, footprints)
 
 
-def windows(model: Path | None) -> None:
-    """A network over 1,536² pixels: at once, in our windows, and in the usual ones that overlap by half."""
-    import torch
+def masks(where: Place) -> Ways:
+    """Mean probabilities of buildings: a mask of each one's surroundings, or one raster of all."""
 
-    from mage.learning import EfficientNetLite, SiameseDamageNet, load_model
-    from mage.learning.predict import predict_maps
+    def theirs() -> Floats:
+        found = []
+        with rasterio.open(where.path) as file:
+            for shape in where.footprints:
+                part = Rectangle.from_slices(*where.grid.window(shape.bounds))
+                values = from_bytes(file.read(window=part))
+                outside = geometry_mask([shape], values.shape[1:], file.window_transform(part))
+                found.append(values[:, ~outside].mean(axis=1))
+        return np.array(found)
 
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    network = SiameseDamageNet(encoder=EfficientNetLite(0)) if model is None else load_model(model)
-    network.eval()
+    assert np.allclose(1 - theirs()[:, 0], where.ours(), atol=1e-3)
+    return theirs, where.ours
 
-    def forward(images: Bytes) -> Maps:
-        found = predict_maps(network, torch.from_numpy(images), window=max(images.shape[2:]))
+
+def zonal(where: Place) -> Ways:
+    """P(building) alone by rasterstats, of one band; ours has the means of all five, and more."""
+    import rasterstats
+
+    def theirs() -> Floats:
+        zones = rasterstats.zonal_stats(list(where.footprints), where.path, band=1, stats="mean")
+        return 1 - np.array([zone["mean"] for zone in zones], float) / STEPS
+
+    assert np.allclose(theirs(), where.ours(), atol=1e-3)
+    return theirs, where.ours
+
+
+@dataclass(frozen=True)
+class Windows:
+    """A network over a scene of two dates: at once, in our windows, and in the usual ones that overlap by half."""
+
+    network: nn.Module
+    images: Bytes
+    grid: Grid
+    side: int
+
+    def forward(self, images: Bytes) -> Maps:
+        """Maps of a part, at once."""
+        found = predict_maps(self.network, torch.from_numpy(images), window=max(images.shape[2:]))
         return np.asarray(found["classes"].cpu().numpy())
 
-    grid, side, step = Grid(1536, 1536, 0, 768, GSD), 512, 256
-    images = scene(grid.shape)
-    pictures = [ArrayPicture(image, grid) for image in images]
-
-    def usual() -> Maps:
-        total, count = np.zeros((len(forward(images[:, :, :32, :32])), *grid.shape), np.float32), np.zeros(grid.shape)
-        for top in range(0, grid.rows - side + 1, step):
-            for left in range(0, grid.columns - side + 1, step):
+    def theirs(self) -> Maps:
+        """Windows that overlap by half and count alike."""
+        channels, side = len(self.forward(self.images[:, :, :32, :32])), self.side
+        total, count = np.zeros((channels, *self.grid.shape), np.float32), np.zeros(self.grid.shape)
+        for top in range(0, self.grid.rows - side + 1, side // 2):
+            for left in range(0, self.grid.columns - side + 1, side // 2):
                 part = slice(top, top + side), slice(left, left + side)
-                total[:, *part] += forward(images[:, :, *part])
+                total[:, *part] += self.forward(self.images[:, :, *part])
                 count[part] += 1
         return np.asarray(total / count, np.float32)
 
-    whole = forward(images)
-    slow, plain = seconds(usual)
-    quick, strips = seconds(lambda: list(stream(forward, pictures, window=side, overlap=64)))
-    ours = np.concatenate([strip.maps for strip in strips], axis=1)
-    size = grid.rows * grid.columns / 1e6
+    def ours(self) -> Maps:
+        """Windows that fade into each other over 64 px."""
+        pictures = [ArrayPicture(image, self.grid) for image in self.images]
+        strips = stream(self.forward, pictures, window=self.side, overlap=64)
+        return np.concatenate([strip.maps for strip in strips], axis=1)
+
+
+def windows(model: Path | None, pixels: int, side: int) -> Windows:
+    """A run or a saved model, or an untrained U-Net on EfficientNet-Lite 0, over a made-up scene of pixels a side."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    network = SiameseDamageNet(encoder=EfficientNetLite(0)) if model is None else load_model(model)
+    grid = Grid(pixels, pixels, 0, pixels * GSD, GSD)
+    return Windows(network.eval(), scene(grid.shape), grid, side)
+
+
+def tell_seams(model: Path | None) -> None:
+    """Print what windows cost and how far their maps are from those of the whole scene at once."""
+    way = windows(model, 1536, 512)
+    whole = way.forward(way.images)
+    (slow, plain), (quick, ours) = seconds(way.theirs), seconds(way.ours)
+    size = way.grid.rows * way.grid.columns / 1e6
     print(f"windows of 512 px over 1,536² px: {size / quick:.3f} Mpx/s a core, {size / slow:.3f} in windows half over")
     for name, found in (("ours", ours), ("half over", plain)):
         off = np.abs(found - whole)
@@ -287,24 +355,40 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def beside(folder: Path, repeats: int, which: Iterable[str] = ()) -> Rows:
+    """Rows of what is asked for of the parts that have a peer, or of all; each checked to give the same first."""
+    asked = set(which) or {"gi", "routes", "zones"}
+    if "gi" in asked:
+        yield either("Gi* of 4,000 places", "esda", gi, repeats, "esda", "libpysal")
+    if "routes" in asked:
+        yield row("seconds to 10,000 nodes", "networkx", timed(nearest(), repeats))
+        yield row("the way across them", "networkx", timed(across(), repeats))
+        yield row("P(reached) by 20 draws", "networkx", timed(reached(), repeats))
+    if "zones" in asked:
+        where = place(folder)
+        yield either(
+            "means of 1,000 buildings, one band of five", "rasterstats", lambda: zonal(where), repeats, "rasterstats"
+        )
+        yield row("means of 1,000 buildings", "a mask of each", timed(masks(where), repeats))
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser()
     parser.add_argument("parts", nargs="*", help="gi, routes, zones, windows; all by default")
+    parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--model", type=Path, help="a run or a saved model")
     parser.add_argument("--large", nargs=2, type=int, metavar=("ROWS", "COLUMNS"))
     arguments = parser.parse_args()
     if arguments.large:
         large(*arguments.large)
         return
-    parts = {"gi": gi, "routes": routes, "zones": zones}
-    asked = arguments.parts or [*parts, "windows"]
-    print("| | theirs, CPU s | ours, CPU s | ratio | |\n|---|---|---|---|---|")
-    for name, part in parts.items():
-        if name in asked:
-            part()
-    if "windows" in asked:
-        windows(arguments.model)
+    kinds = [part for part in arguments.parts if part != "windows"]
+    if kinds or not arguments.parts:
+        with TemporaryDirectory() as folder:
+            print(markdown(beside(Path(folder), arguments.repeats, kinds)))
+    if "windows" in arguments.parts or not arguments.parts:
+        tell_seams(arguments.model)
 
 
 if __name__ == "__main__":

@@ -62,6 +62,8 @@ def write_report(findings: Findings, folder: Path) -> Path:
         DatasetError: an image cannot be read.
     """
     page = {name: files(__package__).joinpath(f"report.{name}").read_text("utf-8") for name in ("html", "css", "js")}
+    theme = files("mage.scenes.dataset.browse").joinpath("page/theme.css").read_text("utf-8")
+    page["css"] = theme + page["css"]
     images = _images(findings)
     table = summary(findings)
     event = findings.event

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 from found import found
+from in_chromium import poor_contrast
 from test_map_report import HOSTILE
 
 from mage.learning.mapping.picture import ArrayPicture
@@ -18,28 +17,7 @@ from mage.learning.mapping.product.report import write_report
 pytestmark = pytest.mark.long
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
-CONTRAST = """() => {
-  const canvas = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
-  const rgba = (text) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = text; canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data]; };
-  const light = ([r, g, b]) => { const f = (v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
-    return 0.2126 * f(r) + 0.7152 * f(g) + 0.0722 * f(b); };
-  const poor = [];
-  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walk.nextNode()) {
-    const element = walk.currentNode.parentElement;
-    const apart = element.closest('#stage, svg, [aria-hidden], .unseen, .skip, script');
-    if (!walk.currentNode.data.trim() || !element.checkVisibility() || apart) continue;
-    let ground = element;
-    while (ground && rgba(getComputedStyle(ground).backgroundColor)[3] < 255) ground = ground.parentElement;
-    const a = light(rgba(getComputedStyle(element).color)), b = light(rgba(getComputedStyle(ground).backgroundColor));
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) poor.push([walk.currentNode.data, element.className, ratio.toFixed(2)]);
-  }
-  return poor;
-}"""
-
-
+APART = "#stage, svg, [aria-hidden], .unseen, .skip, script"  # not read as text
 MIDDLE = """(() => { const b = buildings[2].box, at = [b[0] + b[2], b[1] + b[3]].map((sum) => sum / 2);
   return [view.x + view.scale * at[0], view.y + view.scale * at[1], stage.clientWidth, stage.clientHeight]; })()"""
 UNNAMED = """() => [...document.querySelectorAll('button, input, [role=slider], [role=group]')]
@@ -69,19 +47,6 @@ def page_file(tmp_path_factory):
     )
     names = np.array([*plain.buildings.name[:-2], HOSTILE, HOSTILE])
     return write_report(replace(plain, pre=pre, post=post, buildings=replace(plain.buildings, name=names)), folder)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("needs the program chromium")
-    with api.sync_playwright() as playwright:
-        flags = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -229,7 +194,7 @@ def test_hostile_names_are_shown_and_do_nothing(visit):
 def test_words_stand_out_from_their_ground_and_controls_have_names(visit, scheme):
     page = visit(color_scheme=scheme)
     page.evaluate("choose(buildings[2])")
-    assert page.evaluate(CONTRAST) == []
+    assert poor_contrast(page, APART) == []
     assert page.evaluate(UNNAMED) == []
 
 

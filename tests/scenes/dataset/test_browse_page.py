@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 from contextlib import contextmanager
 
@@ -11,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from fake_dataset import HASH, SENSOR, fake_recipe, fake_sample, with_sensor, with_tents, write_fake_dataset
+from in_chromium import poor_contrast
 
 from mage.scenes.dataset.browse.server import BrowseServer
 from mage.scenes.dataset.index import finish_dataset
@@ -36,26 +35,7 @@ CONTROLS = {
     "textbox",
     "listbox",
 }
-CONTRAST = """() => {
-  const canvas = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
-  const rgba = (text) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = text; canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data]; };
-  const light = ([r, g, b]) => { const f = (v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
-    return 0.2126 * f(r) + 0.7152 * f(g) + 0.0722 * f(b); };
-  const poor = [];
-  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walk.nextNode()) {
-    const element = walk.currentNode.parentElement;
-    const apart = element.closest('#stage, [aria-hidden], :disabled, [aria-disabled=true], .unseen, option');
-    if (!walk.currentNode.data.trim() || !element.checkVisibility() || apart) continue;
-    let ground = element;
-    while (ground && rgba(getComputedStyle(ground).backgroundColor)[3] < 255) ground = ground.parentElement;
-    const a = light(rgba(getComputedStyle(element).color)), b = light(rgba(getComputedStyle(ground).backgroundColor));
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) poor.push([walk.currentNode.data, element.className, ratio.toFixed(2)]);
-  }
-  return poor;
-}"""
+APART = "#stage, [aria-hidden], :disabled, [aria-disabled=true], .unseen, option"  # not read as text
 
 
 def painted(sample):
@@ -95,19 +75,6 @@ def served(root):
 def server(root):
     with served(root) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("needs the program chromium")
-    with api.sync_playwright() as playwright:
-        flags = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
-        yield browser
-        browser.close()
 
 
 class Visit:
@@ -530,7 +497,7 @@ def test_every_control_has_a_name_and_every_text_contrast(browser, server, schem
         controls = [n for n in tree if not n.get("ignored") and n.get("role", {}).get("value") in CONTROLS]
         assert len(controls) > 8
         assert [n["role"]["value"] for n in controls if not n.get("name", {}).get("value", "").strip()] == []
-        assert page.evaluate(CONTRAST) == []
+        assert poor_contrast(page, APART) == []
         assert page.locator("main:visible").count() == page.locator("main:visible h1").count() == 1
     assert (
         page.evaluate("getComputedStyle(document.body).backgroundColor")
