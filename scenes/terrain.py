@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mage.scenes.grid import Grid
-from mage.scenes.mesh import Mesh, Surface, planar_uv
+from mage.scenes.mesh import Mesh, Surface, compacted, planar_uv
 
 Floats = NDArray[np.float64]
 
@@ -118,8 +118,7 @@ class Terrain:
 
     def _surface(self, z: Floats, triangles: NDArray[np.int32]) -> Mesh:
         vertices = np.column_stack([self.points(), z.ravel()])
-        used, compact = np.unique(triangles, return_inverse=True)
-        triangles = compact.reshape(-1, 3).astype(np.int32)
+        used, triangles = compacted(triangles, len(vertices))
         vertices = vertices[used]
         surface = np.full(len(triangles), Surface.GROUND, np.uint8)
         return Mesh(vertices, triangles, surface, planar_uv(vertices, triangles))
