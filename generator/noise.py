@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mage.generator.spots import Spots
-from mage.scenes.grid import Grid
+from mage.scenes.grid import Grid, row_blocks
 
 Raster = NDArray[np.float32]
-
-BLOCK = 1 << 15  # pixels that are painted at once
 
 
 def lattice(i: NDArray[np.int64], j: NDArray[np.int64], seed: int) -> NDArray[np.float32]:
@@ -64,7 +61,7 @@ def fractal(grid: Grid | Spots, wavelengths: tuple[float, ...], seed: int, fallo
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Octave:
-    """Noise of one wavelength over a grid: ``along`` (n, columns) is blended along the rows of the lattice that the grid
+    """Noise of one wavelength over a grid: ``along`` (n, columns) is blended along the rows of the lattice that a grid
     crosses; each row of pixels lies between those numbered ``lower`` and the next, ``share`` (rows, 1) of the way.
     """
 
@@ -92,12 +89,6 @@ class _Octave:
         high *= share
         low += high
         return low
-
-
-def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
-    """Blocks of a raster's rows, each small enough for all that is computed of it to stay in the processor's cache."""
-    step = max(BLOCK // max(shape[1], 1), 1)
-    return (slice(first, first + step) for first in range(0, shape[0], step))
 
 
 def _split(coordinate: NDArray[np.float64], wavelength: float) -> tuple[NDArray[np.int64], Raster]:
