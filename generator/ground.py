@@ -21,7 +21,7 @@ from mage.generator.noise import fractal, value_noise
 from mage.generator.place import Place
 from mage.generator.plots import Plots, plots_of
 from mage.generator.turbid import RIVERS, Turbidity, seen_through
-from mage.scenes.grid import Grid
+from mage.scenes.grid import Grid, row_blocks
 from mage.scenes.style import Style
 from mage.scenes.ways import UNPAVED, WALKED
 
@@ -98,7 +98,7 @@ def deep_water(
     table = np.array(list(DEEP.values()), np.float32)
     if place.style.look.river is not None:
         table[kinds.index("river")] = reflectance(place.style.look.river.srgb)
-    colours = table[index]
+    colours = table.take(index, axis=0)
     # waters mix where they meet
     mixed = colours if (index == index.flat[0]).all() else cv2.GaussianBlur(colours, (0, 0), max(2.0 / grid.gsd, 0.3))
     if flooded is None:
@@ -111,7 +111,10 @@ def deep_water(
         # it thins out from the shore on
         clear = cv2.GaussianBlur(wide.astype(np.float32), (0, 0), max(12.0 / grid.gsd, 0.3)) * wide
         silt *= 1 - np.float32(CLEARED) * np.clip(2 * clear - 1, 0, 1)[..., None]
-    return np.asarray(mixed + silt * (turbidity.colour.astype(np.float32) - mixed), np.float32)
+    silted = turbidity.colour.astype(np.float32) - mixed
+    silted *= silt
+    silted += mixed
+    return silted
 
 
 def _base(style: Style, name: str) -> NDArray[np.float64]:
@@ -120,17 +123,35 @@ def _base(style: Style, name: str) -> NDArray[np.float64]:
 
 def _mixed(grid: Grid, swatches: NDArray[np.float64], seed: int, wavelength: float) -> Raster:
     """Swatches blended by noise: patches of one and the other, tens of metres wide."""
-    mottled = value_noise(grid, wavelength, seed) + 0.35 * value_noise(grid, wavelength / 5, seed + 1)
-    return _blended(swatches, 0.75 * mottled + 0.5)
+    return _blended(swatches, 0.75 * _mottled(grid, seed, wavelength) + 0.5)
 
 
-def _chosen(grid: Grid, style: Style, name: str, choice: Raster, seed: int, wavelength: float) -> Raster:
-    """A style's swatches, one a plot as often as their weights say, mottled with the next."""
+def _mottled(grid: Grid, seed: int, wavelength: float) -> Raster:
+    mottled = value_noise(grid, wavelength / 5, seed + 1)
+    mottled *= np.float32(0.35)
+    mottled += value_noise(grid, wavelength, seed)
+    return mottled
+
+
+def _plots_of(style: Style, name: str) -> Raster:
+    """Colours (256, 3) of a style's swatches, each as wide as its weight says, the first first."""
     weights = np.array([s.weight for s in style.look.ground[name]])
     middles = (np.cumsum(weights) - weights / 2) / weights.sum()
-    mottled = value_noise(grid, wavelength, seed) + 0.35 * value_noise(grid, wavelength / 5, seed + 1)
-    at = np.interp(np.linspace(-0.25, 1.25, 256), middles, np.linspace(0, 1, len(middles))).astype(np.float32)
-    return _blended(_base(style, name), at[np.clip((choice + 0.13 * mottled + 0.25) * 170, 0, 255).astype(np.uint8)])
+    at = np.interp(np.linspace(-0.25, 1.25, 256), middles, np.linspace(0, 1, len(middles)))
+    return _blended(_base(style, name), at.astype(np.float32))
+
+
+def _chosen(colours: Raster, choice: Raster, mottled: Raster) -> Raster:
+    """Of such colours one a plot, mottled with the next, (..., 3)."""
+    return colours.take(np.clip((choice + 0.13 * mottled + 0.25) * 170, 0, 255).astype(np.uint8), axis=0)
+
+
+def _sown(colours: Raster, choice: Raster, mottled: Raster, tone: Raster) -> Raster:
+    """The same times e to the power of ``tone`` (rows, columns)."""
+    sown = np.empty((*choice.shape, 3), np.float32)
+    for rows in row_blocks(choice.shape):
+        np.multiply(_chosen(colours, choice[rows], mottled[rows]), np.exp(tone[rows])[..., None], out=sown[rows])
+    return sown
 
 
 def _blended(swatches: NDArray[np.float64], position: Raster) -> Raster:
@@ -138,33 +159,38 @@ def _blended(swatches: NDArray[np.float64], position: Raster) -> Raster:
     # a table of blends is much faster than blending each pixel
     at = np.linspace(0, len(swatches) - 1, 256)
     table = np.stack([np.interp(at, np.arange(len(swatches)), band) for band in swatches.T], axis=1).astype(np.float32)
-    return np.asarray(table[np.clip(255 * position, 0, 255).astype(np.uint8)])
+    return table.take(np.clip(255 * position, 0, 255).astype(np.uint8), axis=0)
 
 
 def _ground_colours(place: Place, grid: Grid, cover: NDArray[np.uint8], roads: NDArray[np.int32]) -> Raster:
     style = place.style
     plots = plots_of(place, grid)
-    fine = fractal(grid, (4.0, 1.6, 0.7, 0.35), seed=31, falloff=0.75)[..., None]
-    broad = fractal(grid, (64.0, 23.0, 8.0), seed=37)[..., None]
-    lawn = _chosen(grid, style, "grass", plots.choice, 41, 46.0) * np.exp(0.17 * fine + 0.09 * broad)
-    bare = _chosen(grid, style, "bare", plots.choice, 43, 30.0) * np.exp(0.13 * fine + 0.12 * broad)
-    ground: Any = _soft(cover, grid, plots, _banks(place, grid), lawn, bare, fine[..., 0])
+    fine = fractal(grid, (4.0, 1.6, 0.7, 0.35), seed=31, falloff=0.75)
+    broad = fractal(grid, (64.0, 23.0, 8.0), seed=37)
+    grass, soil = _plots_of(style, "grass"), _plots_of(style, "bare")
+    lawn = _sown(grass, plots.choice, _mottled(grid, 41, 46.0), 0.17 * fine + 0.09 * broad)
+    bare = _sown(soil, plots.choice, _mottled(grid, 43, 30.0), 0.13 * fine + 0.12 * broad)
+    ground = _soft(cover, grid, plots, _banks(place, grid), lawn, bare, fine)
+    # what covers a part of the ground is worked out at its pixels, by their numbers
+    pixels, tone = ground.reshape(-1, 3), plots.tone.reshape(-1, 3)
 
     def lay(kind: Cover, swatches: str | list[Colour], seed: int, patch: float, rough: tuple[float, float]) -> None:
         """Where a cover is: the style's swatches of that name or others, in patches of some metres, uneven at fine and
         broad scale.
         """
-        where = cover == kind
-        if not where.any():
+        at = np.flatnonzero(cover == kind)
+        if not len(at):
             return
+        mottled = _mottled(grid, seed, patch).take(at)
         if isinstance(swatches, str):
-            colours = _chosen(grid, style, swatches, plots.choice, seed, patch)
+            colours = _chosen(_plots_of(style, swatches), plots.choice.take(at), mottled)
         else:
-            colours = _mixed(grid, reflectance(swatches), seed, patch)
-        uneven = np.exp(rough[0] * fine[where] + rough[1] * broad[where])
-        ground[where] = colours[where] * uneven * plots.tone[where]
+            colours = _blended(reflectance(swatches), 0.75 * mottled + 0.5)
+        colours *= np.exp(rough[0] * fine.take(at) + rough[1] * broad.take(at))[:, None]
+        pixels[at] = colours * tone[at]
 
-    ground[cover == Cover.FOREST] = (0.45 * bare + 0.35 * lawn)[cover == Cover.FOREST]
+    woods = np.flatnonzero(cover == Cover.FOREST)
+    pixels[woods] = 0.45 * bare.reshape(-1, 3)[woods] + 0.35 * lawn.reshape(-1, 3)[woods]
     lay(Cover.PAVED, "paved", 47, 14.0, (0.08, 0.1))
     lay(Cover.AGRICULTURE, "grass", 53, 120.0, (0.09, 0.05))
     lay(Cover.SCRUB, SCRUB, 83, 9.0, (0.3, 0.12))
@@ -173,14 +199,14 @@ def _ground_colours(place: Place, grid: Grid, cover: NDArray[np.uint8], roads: N
     lay(Cover.PARKING, "asphalt", 97, 35.0, (0.08, 0.09))
     lay(Cover.BALLAST, BALLAST, 101, 12.0, (0.16, 0.05))
     lay(Cover.POOL, POOL, 103, 25.0, (0.05, 0.02))
-    ground = _dusted(cover, plots, ground, bare, fine)
-    _lay_pitches(place, grid, cover, ground, fine)
-    if roads.any():
-        surface = _unpaved(place, grid, roads, _asphalt(place, grid, roads, fine, broad), bare, lawn)
-        ground = np.where((roads > 0)[..., None], surface, ground)
-    ground = _painted(place, grid, cover, ground)
+    _dust(cover, plots, pixels, bare, fine)
+    _lay_pitches(place, grid, cover, ground, fine[..., None])
+    streets = np.flatnonzero(roads)
+    if len(streets):
+        pixels[streets] = _streets(place, grid, roads, streets, fine, broad, bare, lawn)
+    _paint(place, grid, cover, pixels)
     # real ground never changes within a centimetre: half a metre of blending at every border
-    return np.asarray(cv2.GaussianBlur(ground.astype(np.float32), (0, 0), max(0.18 / grid.gsd, 0.3)), np.float32)
+    return np.asarray(cv2.GaussianBlur(ground, (0, 0), max(0.18 / grid.gsd, 0.3)), np.float32)
 
 
 def _banks(place: Place, grid: Grid) -> Raster:
@@ -199,21 +225,31 @@ def _soft(
     soil = cv2.GaussianBlur((cover == Cover.BARE).astype(np.float32), (0, 0), 1.6 / grid.gsd)
     hard = ~covered(cover, (Cover.GRASS, Cover.BARE, Cover.FOREST, Cover.AGRICULTURE, Cover.SCRUB))
     verge = cv2.GaussianBlur(hard.astype(np.float32), (0, 0), 1.1 / grid.gsd)
-    ragged = 0.5 * fine + value_noise(grid, 9.0, 107)
-    thin = plots.wear - 0.6 + 0.3 * ragged + 0.6 * verge + 1.9 * bank * (1 + 0.5 * ragged)
-    weeds = np.clip((0.75 - plots.wear) * (1 + ragged), 0, 0.75)
+    patchy, ground = value_noise(grid, 9.0, 107), np.empty_like(lawn)
+    for rows in row_blocks(grid.shape):
+        ragged = 0.5 * fine[rows] + patchy[rows]
+        share = _worn(plots.wear[rows], soil[rows], verge[rows], bank[rows], fine[rows], ragged)[..., None]
+        litter, green, brown = plots.litter[rows][..., None], lawn[rows], bare[rows]
+        open_ground = (green * (1 - share) + brown * share) * plots.tone[rows]
+        ground[rows] = open_ground * (1 - litter) + (0.2 * brown + 0.45 * green) * litter
+    return ground
+
+
+def _worn(wear: Raster, soil: Raster, verge: Raster, bank: Raster, fine: Raster, ragged: Raster) -> Raster:
+    """Share of soil in open ground."""
+    thin = wear - 0.6 + 0.3 * ragged + 0.6 * verge + 1.9 * bank * (1 + 0.5 * ragged)
+    weeds = np.clip((0.75 - wear) * (1 + ragged), 0, 0.75)
     share = np.clip(1.6 * (soil - 0.5) + 0.25 * fine + 0.5, 0, 1)
     share = np.where(soil > 0.02, share, 0) * (1 - weeds)
-    share = np.maximum(share, np.clip(0.7 * thin, 0, np.where(bank > 0.05, 0.85, 0.55)))[..., None]
-    open_ground = (lawn * (1 - share) + bare * share) * plots.tone
-    litter = plots.litter[..., None]
-    return np.asarray(open_ground * (1 - litter) + (0.2 * bare + 0.45 * lawn) * litter, np.float32)
+    most = np.where(bank > 0.05, np.float32(0.85), np.float32(0.55))
+    return np.asarray(np.maximum(share, np.clip(0.7 * thin, 0, most)))
 
 
-def _dusted(cover: NDArray[np.uint8], plots: Plots, ground: Any, bare: Raster, fine: Raster) -> Any:
+def _dust(cover: NDArray[np.uint8], plots: Plots, pixels: Raster, bare: Raster, fine: Raster) -> None:
     """Paving under the soil that wind and feet carry onto it, more on some plots than on others."""
-    dust = 0.75 * np.clip(plots.wear - 0.25 + 0.12 * fine[..., 0], 0, 1) * (cover == Cover.PAVED)
-    return ground * (1 - dust[..., None]) + bare * plots.tone * dust[..., None]
+    at = np.flatnonzero(cover == Cover.PAVED)
+    dust = 0.75 * np.clip(plots.wear.take(at) - 0.25 + 0.12 * fine.take(at), 0, 1)[:, None]
+    pixels[at] = pixels[at] * (1 - dust) + bare.reshape(-1, 3)[at] * plots.tone.reshape(-1, 3)[at] * dust
 
 
 def _lay_pitches(place: Place, grid: Grid, cover: NDArray[np.uint8], ground: Any, fine: Raster) -> None:
@@ -244,45 +280,62 @@ def _inside(mask: NDArray[np.bool_], grid: Grid) -> Raster:
     return np.asarray(cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)) * grid.gsd
 
 
-def _asphalt(place: Place, grid: Grid, roads: NDArray[np.int32], fine: Raster, broad: Raster) -> Raster:
-    """Carriageways, float32 (rows, columns, 3); elsewhere it is 0."""
-    edges, where = place.city.roads.edges, roads > 0
+def _streets(
+    place: Place,
+    grid: Grid,
+    roads: NDArray[np.int32],
+    at: NDArray[np.int64],
+    fine: Raster,
+    broad: Raster,
+    bare: Raster,
+    lawn: Raster,
+) -> Any:
+    """Carriageways at the pixels of roads (k,), (k, 3): asphalt, tracks of soil with grass between the wheels, and
+    streets for walkers paved.
+    """
+    edges, edge = place.city.roads.edges, roads.take(at) - 1
+    inside, width = _inside(roads > 0, grid).take(at), np.array([e.width for e in edges])[edge]
+    surface = _asphalt(place, grid, roads, at, inside, width, 0.08 * fine.take(at) + 0.08 * broad.take(at))
+    soil = np.array([e.kind in UNPAVED for e in edges])[edge]
+    if soil.any():
+        grassy = np.clip((inside - width / 2 + 0.5) / 0.3, 0, 1)[soil, None] * 0.6
+        track = at[soil]
+        surface[soil] = bare.reshape(-1, 3)[track] * (1 - grassy) + lawn.reshape(-1, 3)[track] * grassy
+    walked = np.array([e.kind in WALKED for e in edges])[edge]
+    if walked.any():
+        mottled = _mottled(grid, 47, 14.0).take(at[walked])
+        surface[walked] = _blended(_base(place.style, "paved"), 0.75 * mottled + 0.5)
+    return surface
+
+
+def _asphalt(
+    place: Place,
+    grid: Grid,
+    roads: NDArray[np.int32],
+    at: NDArray[np.int64],
+    inside: Raster,
+    width: NDArray[np.float64],
+    tone: Raster,
+) -> Any:
+    """What lies on them, (k, 3)."""
     # streets were laid in different years, quarter by quarter and apart from each other, and are alike where they meet
-    share = where.astype(np.float32)
-    own = np.random.default_rng(8).normal(0, 1, (len(edges) + 1, 2)).astype(np.float32)[roads] * share[..., None]
+    share = (roads > 0).astype(np.float32)
+    own = np.random.default_rng(8).normal(0, 1, (len(place.city.roads.edges) + 1, 2)).astype(np.float32)
+    own[0] = 0  # where there is none
     near = (max(round(JUNCTION / grid.gsd), 1),) * 2
-    age = cv2.blur(own, near)[where] / np.maximum(cv2.blur(share, near)[where], 1e-3)[:, None]
+    age = cv2.blur(own.take(roads, axis=0), near).reshape(-1, 2)[at]
+    age /= np.maximum(cv2.blur(share, near).take(at), 1e-3)[:, None]
     factor = np.exp(0.07 * age[:, :1] + 0.02 * age[:, 1:] * (1, 0, -1))
-    inside = _inside(where, grid)[where]
-    patched = (value_noise(grid, 5.0, 61) + 0.5 * value_noise(grid, 17.0, 67))[where]
+    patched = (value_noise(grid, 5.0, 61) + 0.5 * value_noise(grid, 17.0, 67)).take(at)
     # repairs are darker than the old surface, and dirt lies along the kerb
     shade = np.where(patched > 0.9, 0.86, 1.0) * (1 - 0.22 * np.exp(-inside / 0.45))
-    wheel = np.array([e.width for e in edges] + [0.0])[roads[where] - 1] / 4
-    shade *= 1 - 0.06 * np.exp(-((inside - wheel) ** 2) / 0.3)
-    surface = np.zeros((*grid.shape, 3), np.float32)
-    mottled = np.exp(0.08 * fine[where] + 0.08 * broad[where])
-    laid = 0.5 + 0.65 * value_noise(grid, 170.0, 59)[where] + 0.14 * age[:, 0]
-    surface[where] = _blended(_base(place.style, "asphalt"), laid) * factor * mottled * shade[:, None]
-    return surface
+    shade *= 1 - 0.06 * np.exp(-((inside - width / 4) ** 2) / 0.3)
+    laid = 0.5 + 0.65 * value_noise(grid, 170.0, 59).take(at) + 0.14 * age[:, 0]
+    return _blended(_base(place.style, "asphalt"), laid) * factor * (np.exp(tone) * shade)[:, None]
 
 
-def _unpaved(place: Place, grid: Grid, roads: NDArray[np.int32], surface: Raster, bare: Any, lawn: Any) -> Any:
-    """Tracks of soil with grass between the wheels, and streets for walkers paved, in place of asphalt."""
-    edges = place.city.roads.edges
-    soil = np.array([False, *(e.kind in UNPAVED for e in edges)])[roads]
-    if soil.any():
-        inside = _inside(roads > 0, grid)
-        half = np.array([e.width for e in edges] + [0.0])[roads - 1] / 2
-        grassy = np.clip((inside - half + 0.5) / 0.3, 0, 1)[..., None] * 0.6
-        surface = np.where(soil[..., None], bare * (1 - grassy) + lawn * grassy, surface)
-    walked = np.array([False, *(e.kind in WALKED for e in edges)])[roads]
-    if walked.any():
-        surface = np.where(walked[..., None], _mixed(grid, _base(place.style, "paved"), 47, 14.0), surface)
-    return surface
-
-
-def _painted(place: Place, grid: Grid, cover: NDArray[np.uint8], ground: Any) -> Any:
-    """The ground with lines painted on streets, lots and fields, and with sleepers and rails."""
+def _paint(place: Place, grid: Grid, cover: NDArray[np.uint8], pixels: Raster) -> None:
+    """Lines painted on streets, lots and fields, and sleepers and rails, on all pixels (k, 3) of the ground."""
     for kind, tone, strength, where in (
         (Mark.ROAD_PAINT, WHITE, 0.8, cover == Cover.ROAD),
         (Mark.LOT_PAINT, WHITE, 0.9, (cover == Cover.PARKING) | (cover == Cover.PITCH)),
@@ -290,11 +343,9 @@ def _painted(place: Place, grid: Grid, cover: NDArray[np.uint8], ground: Any) ->
         (Mark.RAIL, STEEL, 1.0, None),
     ):
         share = place.marks.coverage(grid, kind)
-        if not share.any():
-            continue
-        alpha = strength * (share if where is None else share * where)[..., None]
-        ground = ground * (1 - alpha) + tone * alpha
-    return ground
+        at = np.flatnonzero(share if where is None else share * where)
+        alpha = strength * share.take(at)[:, None]
+        pixels[at] = pixels[at] * (1 - alpha) + tone * alpha
 
 
 def _wetness(grid: Grid, depth: NDArray[np.float64]) -> Raster:
@@ -302,16 +353,22 @@ def _wetness(grid: Grid, depth: NDArray[np.float64]) -> Raster:
     if not (depth > 0).any():
         return np.ones(grid.shape, np.float32)
     away = _inside(depth <= 0, grid)
-    reach = np.float32(1.5) + value_noise(grid, 7.0, 71)
-    return np.asarray(1 - np.float32(0.38) * np.exp(-((away / np.maximum(reach, 0.4)) ** 2)), np.float32)
+    reach, wetness = value_noise(grid, 7.0, 71), np.empty(grid.shape, np.float32)
+    for rows in row_blocks(grid.shape):
+        far = away[rows] / np.maximum(np.float32(1.5) + reach[rows], 0.4)
+        wetness[rows] = 1 - np.float32(0.38) * np.exp(-(far**2))
+    return wetness
 
 
 def _water_colours(
     grid: Grid, ground: Raster, depth: NDArray[np.float64], deep: NDArray[np.float32], turbidity: Turbidity
 ) -> Raster:
     """The ground through water, with silt in slow plumes."""
-    plume = fractal(grid, (90.0, 37.0, 12.0), seed=73)[..., None] * 0.05
-    streak = fractal(grid, (6.0, 2.0), seed=79)[..., None] * 0.02
-    water = deep * np.exp(plume + streak)
-    seen = seen_through(depth, turbidity.extinction)[..., None].astype(np.float32)
-    return np.asarray(ground * 0.6 * seen + water * (1 - seen), np.float32)
+    plume = fractal(grid, (90.0, 37.0, 12.0), seed=73)
+    streak = fractal(grid, (6.0, 2.0), seed=79)
+    deep, water = np.broadcast_to(deep, ground.shape), np.empty_like(ground)
+    for rows in row_blocks(grid.shape):
+        silty = deep[rows] * np.exp(plume[rows] * 0.05 + streak[rows] * 0.02)[..., None]
+        seen = seen_through(depth[rows], turbidity.extinction)[..., None].astype(np.float32)
+        water[rows] = ground[rows] * 0.6 * seen + silty * (1 - seen)
+    return water

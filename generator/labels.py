@@ -198,7 +198,8 @@ class Truth:
         """Water that stands at ``levels`` (on the terrain's vertices) over points (rows, columns, 2)."""
         ground = self.place.city.ground
         depth = self._centimetres(depth_at(ground, levels, points))
-        return _Water(depth, ground.sample(points) + depth / CENTIMETRES)
+        bed = self._terrain if points is self._points else ground.sample(points)
+        return _Water(depth, bed + depth / CENTIMETRES)
 
     def _water_seen(self, levels: Floats) -> _Water:
         """The surface of water at ``levels`` where the rays meet it, if they do before they meet the ground."""

@@ -18,6 +18,7 @@ Box = tuple[float, float, float, float]
 NEAR = 24.0  # metres beside a picture in which what stands hides sky from it and throws light into it
 GROUND_NEAR = 100.0  # metres beside a picture in which the ground does
 TREES_LEAN, BUILDINGS_LEAN = 60.0, 300.0  # metres beside a slanted picture from which they lean into it
+STEP = 8.0  # metres in which the ground beside a picture is taken, so that mostly a pair's two dates share it
 FARTHEST = 300.0  # metres that shade is followed for
 
 
@@ -38,6 +39,7 @@ def nearby(place: Place, trees: Placements, sight: Sight, sun: Sun) -> Nearby:
     lowest = float(ground.part(ground.window(grid.bounds)).heights.min())
     over = float(ground.heights.max()) - lowest
     hills = GROUND_NEAR + float(np.hypot(*thrown(np.array([over]), sun)[0]))
+    hills = STEP * float(np.ceil(hills / STEP))
     radius = trees.radius(tree_prototypes())[:, None]
     foot = trees.position[:, :2]
     shade = thrown(trees.position[:, 2] + trees.scale.max(axis=1, initial=0) - lowest, sun)

@@ -58,10 +58,8 @@ def plots_of(place: Place, grid: Grid) -> Plots:
     light -= 0.2 * np.exp(-((wall / 1.3) ** 2))
     tone = np.exp(np.stack([light + 0.055 * warm - 0.02 * green, light + 0.02 * green, light - 0.05 * warm], axis=-1))
     wear = np.clip(0.3 + 0.2 * kept + 0.1 * quarter + 0.35 * np.exp(-wall / 2.5), 0, 1)
-    layers = _seen_from(
-        coarse, grid, np.dstack([tone, choice / SPREAD / 2 + 0.5, wear, _litter(place, coarse)]).astype(np.float32)
-    )
-    return Plots(layers[..., :3], layers[..., 3], layers[..., 4], layers[..., 5])
+    shares = np.dstack([choice / SPREAD / 2 + 0.5, wear, _litter(place, coarse)])
+    return Plots(_seen_from(coarse, grid, tone), *cv2.split(_seen_from(coarse, grid, shares)))
 
 
 def _coarse(grid: Grid) -> Grid:
@@ -136,13 +134,12 @@ def _rims(owner: NDArray[np.int64]) -> Any:
     )
 
 
-def _seen_from(coarse: Grid, grid: Grid, layers: Raster) -> Raster:
-    """Layers of the coarse grid at another's pixel centres, blended linearly."""
+def _seen_from(coarse: Grid, grid: Grid, layers: NDArray[np.floating[Any]]) -> Raster:
+    """Three layers (rows, columns, 3) of the coarse grid at another's pixel centres, blended linearly."""
     scale = grid.gsd / coarse.gsd
     right = (grid.west - coarse.west) / coarse.gsd + scale / 2 - 0.5
     down = (coarse.north - grid.north) / coarse.gsd + scale / 2 - 0.5
     way = np.array([[scale, 0, right], [0, scale, down]])
     size = (grid.columns, grid.rows)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    bands = [cv2.warpAffine(np.ascontiguousarray(band), way, size, flags=flags) for band in np.moveaxis(layers, 2, 0)]
-    return np.stack(bands, axis=-1)
+    return np.asarray(cv2.warpAffine(layers.astype(np.float32), way, size, flags=flags))

@@ -134,20 +134,15 @@ def _windows(placements: Placements, prototypes: tuple[Mesh, ...], sight: Sight)
 def _pixels_within(which: Indices, low: Floats, high: Floats, sight: Sight) -> tuple[Indices, Indices]:
     """Pixels whose feet lie in boxes (n, 2) that are named ``which``: of each pair, the name and the pixel.
 
-    Feet are sorted into cells of a pixel's size, so that a box is a run of cells in each of its rows; over even ground
-    every cell holds one pixel.
+    A box is a run of the sight's cells in each of its rows.
     """
-    west, south, east, north = sight.bounds
-    gsd = sight.grid.gsd
-    columns, rows = int(np.ceil((east - west) / gsd)) + 1, int(np.ceil((north - south) / gsd)) + 1
-    cell = np.floor((sight.feet - (west, south)) / gsd).astype(np.int64)
-    number = cell[:, 1] * columns + cell[:, 0]
-    order = np.argsort(number, kind="stable")
+    (west, south), gsd = sight.bounds[:2], sight.grid.gsd
+    columns, rows, order, number = sight.cells
     first = np.clip(np.floor((low - (west, south)) / gsd), 0, (columns - 1, rows - 1)).astype(np.int64)
     last = np.clip(np.floor((high - (west, south)) / gsd), 0, (columns - 1, rows - 1)).astype(np.int64)
     box, row = _runs(first[:, 1], last[:, 1] + 1)
     ends = (row * columns + first[box, 0], row * columns + last[box, 0] + 1)
-    start, stop = (np.searchsorted(number[order], end) for end in ends)
+    start, stop = (np.searchsorted(number, end) for end in ends)
     run, position = _runs(start, stop)
     return which[box[run]], order[position]
 

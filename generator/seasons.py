@@ -17,7 +17,7 @@ from mage.generator.noise import fractal
 from mage.generator.place import Place
 from mage.generator.props import BARE, BROADLEAF, FALLEN, LEAFLIGHT, Placements
 from mage.scenes.change import Change, Patch
-from mage.scenes.grid import Grid
+from mage.scenes.grid import Grid, row_blocks
 from mage.scenes.season import Crop, Season, Stage, crop_of, tree_years
 
 Floats = NDArray[np.float64]
@@ -92,31 +92,40 @@ def grounds_at(
 ) -> tuple[Raster, Raster]:
     """A tile's dry ground (rows, columns, 3) at both dates, of what both share."""
     cover = cover_of(place, grid, road_ids(place, grid))
+    uneven = fractal(grid, (43.0, 13.0, 4.0), seed=141)
     own = [tuple(p for p in change.patches if p.date == date) for date in (0, 1)]
-    before = _ground_in(place, grid, ground, cover, seasons[0], own[0])
+    before = _ground_in(place, grid, ground, cover, uneven, seasons[0], own[0])
     same = seasons[0] == seasons[1] and not any(own)
-    return before, before if same else _ground_in(place, grid, ground, cover, seasons[1], own[1])
+    return before, before if same else _ground_in(place, grid, ground, cover, uneven, seasons[1], own[1])
 
 
 def _ground_in(
-    place: Place, grid: Grid, ground: Raster, cover: NDArray[np.uint8], season: Season, patches: tuple[Patch, ...]
+    place: Place,
+    grid: Grid,
+    ground: Raster,
+    cover: NDArray[np.uint8],
+    uneven: Raster,
+    season: Season,
+    patches: tuple[Patch, ...],
 ) -> Raster:
-    factor: Any = np.ones((*grid.shape, 3), np.float32)
-    uneven = 1 + np.float32(0.3) * fractal(grid, (43.0, 13.0, 4.0), seed=141)
     base = _mean(place, "grass")
     wild = _grass(season, base)
     bare = 1 - _in_leaf(season)
     litter = 1 + 0.7 * bare * (reflectance(LITTER) / (0.45 * _mean(place, "bare") + 0.35 * base) - 1)
     herbs = 1 + _weeds(season) * (reflectance(LUSH) / _mean(place, "bare") - 1)
-    green = (Cover.GRASS, Cover.AGRICULTURE, Cover.SCRUB)
-    for kinds, tone in ((green, wild), ((Cover.FOREST,), litter), ((Cover.BARE,), herbs)):
-        where = covered(cover, kinds)
-        factor[where] = np.maximum(1 + uneven[where][:, None] * (tone - 1).astype(np.float32), 0.2)
+    change = np.zeros((len(Cover), 3), np.float32)  # of the factor on each cover
+    change[[Cover.GRASS, Cover.AGRICULTURE, Cover.SCRUB]] = wild - 1
+    change[Cover.FOREST], change[Cover.BARE] = litter - 1, herbs - 1
+    factor: Any = np.empty((*grid.shape, 3), np.float32)
+    for rows in row_blocks(grid.shape):
+        patchy = (1 + np.float32(0.3) * uneven[rows])[..., None]
+        factor[rows] = np.maximum(1 + patchy * change.take(cover[rows], axis=0), 0.2)
     _crops(place, grid, cover, season, factor)
     for patch in patches:
         _lay(place, grid, cover, patch, factor)
     factor = cv2.GaussianBlur(factor, (0, 0), max(0.2 / grid.gsd, 0.3))
-    return np.asarray(ground * factor, np.float32)
+    factor *= ground
+    return np.asarray(factor)
 
 
 def _mean(place: Place, name: str) -> Floats:

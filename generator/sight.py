@@ -67,6 +67,19 @@ class Sight:
         return points - self._run(self.reference.ravel()) if self.slanted else points
 
     @cached_property
+    def cells(self) -> tuple[int, int, NDArray[np.int64], NDArray[np.int64]]:
+        """Feet sorted into cells of a pixel's size from the south-west of :attr:`bounds` on, row by row; over even
+        ground every cell holds one: columns and rows of cells, the feet in the order of their cells, and the cell of
+        each of those.
+        """
+        west, south, east, north = self.bounds
+        columns, rows = (int(np.ceil(side / self.grid.gsd)) + 1 for side in (east - west, north - south))
+        cell = np.floor((self.feet - (west, south)) / self.grid.gsd).astype(np.int64)
+        number = cell[:, 1] * columns + cell[:, 0]
+        order = np.argsort(number, kind="stable")
+        return columns, rows, order, number[order]
+
+    @cached_property
     def bounds(self) -> tuple[float, float, float, float]:
         """(west, south, east, north) of the tile on the datum, m."""
         if not self.slanted:

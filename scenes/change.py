@@ -144,7 +144,7 @@ class _Spots:
         self._taken = list(standing_in(city))
         self._tree = STRtree(self._taken)
         self._new: list[Polygon] = []
-        self._spoilt = STRtree(shapely.points(spoilt))
+        self._spoilt = spoilt
         self._patches = STRtree([p.outline for p in city.land])
 
     def cover(self, xy: tuple[float, float]) -> str:
@@ -167,13 +167,20 @@ class _Spots:
         free = (
             self.view.contains(plan)
             and not len(self._tree.query(plan, predicate="dwithin", distance=apart))
-            and not len(self._spoilt.query(plan, predicate="dwithin", distance=HAZARD))
+            and not self._struck(plan)
             and all(plan.distance(other) > apart for other in self._new)
             and all(self.cover((float(x), float(y))) in covers for x, y in ring[:4])
         )
         if free:
             self._new.append(plan)
         return free
+
+    def _struck(self, plan: Polygon) -> bool:
+        """Whether the hazard came near a plan."""
+        west, south, east, north = plan.bounds
+        x, y = self._spoilt.T  # there are far more of them than places that are asked for
+        near = (x >= west - HAZARD) & (x <= east + HAZARD) & (y >= south - HAZARD) & (y <= north + HAZARD)
+        return bool(shapely.dwithin(shapely.points(self._spoilt[near]), plan, HAZARD).any())
 
     def beside(
         self, rng: np.random.Generator, size: tuple[float, float], away: tuple[float, float], covers: tuple[str, ...]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+BLOCK = 1 << 14  # pixels that are worked on at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +129,9 @@ class Grid:
         columns = max(1, int(np.ceil(round((east - west) / gsd, 9))))
         rows = max(1, int(np.ceil(round((north - south) / gsd, 9))))
         return cls(rows, columns, west, north, gsd, crs)
+
+
+def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Blocks of a raster's rows, each small enough for all that is computed of it to stay in the processor's cache."""
+    step = max(BLOCK // max(shape[1], 1), 1)
+    return (slice(first, first + step) for first in range(0, shape[0], step))

@@ -87,9 +87,15 @@ class Mesh:
 
     def compact(self) -> Mesh:
         """The same faces without the vertices that none of them has."""
-        used, index = np.unique(self.triangles, return_inverse=True)
-        triangles = index.reshape(-1, 3).astype(np.int32)
+        used, triangles = compacted(self.triangles, len(self.vertices))
         return Mesh(self.vertices[used], triangles, self.surface, self.uv, self.attributes)
+
+
+def compacted(triangles: NDArray[np.int32], count: int) -> tuple[NDArray[np.bool_], NDArray[np.int32]]:
+    """Which of ``count`` vertices triangles (m, 3) have, and the triangles as indices into those alone."""
+    used = np.zeros(count, bool)
+    used[triangles] = True
+    return used, (np.cumsum(used, dtype=np.int32) - np.int32(1))[triangles]
 
 
 def planar_uv(vertices: NDArray[np.float64], triangles: NDArray[np.int32]) -> NDArray[np.float32]:

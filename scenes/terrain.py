@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from mage.scenes.grid import Grid
-from mage.scenes.mesh import Mesh, Surface, planar_uv
+from mage.scenes.grid import Grid, row_blocks
+from mage.scenes.mesh import Mesh, Surface, compacted, planar_uv
 
 Floats = NDArray[np.float64]
 
@@ -61,8 +61,16 @@ class Terrain:
         Points outside are clamped to the border. NaN in ``values`` makes NaN wherever its vertex takes part.
         """
         values = self.heights if values is None else values
-        rows, columns = self.heights.shape
         x, y = _axes(where)
+        if not isinstance(where, Grid):
+            return self._interpolated(x, y, values)
+        sampled = np.empty(where.shape)
+        for rows in row_blocks(where.shape):
+            sampled[rows] = self._interpolated(x, y[rows], values)
+        return sampled
+
+    def _interpolated(self, x: Floats, y: Floats, values: Floats) -> Floats:
+        rows, columns = self.heights.shape
         c = np.clip((x - self.west) / self.step, 0, columns - 1)
         r = np.clip((self.north - y) / self.step, 0, rows - 1)
         c0 = np.minimum(c.astype(np.int32), columns - 2)
@@ -118,8 +126,7 @@ class Terrain:
 
     def _surface(self, z: Floats, triangles: NDArray[np.int32]) -> Mesh:
         vertices = np.column_stack([self.points(), z.ravel()])
-        used, compact = np.unique(triangles, return_inverse=True)
-        triangles = compact.reshape(-1, 3).astype(np.int32)
+        used, triangles = compacted(triangles, len(vertices))
         vertices = vertices[used]
         surface = np.full(len(triangles), Surface.GROUND, np.uint8)
         return Mesh(vertices, triangles, surface, planar_uv(vertices, triangles))

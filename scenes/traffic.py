@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import shapely
@@ -86,21 +87,36 @@ def _clear(rng: np.random.Generator, city: City, xy: Floats, plans: Strings) -> 
     free = np.ones(len(plans), bool)
     if len(plans) == 0:
         return free
-    decks = [e.line.buffer(e.width / 2, quad_segs=4) for e in city.roads.edges if on_bridge(e)]
+    decks, solid, below = _obstacles(city)
     bridged = np.zeros(len(plans), bool)
-    bridged[STRtree(decks).query(shapely.points(xy), predicate="intersects")[0]] = True
-    below = [w.outline for w in city.water] + [trackbed(r) for r in city.railways if r.kind != "tram"]
-    solid = [b.footprint for b in city.buildings] + [b.line for b in city.barriers]
-    solid += [p.outline for p in city.land if p.cover in ("pool", "pitch")] + list(shapely.points(city.trees.xy))
+    bridged[decks.query(shapely.points(xy), predicate="intersects")[0]] = True
     for shapes, spared in ((solid, np.zeros(len(plans), bool)), (below, bridged)):
         met = np.zeros(len(plans), bool)
-        met[STRtree(shapes).query(plans, predicate="dwithin", distance=0.3)[0]] = True
+        met[shapes.query(plans, predicate="dwithin", distance=0.3)[0]] = True
         free &= ~met | spared
     index = np.flatnonzero(free)
     pairs = STRtree(plans[index]).query(plans[index], predicate="intersects").T
     pairs = pairs[pairs[:, 0] < pairs[:, 1]]
     free[index] = settled(len(index), pairs, rng.permutation(len(index)))
     return free
+
+
+@lru_cache(maxsize=1)
+def _obstacles(city: City) -> tuple[STRtree, STRtree, STRtree]:
+    """Decks of bridges, what no vehicle meets, and what it meets on bridges only; remembered, since a city is parked in
+    again and again.
+    """
+    decks = [e.line.buffer(e.width / 2, quad_segs=4) for e in city.roads.edges if on_bridge(e)]
+    below = [w.outline for w in city.water] + [trackbed(r) for r in city.railways if r.kind != "tram"]
+    solid = [b.footprint for b in city.buildings] + [b.line for b in city.barriers]
+    solid += [p.outline for p in city.land if p.cover in ("pool", "pitch")] + list(shapely.points(city.trees.xy))
+    return STRtree(decks), STRtree(solid), STRtree(below)
+
+
+@lru_cache(maxsize=1)
+def _homes(city: City) -> STRtree:
+    """Remembered, as :func:`_obstacles` are."""
+    return STRtree([b.footprint for b in city.buildings])
 
 
 def _keeps(city: City) -> float:
@@ -132,8 +148,7 @@ def _at_kerbs(rng: np.random.Generator, city: City, style: Style) -> _Group:
     offset = side * (width[edge] / 2 - SIZES[CAR][1] / 2 - rng.uniform(0.15, 0.45, len(edge)))
     along = np.array([e.oneway for e in edges])[edge] | (side == _keeps(city))
     xy, heading = _beside(lines[edge], way, offset, along, rng.normal(0, 0.025, len(edge)))
-    homes = STRtree([b.footprint for b in city.buildings])
-    near = np.unique(homes.query(shapely.points(xy), predicate="dwithin", distance=HOMES)[0])
+    near = np.unique(_homes(city).query(shapely.points(xy), predicate="dwithin", distance=HOMES)[0])
     return _cars(rng, style, xy[near], heading[near])
 
 
@@ -187,14 +202,9 @@ def _beside(
 
 def _on_drives(rng: np.random.Generator, city: City, style: Style) -> _Group:
     """Cars on drives: small paved rectangles that reach a street."""
-    patches = np.array([p.outline for p in city.land if p.cover == "paved"], dtype=object)
-    streets = [e.line.buffer(e.width / 2, quad_segs=4) for e in city.roads.edges if drivable(e)]
-    if len(patches) == 0 or not streets:
+    ring = _drives(city)
+    if ring is None:
         return _nobody()
-    reached = np.unique(STRtree(streets).query(patches, predicate="dwithin", distance=1.0)[0])
-    patches = patches[reached]
-    patches = patches[(shapely.area(patches) > 14) & (shapely.get_num_coordinates(patches) == 5)]
-    ring = shapely.get_coordinates(patches).reshape(-1, 5, 2)
     first, second = ring[:, 1] - ring[:, 0], ring[:, 2] - ring[:, 1]
     sizes = np.stack([np.linalg.norm(first, axis=1), np.linalg.norm(second, axis=1)], axis=1)
     along = np.where((sizes[:, 0] > sizes[:, 1])[:, None], first, second) / sizes.max(axis=1, initial=1e-9)[:, None]
@@ -205,6 +215,21 @@ def _on_drives(rng: np.random.Generator, city: City, style: Style) -> _Group:
     slack = (sizes.max(axis=1, initial=0) - 5.0)[used] / 2
     xy = ring[used, :4].mean(axis=1) + along[used] * (rng.uniform(-0.9, 0.9, len(used)) * slack)[:, None]
     return _cars(rng, style, xy, np.arctan2(along[used, 1], along[used, 0]) + rng.choice([0.0, np.pi], len(used)))
+
+
+@lru_cache(maxsize=1)
+def _drives(city: City) -> Floats | None:
+    """Corners (n, 5, 2) of paved rectangles that reach a street, None where there is no paving or no street;
+    remembered, as :func:`_obstacles` are.
+    """
+    patches = np.array([p.outline for p in city.land if p.cover == "paved"], dtype=object)
+    streets = [e.line.buffer(e.width / 2, quad_segs=4) for e in city.roads.edges if drivable(e)]
+    if len(patches) == 0 or not streets:
+        return None
+    reached = np.unique(STRtree(streets).query(patches, predicate="dwithin", distance=1.0)[0])
+    patches = patches[reached]
+    patches = patches[(shapely.area(patches) > 14) & (shapely.get_num_coordinates(patches) == 5)]
+    return np.asarray(shapely.get_coordinates(patches).reshape(-1, 5, 2))
 
 
 def _in_lots(rng: np.random.Generator, city: City, style: Style) -> _Group:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 import numpy as np
 from numpy.typing import NDArray
 
 from mage.scenes.mesh import Mesh
+
+# kinds of attributes: what Blender calls their values, and how they lie in memory
+_HELD: dict[str, tuple[str, type]] = {
+    "FLOAT_VECTOR": ("vector", np.float32),
+    "FLOAT2": ("vector", np.float32),
+    "FLOAT": ("value", np.float32),
+    "INT": ("value", np.int32),
+    "BOOLEAN": ("value", np.bool_),
+}
 
 
 def add_mesh(
@@ -27,21 +38,31 @@ def add_mesh(
     data.vertices.add(n)
     data.loops.add(3 * m)
     data.polygons.add(m)
-    data.vertices.foreach_set("co", mesh.vertices.astype(np.float32).ravel())
-    data.loops.foreach_set("vertex_index", mesh.triangles.ravel())
     data.polygons.foreach_set("loop_start", np.arange(0, 3 * m, 3, dtype=np.int32))
-    data.polygons.foreach_set("use_smooth", np.zeros(m, bool))
-    layer = data.uv_layers.new(name="uv")
-    layer.data.foreach_set("uv", mesh.uv.ravel())
+    fill(data, "position", "FLOAT_VECTOR", "POINT", mesh.vertices)
+    fill(data, ".corner_vert", "INT", "CORNER", mesh.triangles)
+    fill(data, "sharp_face", "BOOLEAN", "FACE", np.ones(m, bool))
+    fill(data, "uv", "FLOAT2", "CORNER", mesh.uv)
     for key, values in (({} if colour is None else {"tint": colour}) | vectors).items():
-        attribute = data.attributes.new(key, "FLOAT_VECTOR", "FACE")
-        attribute.data.foreach_set("vector", np.ascontiguousarray(values, np.float32).ravel())
+        fill(data, key, "FLOAT_VECTOR", "FACE", values)
     if "shade" in mesh.attributes:
-        shade = data.attributes.new("shade", "FLOAT", "FACE")
-        shade.data.foreach_set("value", mesh.attributes["shade"])
+        fill(data, "shade", "FLOAT", "FACE", mesh.attributes["shade"])
     data.materials.append(material)
     data.update(calc_edges=True)
     return data
+
+
+def fill(data: bpy.types.Mesh, name: str, kind: str, domain: str, values: NDArray[Any]) -> None:
+    """Set a mesh's attribute, one of Blender's own or a new one, in the kinds and domains that Blender names.
+
+    Attributes are copied as they lie in memory; the same values set vertex by vertex or face by face, even by
+    ``foreach_set``, take Blender a hundred times as long.
+    """
+    if not len(values):
+        return
+    attribute = data.attributes.get(name) or data.attributes.new(name, kind, domain)
+    key, dtype = _HELD[kind]
+    attribute.data.foreach_set(key, np.ascontiguousarray(values, dtype).ravel())
 
 
 def smoothed(data: bpy.types.Mesh) -> bpy.types.Mesh:
@@ -53,7 +74,7 @@ def smoothed(data: bpy.types.Mesh) -> bpy.types.Mesh:
 def wear(data: bpy.types.Mesh, material: bpy.types.Material, faces: NDArray[np.bool_]) -> None:
     """Some of a mesh's faces (m,) wear another material."""
     data.materials.append(material)
-    data.polygons.foreach_set("material_index", faces.astype(np.int32) * (len(data.materials) - 1))
+    fill(data, "material_index", "INT", "FACE", faces * (len(data.materials) - 1))
 
 
 def add_object(name: str, data: bpy.types.Mesh) -> bpy.types.Object:

@@ -12,7 +12,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from mage.generator.blender.geometry import add_object
+from mage.generator.blender.geometry import add_object, fill
 from mage.generator.props import Placements
 
 
@@ -41,15 +41,13 @@ class Scatter:
             return []
         data = bpy.data.meshes.new(self.name)
         data.vertices.add(len(which))
-        data.vertices.foreach_set("co", placements.position[which].astype(np.float32).ravel())
-        prototype = data.attributes.new("prototype", "INT", "POINT")
-        prototype.data.foreach_set("value", placements.prototype[which].astype(np.int32))
+        fill(data, "position", "FLOAT_VECTOR", "POINT", placements.position[which])
+        fill(data, "prototype", "INT", "POINT", placements.prototype[which])
         turned = np.zeros((len(which), 3))
         turned[:, 2] = placements.heading[which]
         own = {"turned": turned, "size": placements.scale[which], "tint": placements.tint[which]}
         for key, values in (own | {key: values[which] for key, values in vectors.items()}).items():
-            attribute = data.attributes.new(key, "FLOAT_VECTOR", "POINT")
-            attribute.data.foreach_set("vector", np.ascontiguousarray(values, np.float32).ravel())
+            fill(data, key, "FLOAT_VECTOR", "POINT", values)
         thing = add_object(self.name, data)
         thing.modifiers.new("copies", "NODES").node_group = self._nodes
         return [thing]

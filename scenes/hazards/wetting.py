@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import shapely
@@ -85,13 +86,13 @@ def impact_of(city: City, waters: Waters, region: str = "europe") -> Impact:
     Raises:
         HazardError: an unknown region.
     """
-    normal = normal_levels(city.ground, city.water)
+    asked = _asked_in(city)
     # where water that has fallen is carried over a shore that it did not have before
     highest = np.fmax(waters.highest, waters.levels)
-    xy, owner = _wall_points(city, normal)
+    xy, owner = asked.walls
     depth, wet_share = _at_walls(city, highest, xy, owner)
     at_image, _ = _at_walls(city, waters.levels, xy, owner)
-    road_depth, road_now = _on_roads(city, (highest, waters.levels), normal)
+    road_depth, road_now = (_on_roads(city, levels, asked) for levels in (highest, waters.levels))
     velocity, p_grade = _swept_along(waters.flow, depth, xy, owner)
     return Impact(
         hazard="flood",
@@ -100,7 +101,7 @@ def impact_of(city: City, waters: Waters, region: str = "europe") -> Impact:
         p_grade=p_grade,
         ems98=p_grade.argmax(axis=1).astype(np.uint8),
         visible=np.zeros(len(depth), np.uint8),
-        jds=jds_of_flood(wet_share, _roofs_covered(city, waters.levels, at_image)),
+        jds=jds_of_flood(wet_share, _roofs_covered(city, waters.levels, at_image, asked.roofs)),
         loss=flood_loss(depth, [b.occupancy for b in city.buildings], region),
         wet_share=wet_share,
         levels=waters.levels,
@@ -144,6 +145,39 @@ def torrent(city: City, waters: Waters, impact: Impact) -> Strike | None:
         collapse=kinds[impact.ems98],
         direction=np.arctan2(bed.sample(middles, np.sin(heading)), bed.sample(middles, np.cos(heading))),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """Where a city is asked for water.
+
+    Attributes:
+        walls: points (n, 2) of :func:`_wall_points` and the building (n,) of each.
+        roads: points (k, 2) along the streets, the road edge (k,) of each, and which are on bridges.
+        roofs: middles (f, 3) of the roofs' faces, square metres (f,) and building (f,) of each.
+    """
+
+    walls: tuple[Floats, Indices]
+    roads: tuple[Floats, Indices, NDArray[np.bool_]]
+    roofs: tuple[Floats, Floats, Indices]
+
+
+@lru_cache(maxsize=1)
+def _asked_in(city: City) -> _Asked:
+    """Remembered: one city meets many floods."""
+    normal = normal_levels(city.ground, city.water)
+    points, edge = _along(np.array([e.line for e in city.roads.edges], dtype=object), ROAD_SPACING, closed=False)
+    xy = shapely.get_coordinates(points)
+    bridge = _bridges(depth_at(city.ground, normal, xy) > 0, edge)
+    return _Asked(_wall_points(city, normal), (xy, edge, bridge), _roof_faces(city))
+
+
+def _roof_faces(city: City) -> tuple[Floats, Floats, Indices]:
+    roofs = [building.mesh.faces(building.mesh.surface == Surface.ROOF) for building in city.buildings]
+    middles = [roof.vertices[roof.triangles].mean(axis=1) for roof in roofs]
+    areas = [roof.areas for roof in roofs]
+    owner = np.repeat(np.arange(len(roofs)), [len(roof) for roof in roofs])
+    return np.concatenate([np.zeros((0, 3)), *middles]), np.concatenate([np.zeros(0), *areas]), owner
 
 
 def _swept_along(flow: Flow | None, depth: Floats, xy: Floats, owner: Indices) -> tuple[Floats | None, Floats]:
@@ -197,16 +231,12 @@ def _wall_points(city: City, normal: Floats) -> tuple[Floats, Indices]:
     return xy[keep], owner[keep]
 
 
-def _on_roads(city: City, waters: tuple[Floats, Floats], normal: Floats) -> tuple[Floats, Floats]:
-    """Deepest of either water on each road edge (e,), where it is not a bridge: those stand above the terrain."""
-    lines = np.array([edge.line for edge in city.roads.edges], dtype=object)
-    points, owner = _along(lines, ROAD_SPACING, closed=False)
-    xy = shapely.get_coordinates(points)
-    bridge = _bridges(depth_at(city.ground, normal, xy) > 0, owner)
-    first, second = np.zeros(len(lines)), np.zeros(len(lines))
-    for deepest, levels in zip((first, second), waters, strict=True):
-        np.maximum.at(deepest, owner, np.where(bridge, 0.0, depth_at(city.ground, levels, xy)))
-    return first, second
+def _on_roads(city: City, levels: Floats, asked: _Asked) -> Floats:
+    """Deepest water on each road edge (e,), where it is not a bridge: those stand above the terrain."""
+    xy, edge, bridge = asked.roads
+    deepest = np.zeros(len(city.roads.edges))
+    np.maximum.at(deepest, edge, np.where(bridge, 0.0, depth_at(city.ground, levels, xy)))
+    return deepest
 
 
 def _bridges(over_water: NDArray[np.bool_], owner: Indices) -> NDArray[np.bool_]:
@@ -232,17 +262,12 @@ def _along(lines: NDArray[np.object_], spacing: float, *, closed: bool) -> tuple
     return shapely.line_interpolate_point(lines[owner], step * (length / pieces)[owner]), owner
 
 
-def _roofs_covered(city: City, levels: Floats, depth: Floats) -> Floats:
+def _roofs_covered(city: City, levels: Floats, depth: Floats, roofs: tuple[Floats, Floats, Indices]) -> Floats:
     """Share of each roof's area whose middle lies below the water's surface there, (b,)."""
-    covered = np.zeros(len(city.buildings))
-    for index in np.flatnonzero(depth > 0):
-        mesh = city.buildings[index].mesh
-        roof = mesh.faces(mesh.surface == Surface.ROOF)
-        middle = roof.vertices[roof.triangles].mean(axis=1)
-        under = middle[:, 2] < city.ground.sample(middle[:, :2], levels)  # NaN, where there is no water, is not
-        area = roof.areas
-        covered[index] = area[under].sum() / max(area.sum(), 1e-9)
-    return covered
+    middle, area, owner = roofs
+    under = middle[:, 2] < city.ground.sample(middle[:, :2], levels)  # NaN, where there is no water, is not
+    covered, whole = (np.bincount(owner, weights, len(depth)) for weights in (area * under, area))
+    return np.where(depth > 0, covered / np.maximum(whole, 1e-9), 0.0)
 
 
 def _footprints(city: City) -> NDArray[np.object_]:

@@ -1,6 +1,7 @@
 """Noise is anchored to the ground, not to the tile."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,8 +36,9 @@ def test_fractal_noise_has_about_unit_spread() -> None:
     assert 0.6 < fractal(Grid(400, 400, 0, 0, 1.0), (31.0, 9.0, 3.0), 11).std() < 1.4
 
 
-def test_noise_at_spots_is_the_noise_at_pixels() -> None:
-    grid = Grid(12, 9, -40.0, 25.0, 2.5)
-    assert np.allclose(
-        value_noise(Spots(grid.points()), 11.0, 4).reshape(grid.shape), value_noise(grid, 11.0, 4), atol=1e-5
-    )
+@pytest.mark.parametrize("shape", [(12, 9), (400, 90)])  # the second is painted in more than one piece
+def test_noise_at_spots_is_the_noise_at_pixels(shape: tuple[int, int]) -> None:
+    grid = Grid(*shape, -40.0, 25.0, 2.5)
+    spots = Spots(grid.points())
+    assert np.allclose(value_noise(spots, 11.0, 4).reshape(shape), value_noise(grid, 11.0, 4), atol=1e-5)
+    assert np.allclose(fractal(spots, (31.0, 9.0), 4).reshape(shape), fractal(grid, (31.0, 9.0), 4), atol=1e-5)

@@ -8,7 +8,7 @@ import rasterio.transform
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mage.scenes.grid import Grid
+from mage.scenes.grid import Grid, row_blocks
 
 GRIDS = st.builds(
     Grid,
@@ -106,3 +106,9 @@ def test_a_window_holds_every_centre_within_its_bounds_at_its_own_place(
     if rows.stop > rows.start and columns.stop > columns.start:
         for own, of in zip(grid.part(window).centres(), (x[columns], y[rows]), strict=True):
             assert own == pytest.approx(of, abs=1e-3 * grid.gsd)
+
+
+@given(st.integers(0, 2000), st.integers(0, 40_000))
+def test_blocks_of_rows_hold_every_row_once_and_in_order(rows, columns):
+    held = [row for block in row_blocks((rows, columns)) for row in range(rows)[block]]
+    assert held == list(range(rows))

@@ -51,6 +51,14 @@ def test_picking_faces_keeps_everything_that_belongs_to_them():
     assert np.array_equal(second.uv, mesh.uv[1:])
 
 
+@given(st.lists(st.tuples(*[st.integers(0, 30)] * 3), max_size=40))
+def test_a_compact_mesh_has_the_same_faces_and_no_vertex_that_none_has(triangles):
+    mesh = mesh_of(np.arange(31 * 3.0).reshape(31, 3), np.array(triangles, np.int32).reshape(-1, 3))
+    compact = mesh.compact()
+    assert (compact.vertices[compact.triangles] == mesh.vertices[mesh.triangles]).all()
+    assert sorted(set(compact.triangles.ravel().tolist())) == list(range(len(compact.vertices)))
+
+
 def test_concatenation_keeps_every_face_and_tells_whose_it_was():
     whole, owner = concatenate([square(), empty_mesh(), square(z=5, wear=[1, 2])])
     assert owner.tolist() == [0, 0, 2, 2]
