@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mage.learning.names import Head, Set
 from mage.learning.options import DeviceName, Split, need_torch, say
 
 if TYPE_CHECKING:
@@ -19,12 +20,6 @@ if TYPE_CHECKING:
 
 Runs = Annotated[list[Path], typer.Argument(help="Runs: folders that `mage train` wrote; or saved models.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-
-
-class Set(StrEnum):
-    """Labelled pairs, as their authors distribute them."""
-
-    MAGE, XBD, IDA_BD, BRIGHT, FOLDER = "mage", "xbd", "ida-bd", "bright", "folder"
 
 
 class By(StrEnum):
@@ -47,8 +42,8 @@ def evaluate(
         Set,
         typer.Option(
             "--set",
-            help="What --data is: what `mage generate` wrote, a published set, or a folder with pre/, post/ and masks/ "
-            "whose values are 0 and 1 + grade.",
+            help="What --data is: what `mage generate` wrote; a published set, and what its masks are read as; or a "
+            "folder with masks/ and images/, or pre/ and post/, of a damage model with values 0 and 1 + grade.",
         ),
     ] = Set.MAGE,
     split: Split = None,
@@ -56,6 +51,9 @@ def evaluate(
     only_buildings: Annotated[
         bool, typer.Option("--only-buildings", help="Compare where buildings are, not how badly they are hurt.")
     ] = False,
+    head: Annotated[
+        Head | None, typer.Option(help="Score what this head of the model says, by a dataset's labels, not damage.")
+    ] = None,
     tolerance: Annotated[float, typer.Option(min=0, help="By which outlines may be off, pixels.")] = 2.0,
     out: Annotated[Path | None, typer.Option(help="Folder for a report: JSON, Markdown, text, CSV, plots.")] = None,
     as_json: AsJson = False,
@@ -71,11 +69,13 @@ def evaluate(
     from mage.learning.scoring.plots import need_plots
     from mage.learning.scoring.report import as_text, to_json, write_report
 
+    if head is not None and (only_buildings or kind is not Set.MAGE):
+        raise typer.BadParameter("heads are scored by labels that only datasets of MAGE's have", param_hint="--head")
     if out is not None:
         need_plots()
     rng = np.random.default_rng(0)
-    dataset = _labelled(kind, data, split)
-    options: dict[str, Any] = {"only_buildings": only_buildings, "tolerance": tolerance, "device": device}
+    dataset = _labelled(kind, data, split, head)
+    options: dict[str, Any] = {"only_buildings": only_buildings, "head": head, "tolerance": tolerance, "device": device}
     found: list[Evaluation] = [score(run, dataset, rng=rng, progress=True, **options) for run in runs]
     first = found[0]
     groups = None if by is None else group(first.tiles, by, first.headlines, rng)
@@ -153,28 +153,15 @@ def choose(
     typer.echo(chosen(runs, images, np.random.default_rng(0), oracle=asked, device=device).table())
 
 
-def _labelled(kind: Set, data: Path, split: str | None) -> LabelledScenes | ShardDataset:
-    """The labelled pairs in a folder."""
+def _labelled(kind: Set, data: Path, split: str | None, head: Head | None) -> LabelledScenes | ShardDataset:
+    """The labelled samples in a folder."""
     from mage.learning.evaluation import BUILDING
-    from mage.learning.real.bright import BRIGHT
-    from mage.learning.real.ida_bd import IdaBD
-    from mage.learning.real.labelled_folder import LabelledFolder
-    from mage.learning.real.xbd import XBD
+    from mage.learning.real.sets import open_set
     from mage.learning.shards import ShardDataset
 
-    if split is not None and kind in (Set.IDA_BD, Set.FOLDER):
-        raise typer.BadParameter(f"'{kind}' has no splits", param_hint="--split")
-    match kind:
-        case Set.MAGE:
-            return ShardDataset(data, split=split, labels=(BUILDING,))
-        case Set.XBD:
-            return XBD(data, split=split)
-        case Set.IDA_BD:
-            return IdaBD(data)
-        case Set.BRIGHT:
-            return BRIGHT(data, split=split)
-        case Set.FOLDER:
-            return LabelledFolder(data)
+    if kind is not Set.MAGE:
+        return open_set(kind, data, split=split)
+    return ShardDataset(data, split=split, labels=(BUILDING,) if head is None else head.wants)
 
 
 def _images(data: Path, size: int) -> ShardDataset | PictureFolder:

@@ -61,6 +61,19 @@ class Head(StrEnum):
         }[self]
 
 
+class Set(StrEnum):
+    """Labelled sets, as their authors distribute them, and by what their masks are read as where they can be read in
+    several ways: pairs first, then sets of one image, then a folder of either.
+    """
+
+    MAGE, XBD, IDA_BD, BRIGHT, LEVIR_CD = "mage", "xbd", "ida-bd", "bright", "levir-cd"
+    SEN1FLOODS11, SEN1FLOODS11_RGB = "sen1floods11", "sen1floods11-rgb"
+    SEN1FLOODS11_RADAR = "sen1floods11-radar"
+    FLOODNET, FLOODNET_WATER, FLOODNET_CLASSES = "floodnet", "floodnet-water", "floodnet-classes"
+    RESCUENET, RESCUENET_ROADS, RESCUENET_CLASSES = "rescuenet", "rescuenet-roads", "rescuenet-classes"
+    FOLDER = "folder"
+
+
 class Kind(StrEnum):
     """What struck."""
 

@@ -1,0 +1,70 @@
+"""Labelled sets by the names that people type."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mage.learning.names import Set
+from mage.learning.real.bright import BRIGHT
+from mage.learning.real.drone_floods import FloodNet, RescueNet
+from mage.learning.real.ida_bd import IdaBD
+from mage.learning.real.labelled_folder import LabelledFolder
+from mage.learning.real.levir_cd import LevirCD
+from mage.learning.real.scenes import LabelledScenes
+from mage.learning.real.sen1floods11 import Sen1Floods11
+from mage.learning.real.xbd import XBD
+from mage.scenes.errors import DatasetError
+
+RGB = (4, 3, 2)  # bands of Sentinel-2
+
+
+def open_set(kind: Set, root: str | Path, *, split: str | None = None, size: int | None = None) -> LabelledScenes:
+    """A labelled set of real imagery by its name; of ``mage``, open a :class:`~mage.learning.ShardDataset`.
+
+    Args:
+        kind: which, and how its masks are read.
+        root: its folder.
+        split: as of the set's class; None takes all.
+        size: side of a square crop in pixels; None gives whole images.
+
+    Raises:
+        DatasetError: as of the set's class; a split of a set that has none.
+        MissingExtraError: GeoTIFFs, and rasterio is not installed.
+
+    >>> open_set(Set.BRIGHT, "nowhere")
+    Traceback (most recent call last):
+    mage.scenes.errors.DatasetError: nowhere: no such folder
+    """
+    if split is not None and kind in (Set.IDA_BD, Set.FOLDER):
+        raise DatasetError(f"'{kind}' has no splits", file=root, found=split)
+    match kind:
+        case Set.MAGE:
+            raise DatasetError("a dataset of MAGE's is opened as ShardDataset", file=root)
+        case Set.XBD:
+            return XBD(root, split=split, size=size)
+        case Set.IDA_BD:
+            return IdaBD(root, size=size)
+        case Set.BRIGHT:
+            return BRIGHT(root, split=split, size=size)
+        case Set.LEVIR_CD:
+            return LevirCD(root, split=split, size=size)
+        case Set.SEN1FLOODS11:
+            return Sen1Floods11(root, split=split, size=size)
+        case Set.SEN1FLOODS11_RGB:
+            return Sen1Floods11(root, split=split, size=size, bands=RGB)
+        case Set.SEN1FLOODS11_RADAR:
+            return Sen1Floods11(root, split=split, size=size, radar=True)
+        case Set.FLOODNET:
+            return FloodNet(root, split=split, size=size)
+        case Set.FLOODNET_WATER:
+            return FloodNet(root, split=split, size=size, taxonomy=FloodNet.WATER)
+        case Set.FLOODNET_CLASSES:
+            return FloodNet(root, split=split, size=size, taxonomy=FloodNet.CLASSES)
+        case Set.RESCUENET:
+            return RescueNet(root, split=split, size=size)
+        case Set.RESCUENET_ROADS:
+            return RescueNet(root, split=split, size=size, taxonomy=RescueNet.ROADS)
+        case Set.RESCUENET_CLASSES:
+            return RescueNet(root, split=split, size=size, taxonomy=RescueNet.CLASSES)
+        case Set.FOLDER:
+            return LabelledFolder(root, size=size)
