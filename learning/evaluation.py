@@ -124,7 +124,8 @@ def evaluate(
         dataset: whole tiles with ``image`` and ``mask``, ``ShardDataset`` or any other. Where samples hold
             ``building`` or ``post_building`` (``ShardDataset(..., labels=("post_building",))``), buildings are scored
             too. Where they hold ``event``, ``city`` or ``split``, or the dataset's index does, figures can be had by
-            these. Where it has a ``taxonomy``, as sets of real imagery have, its classes are those compared.
+            these. Where its ``taxonomy`` or ``transform`` has ``classes``, as those of sets of one image
+            have, these are compared.
         only_buildings: compare buildings of any grade with none: for sets that tell where buildings are and not how
             they are hurt, and for models of either kind.
         head: compare what a further :class:`~mage.learning.Head` of a damage network says with the labels that it
@@ -150,7 +151,7 @@ def evaluate(
     256
     """
     judged = _judged(run, device)
-    model, density, names = judged.model, judged.density, _class_names(dataset)
+    model, density, names = judged.model, judged.density, class_names(dataset)
     task = task_of(model, only_buildings=only_buildings, head=None if head is None else Head(head), names=names)
     _check_grades(judged, task, dataset)
     counted = Counted(task)
@@ -202,9 +203,10 @@ def _judged(given: Run | str | Path | nn.Module, device: str) -> _Judged:
     return _Judged(str(path), model, path, run.step, density, run.trained_on())
 
 
-def _class_names(dataset: Dataset[dict[str, Any]]) -> tuple[str, ...]:
-    """Of the values of its masks, where a dataset names them."""
-    return tuple(getattr(getattr(dataset, "taxonomy", None), "classes", ()))
+def class_names(dataset: Dataset[dict[str, Any]]) -> tuple[str, ...]:
+    """Of the values of its masks, where a dataset's taxonomy or transform names them."""
+    told = getattr(dataset, "taxonomy", getattr(dataset, "transform", None))
+    return tuple(getattr(told, "classes", ()))
 
 
 def _check_grades(judged: _Judged, task: Task, dataset: Dataset[dict[str, Any]]) -> None:

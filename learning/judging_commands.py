@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mage.learning.names import Head, Set
-from mage.learning.options import DeviceName, Split, need_torch, say
+from mage.learning.options import DeviceName, SetName, Split, need_torch, say
 
 if TYPE_CHECKING:
     from mage.learning.evaluation import Evaluation
     from mage.learning.pictures import PictureFolder
-    from mage.learning.real.scenes import LabelledScenes
     from mage.learning.shards import ShardDataset
 
 Runs = Annotated[list[Path], typer.Argument(help="Runs: folders that `mage train` wrote; or saved models.")]
@@ -38,14 +37,7 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     runs: Runs,
     data: Annotated[Path, typer.Option("--data", help="Labelled pairs: a dataset, or a set as --set says.")],
-    kind: Annotated[
-        Set,
-        typer.Option(
-            "--set",
-            help="What --data is: what `mage generate` wrote; a published set, and what its masks are read as; or a "
-            "folder with masks/ and images/, or pre/ and post/, of a damage model with values 0 and 1 + grade.",
-        ),
-    ] = Set.MAGE,
+    kind: SetName = Set.MAGE,
     split: Split = None,
     by: Annotated[By | None, typer.Option(help="Figures of each of these, and their macro average.")] = None,
     only_buildings: Annotated[
@@ -63,7 +55,9 @@ def evaluate(
     need_torch()
     import numpy as np
 
+    from mage.learning.evaluation import BUILDING
     from mage.learning.evaluation import evaluate as score
+    from mage.learning.real.sets import open_set
     from mage.learning.saved import load_model
     from mage.learning.scoring.comparison import compare, group
     from mage.learning.scoring.plots import need_plots
@@ -74,7 +68,8 @@ def evaluate(
     if out is not None:
         need_plots()
     rng = np.random.default_rng(0)
-    dataset = _labelled(kind, data, split, head)
+    labels = head.wants if head is not None else (BUILDING,)
+    dataset = open_set(kind, data, split=split, labels=labels)
     options: dict[str, Any] = {"only_buildings": only_buildings, "head": head, "tolerance": tolerance, "device": device}
     found: list[Evaluation] = [score(run, dataset, rng=rng, progress=True, **options) for run in runs]
     first = found[0]
@@ -151,17 +146,6 @@ def choose(
 
     asked = _labels_say if oracle else None
     typer.echo(chosen(runs, images, np.random.default_rng(0), oracle=asked, device=device).table())
-
-
-def _labelled(kind: Set, data: Path, split: str | None, head: Head | None) -> LabelledScenes | ShardDataset:
-    """The labelled samples in a folder."""
-    from mage.learning.evaluation import BUILDING
-    from mage.learning.real.sets import open_set
-    from mage.learning.shards import ShardDataset
-
-    if kind is not Set.MAGE:
-        return open_set(kind, data, split=split)
-    return ShardDataset(data, split=split, labels=(BUILDING,) if head is None else head.wants)
 
 
 def _images(data: Path, size: int) -> ShardDataset | PictureFolder:

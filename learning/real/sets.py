@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from mage.learning.names import Set
+from mage.learning.names import Set, Theme
 from mage.learning.real.bright import BRIGHT
 from mage.learning.real.drone_floods import FloodNet, RescueNet
 from mage.learning.real.ida_bd import IdaBD
@@ -13,33 +14,40 @@ from mage.learning.real.levir_cd import LevirCD
 from mage.learning.real.scenes import LabelledScenes
 from mage.learning.real.sen1floods11 import Sen1Floods11
 from mage.learning.real.xbd import XBD
+from mage.learning.shards import ShardDataset
+from mage.learning.single import ThemeImage
 from mage.scenes.errors import DatasetError
 
 RGB = (4, 3, 2)  # bands of Sentinel-2
 
 
-def open_set(kind: Set, root: str | Path, *, split: str | None = None, size: int | None = None) -> LabelledScenes:
-    """A labelled set of real imagery by its name; of ``mage``, open a :class:`~mage.learning.ShardDataset`.
+def open_set(
+    kind: Set, root: str | Path, *, split: str | None = None, size: int | None = None, labels: Sequence[str] = ()
+) -> LabelledScenes | ShardDataset:
+    """A labelled set by its name.
 
     Args:
         kind: which, and how its masks are read.
         root: its folder.
         split: as of the set's class; None takes all.
         size: side of a square crop in pixels; None gives whole images.
+        labels: further ones to load; of ``mage`` alone.
 
     Raises:
         DatasetError: as of the set's class; a split of a set that has none.
         MissingExtraError: GeoTIFFs, and rasterio is not installed.
 
-    >>> open_set(Set.BRIGHT, "nowhere")
-    Traceback (most recent call last):
-    mage.scenes.errors.DatasetError: nowhere: no such folder
+    >>> len(open_set(Set.MAGE, root)), open_set(Set.MAGE_WATER, root)[0]["image"].shape  # a dataset's folder
+    (6, torch.Size([3, 64, 64]))
     """
     if split is not None and kind in (Set.IDA_BD, Set.FOLDER):
         raise DatasetError(f"'{kind}' has no splits", file=root, found=split)
     match kind:
         case Set.MAGE:
-            raise DatasetError("a dataset of MAGE's is opened as ShardDataset", file=root)
+            return ShardDataset(root, split=split, size=size, labels=labels)
+        case Set.MAGE_BUILDINGS | Set.MAGE_WATER | Set.MAGE_ROADS:
+            theme = Theme(kind.removeprefix("mage-"))
+            return ShardDataset(root, split=split, size=size, labels=theme.wants, transform=ThemeImage(theme))
         case Set.XBD:
             return XBD(root, split=split, size=size)
         case Set.IDA_BD:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from mage.learning.scoring.tiles import Sums
 
 Values = NDArray[np.float64]
 Where = NDArray[np.bool_]
+Figure = Callable[[Sums], Values]
 
 EDGES = (1, 4, 8, 16, 32)  # metres, between what heights are called in tables
 TALL, RATIO = 1.0, 1.25  # metres from which a ratio says something; as much as it may be off
@@ -102,7 +104,7 @@ def change_mae_buildings(sums: Sums) -> Values:
     return _ratio(sums, CHANGE, AWAY_THERE, ON_BUILDINGS)
 
 
-HEIGHTS = {
+HEIGHTS: dict[str, Figure] = {
     "height_mae": height_mae,
     "height_rmse": height_rmse,
     "height_bias": height_bias,
