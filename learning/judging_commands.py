@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mage.learning.names import Head, Set
-from mage.learning.options import DeviceName, SetName, Split, need_torch, say
+from mage.learning.names import Head, SetName
+from mage.learning.options import DeviceName, SetOption, Split, need_torch, say
 
 if TYPE_CHECKING:
     from mage.learning.evaluation import Evaluation
@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     runs: Runs,
     data: Annotated[Path, typer.Option("--data", help="Labelled pairs: a dataset, or a set as --set says.")],
-    kind: SetName = Set.MAGE,
+    kind: SetOption = SetName.MAGE,
     split: Split = None,
     by: Annotated[By | None, typer.Option(help="Figures of each of these, and their macro average.")] = None,
     only_buildings: Annotated[
@@ -63,7 +63,7 @@ def evaluate(
     from mage.learning.scoring.plots import need_plots
     from mage.learning.scoring.report import as_text, to_json, write_report
 
-    if head is not None and (only_buildings or kind is not Set.MAGE):
+    if head is not None and (only_buildings or kind is not SetName.MAGE):
         raise typer.BadParameter("heads are scored by labels that only datasets of MAGE's have", param_hint="--head")
     if out is not None:
         need_plots()

@@ -92,7 +92,7 @@ class Theme(StrEnum):
         }[self]
 
 
-class Set(StrEnum):
+class SetName(StrEnum):
     """Labelled sets, as MAGE and their authors write them, and by what their masks are read as where they can be read
     in several ways: pairs first, then images alone, then a folder of either.
     """

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from mage.learning.names import Set
+from mage.learning.names import SetName
 from mage.scenes.errors import MissingExtraError
 
-SetName = Annotated[
-    Set,
+SetOption = Annotated[
+    SetName,
     typer.Option(
         "--set",
         help="What --data is: what `mage generate` wrote, as pairs, or as images after with a mask of one theme; a "

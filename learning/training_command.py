@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mage.learning.names import DecoderName, EncoderName, Head, Set
-from mage.learning.options import DeviceName, SetName, Split, is_dataset, need_torch, say
+from mage.learning.names import DecoderName, EncoderName, Head, SetName
+from mage.learning.options import DeviceName, SetOption, Split, is_dataset, need_torch, say
 from mage.learning.pretrain_command import fill_encoder, trained_part
 from mage.scenes.errors import ModelError
 
@@ -41,7 +41,7 @@ class Way(StrEnum):
 def train(
     data: Annotated[Path, typer.Option("--data", help="Labelled samples: a dataset, or a set as --set says.")],
     out: Annotated[Path, typer.Option(help="Folder for the run.")],
-    kind: SetName = Set.MAGE,
+    kind: SetOption = SetName.MAGE,
     method: Annotated[
         Way | None, typer.Option(help="How to learn; all but supervised need --unlabelled.  [default: supervised]")
     ] = None,
@@ -150,7 +150,7 @@ def train(
 class _Source:
     """Where labelled samples are."""
 
-    kind: Set
+    kind: SetName
     folder: Path
     split: str | None = None
 
@@ -166,7 +166,7 @@ class _Source:
 
     def words(self) -> str:
         """As options of a command line, beside the folder."""
-        return _given(set=None if self.kind is Set.MAGE else self.kind, split=self.split)
+        return _given(set=None if self.kind is SetName.MAGE else self.kind, split=self.split)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mage.learning.names import Set, Theme
+from mage.learning.names import SetName, Theme
 from mage.learning.real.bright import BRIGHT
 from mage.learning.real.drone_floods import FloodNet, RescueNet
 from mage.learning.real.ida_bd import IdaBD
@@ -22,7 +22,7 @@ RGB = (4, 3, 2)  # bands of Sentinel-2
 
 
 def open_set(
-    kind: Set, root: str | Path, *, split: str | None = None, size: int | None = None, labels: Sequence[str] = ()
+    kind: SetName, root: str | Path, *, split: str | None = None, size: int | None = None, labels: Sequence[str] = ()
 ) -> LabelledScenes | ShardDataset:
     """A labelled set by its name.
 
@@ -37,42 +37,42 @@ def open_set(
         DatasetError: as of the set's class; a split of a set that has none.
         MissingExtraError: GeoTIFFs, and rasterio is not installed.
 
-    >>> len(open_set(Set.MAGE, root)), open_set(Set.MAGE_WATER, root)[0]["image"].shape  # a dataset's folder
+    >>> len(open_set(SetName.MAGE, root)), open_set(SetName.MAGE_WATER, root)[0]["image"].shape  # a dataset's folder
     (6, torch.Size([3, 64, 64]))
     """
-    if split is not None and kind in (Set.IDA_BD, Set.FOLDER):
+    if split is not None and kind in (SetName.IDA_BD, SetName.FOLDER):
         raise DatasetError(f"'{kind}' has no splits", file=root, found=split)
     match kind:
-        case Set.MAGE:
+        case SetName.MAGE:
             return ShardDataset(root, split=split, size=size, labels=labels)
-        case Set.MAGE_BUILDINGS | Set.MAGE_WATER | Set.MAGE_ROADS:
+        case SetName.MAGE_BUILDINGS | SetName.MAGE_WATER | SetName.MAGE_ROADS:
             theme = Theme(kind.removeprefix("mage-"))
             return ShardDataset(root, split=split, size=size, labels=theme.wants, transform=ThemeImage(theme))
-        case Set.XBD:
+        case SetName.XBD:
             return XBD(root, split=split, size=size)
-        case Set.IDA_BD:
+        case SetName.IDA_BD:
             return IdaBD(root, size=size)
-        case Set.BRIGHT:
+        case SetName.BRIGHT:
             return BRIGHT(root, split=split, size=size)
-        case Set.LEVIR_CD:
+        case SetName.LEVIR_CD:
             return LevirCD(root, split=split, size=size)
-        case Set.SEN1FLOODS11:
+        case SetName.SEN1FLOODS11:
             return Sen1Floods11(root, split=split, size=size)
-        case Set.SEN1FLOODS11_RGB:
+        case SetName.SEN1FLOODS11_RGB:
             return Sen1Floods11(root, split=split, size=size, bands=RGB)
-        case Set.SEN1FLOODS11_RADAR:
+        case SetName.SEN1FLOODS11_RADAR:
             return Sen1Floods11(root, split=split, size=size, radar=True)
-        case Set.FLOODNET:
+        case SetName.FLOODNET:
             return FloodNet(root, split=split, size=size)
-        case Set.FLOODNET_WATER:
+        case SetName.FLOODNET_WATER:
             return FloodNet(root, split=split, size=size, taxonomy=FloodNet.WATER)
-        case Set.FLOODNET_CLASSES:
+        case SetName.FLOODNET_CLASSES:
             return FloodNet(root, split=split, size=size, taxonomy=FloodNet.CLASSES)
-        case Set.RESCUENET:
+        case SetName.RESCUENET:
             return RescueNet(root, split=split, size=size)
-        case Set.RESCUENET_ROADS:
+        case SetName.RESCUENET_ROADS:
             return RescueNet(root, split=split, size=size, taxonomy=RescueNet.ROADS)
-        case Set.RESCUENET_CLASSES:
+        case SetName.RESCUENET_CLASSES:
             return RescueNet(root, split=split, size=size, taxonomy=RescueNet.CLASSES)
-        case Set.FOLDER:
+        case SetName.FOLDER:
             return LabelledFolder(root, size=size)

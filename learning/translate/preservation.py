@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from copy import copy
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -11,11 +12,15 @@ from tqdm import tqdm
 
 from mage.learning.predict import classify, predict_tile
 from mage.learning.segment import SiameseDamageNet
+from mage.learning.translate.colour import ColourTransport
 from mage.learning.translate.translator import Translator, as_bytes, style_rng
 from mage.scenes.errors import ModelError
 
 WANTED = 0.95
 """The share from which on a translator passes."""
+HALVINGS = 5  # of the way: the strength is found to 1/32
+
+Colours = TypeVar("Colours", bound=ColourTransport)
 
 
 def damage_preservation(
@@ -62,3 +67,52 @@ def damage_preservation(
     if not total:
         raise ModelError("nothing to compare: the dataset is empty, or the model is nowhere so sure")
     return same / total
+
+
+def preserving(
+    model: SiameseDamageNet,
+    dataset: Dataset[dict[str, Any]],
+    translator: Colours,
+    *,
+    wanted: float = WANTED,
+    styles: bool = True,
+    progress: bool = False,
+) -> Colours:
+    """The translator as strong as the damage bears: with the highest strength, to 1/32 of its own, at which
+    :func:`damage_preservation` was measured to be ``wanted`` or more. Where it is so as it is, it stays as it is.
+
+    Args:
+        model: as of :func:`damage_preservation`.
+        dataset: as there; of many tiles a part will do.
+        translator: fitted.
+        wanted: share of pixels that keep their class.
+        styles: as of :class:`~mage.learning.Translated`.
+        progress: bars on standard error.
+
+    Raises:
+        ModelError: as of :func:`damage_preservation`.
+
+    >>> from mage.learning import LinearColour
+    >>> pair = torch.full((2, 3, 16, 16), 90, dtype=torch.uint8)
+    >>> preserving(SiameseDamageNet(width=4), [{"image": pair}], LinearColour().fit([pair])).strength
+    1.0
+    """
+
+    def keeps(tried: Colours) -> bool:
+        share = damage_preservation(model, dataset, tried, styles=styles, progress=progress)
+        return share >= wanted
+
+    if keeps(translator):
+        return translator
+    low, high = 0.0, translator.strength  # at 0 nothing is changed
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if keeps(with_strength(translator, middle)) else (low, middle)
+    return with_strength(translator, low)
+
+
+def with_strength(translator: Colours, strength: float) -> Colours:
+    """The same map, another share of the way."""
+    changed = copy(translator)
+    changed.strength = strength
+    return changed

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from mage.learning import SegmentationNet, ShardDataset, Supervised, fit, open_run
 from mage.learning.commands import register
-from mage.learning.names import Set, Theme
+from mage.learning.names import SetName, Theme
 from mage.learning.real.sets import open_set
 from mage.learning.scoring.tasks import task_of
 from mage.learning.single import ThemeImage
@@ -28,12 +28,11 @@ def mage(*words):
 
 
 MAKERS = {
-    Set.LEVIR_CD: (fake_sets.fake_levir, ["unchanged", "changed"]),
-    Set.SEN1FLOODS11: (fake_sets.fake_sen1floods11, ["dry", "water"]),
-    Set.SEN1FLOODS11_RADAR: (fake_sets.fake_sen1floods11, ["dry", "water"]),
-    Set.FLOODNET_WATER: (fake_sets.fake_drone, ["dry", "water"]),
-    Set.RESCUENET: (fake_sets.fake_drone, ["background", "no-damage", "minor-damage", "major-damage", "destroyed"]),
-    Set.RESCUENET_ROADS: (fake_sets.fake_drone, ["none", "clear", "blocked"]),
+    SetName.LEVIR_CD: (fake_sets.fake_levir, ["unchanged", "changed"]),
+    SetName.SEN1FLOODS11_RADAR: (fake_sets.fake_sen1floods11, ["dry", "water"]),
+    SetName.FLOODNET_WATER: (fake_sets.fake_drone, ["dry", "water"]),
+    SetName.RESCUENET: (fake_sets.fake_drone, ["background", "no-damage", "minor-damage", "major-damage", "destroyed"]),
+    SetName.RESCUENET_ROADS: (fake_sets.fake_drone, ["none", "clear", "blocked"]),
 }
 
 
@@ -50,9 +49,6 @@ def test_sets_are_trained_on_gone_on_with_and_scored_by_command(tmp_path, kind):
     shown = mage("evaluate", tmp_path / "run", *data, "--device", "cpu", "--json")
     assert shown.exit_code == 0, shown.output
     assert list(json.loads(shown.stdout)["classes"]) == names
-    report = mage("evaluate", tmp_path / "run", *data, "--device", "cpu", "--out", tmp_path / "report")
-    assert f"IoU of {names[1]}" in report.stdout or len(names) > 2
-    assert (tmp_path / "report" / "tiles.png").is_file()
 
 
 def test_a_plain_folder_of_single_images_has_the_classes_of_its_masks(tmp_path):
@@ -70,10 +66,14 @@ def test_water_that_is_learned_from_simulated_images_is_scored_on_real_ones_by_c
     began = mage("train", "--data", drawn, "--set", "mage-water", "--out", tmp_path / "run", "--steps", 1, *SMALL)
     assert began.exit_code == 0, began.output
     fake_sets.fake_sen1floods11(tmp_path / "real")
-    for data in (("--data", tmp_path / "real", "--set", "sen1floods11-rgb"), ("--data", drawn, "--set", "mage-water")):
-        shown = mage("evaluate", tmp_path / "run", *data, "--device", "cpu", "--json")
-        assert shown.exit_code == 0, shown.output
-        assert list(json.loads(shown.stdout)["classes"]) == ["dry", "water"]
+    line = ("evaluate", tmp_path / "run", "--device", "cpu", "--data")
+    real = mage(*line, tmp_path / "real", "--set", "sen1floods11-rgb", "--out", tmp_path / "report")
+    assert real.exit_code == 0, real.output
+    assert "IoU of water" in real.stdout
+    assert (tmp_path / "report" / "tiles.png").is_file()
+    simulated = json.loads(mage(*line, drawn, "--set", "mage-water", "--json").stdout)
+    assert list(simulated["classes"]) == ["dry", "water"]
+    assert "training samples" in simulated["warnings"][0]
 
 
 def test_masks_of_themes_are_what_the_labels_say(drawn):
@@ -83,7 +83,7 @@ def test_masks_of_themes_are_what_the_labels_say(drawn):
         Theme.BUILDINGS: whole["post_building"] > 0,
         Theme.ROADS: (whole["post_road"] > 0) * (1 + whole["post_blocked"]),
     }.items():
-        found = open_set(Set(f"mage-{theme}"), drawn)[0]
+        found = open_set(SetName(f"mage-{theme}"), drawn)[0]
         assert torch.equal(found["mask"], wanted.long())
         assert torch.equal(found["image"], whole["image"][1])
         assert 0 < int(found["mask"].max()) < len(theme.classes)
@@ -96,7 +96,7 @@ def test_models_and_sets_that_do_not_fit_are_one_clear_error(drawn, short_run, t
     roads = ("--data", tmp_path / "drone", "--set", "rescuenet-roads")
     net = SegmentationNet(2, 2)
     run = fit(
-        Supervised(net), open_set(Set.MAGE_WATER, drawn, size=16), out=tmp_path / "run", steps=1, batch=1, preview=0
+        Supervised(net), open_set(SetName.MAGE_WATER, drawn, size=16), out=tmp_path / "run", steps=1, batch=1, preview=0
     )
     assert "other classes" in str(mage("evaluate", run.path, *roads, "--device", "cpu").exception)
     assert isinstance(mage("evaluate", short_run.path, *roads, "--device", "cpu").exception, ModelError)
