@@ -84,10 +84,10 @@ TRANSLATORS: dict[str, Callable[..., Translator]] = {
     "linear colour": by_statistics(LinearColour()),
     "histogram matching, one map": by_one_map(HistogramMatching()),
     "linear colour, one map": by_one_map(LinearColour()),
-    "histogram matching, as strong as damage bears": by_statistics(HistogramMatching()),
-    "linear colour, as strong as damage bears": by_statistics(LinearColour()),
-    "histogram matching, as strong as damage bears, one map": by_one_map(HistogramMatching()),
-    "linear colour, as strong as damage bears, one map": by_one_map(LinearColour()),
+    "histogram matching, strength by damage": by_statistics(HistogramMatching()),
+    "linear colour, strength by damage": by_statistics(LinearColour()),
+    "histogram matching, strength by damage, one map": by_one_map(HistogramMatching()),
+    "linear colour, strength by damage, one map": by_one_map(LinearColour()),
     "FDA": by_statistics(FourierStyle()),
     "ColorMapGAN": by_training(ColorMapGAN(ColourMap(), width=8), 2e-3),
     "flow matching": by_training(FlowMatching(Flow(width=4, blocks=1)), 2e-3),
@@ -159,7 +159,7 @@ def measured(name: str, folder: Path, source: Path, target: Path) -> dict[str, A
     else:
         translator, tiles = TRANSLATORS[name](source, target), ShardDataset(source)
         styles, judge = not name.endswith("one map"), grader(source, folder)
-        if "bears" in name:
+        if "strength" in name:
             assert isinstance(translator, HistogramMatching | LinearColour)
             translator = preserving(judge, tiles, translator, styles=styles)
             found["strength"] = translator.strength

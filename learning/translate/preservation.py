@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from copy import copy
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
@@ -21,6 +23,7 @@ WANTED = 0.95
 HALVINGS = 5  # of the way: the strength is found to 1/32
 
 Colours = TypeVar("Colours", bound=ColourTransport)
+Seen = tuple[NDArray[np.uint8], NDArray[np.bool_]]
 
 
 def damage_preservation(
@@ -55,18 +58,8 @@ def damage_preservation(
     >>> damage_preservation(SiameseDamageNet(width=4), [{"image": pair}], LinearColour().fit([pair]))
     1.0
     """
-    same = total = 0
-    for index in tqdm(range(len(dataset)), disable=not progress, unit="tile"):  # type: ignore[arg-type]
-        image = as_bytes(dataset[index])
-        changed = translator.transform(image, style_rng(index) if styles else None)
-        before, after = (predict_tile(model, torch.from_numpy(pair)).cpu().numpy() for pair in (image, changed))
-        classes = classify(before)
-        counted = np.take_along_axis(before, classes[None], 0)[0] >= sure
-        same += int(np.count_nonzero(counted & (classes == classify(after))))
-        total += int(np.count_nonzero(counted))
-    if not total:
-        raise ModelError("nothing to compare: the dataset is empty, or the model is nowhere so sure")
-    return same / total
+    seen = _seen(model, dataset, sure, progress)
+    return _kept(model, dataset, translator, seen, styles)
 
 
 def preserving(
@@ -97,10 +90,10 @@ def preserving(
     >>> preserving(SiameseDamageNet(width=4), [{"image": pair}], LinearColour().fit([pair])).strength
     1.0
     """
+    seen = list(_seen(model, dataset, 0.0, progress))  # once, since it is asked for every strength
 
     def keeps(tried: Colours) -> bool:
-        share = damage_preservation(model, dataset, tried, styles=styles, progress=progress)
-        return share >= wanted
+        return _kept(model, dataset, tried, seen, styles) >= wanted
 
     if keeps(translator):
         return translator
@@ -116,3 +109,34 @@ def with_strength(translator: Colours, strength: float) -> Colours:
     changed = copy(translator)
     changed.strength = strength
     return changed
+
+
+def _seen(model: SiameseDamageNet, dataset: Dataset[dict[str, Any]], sure: float, progress: bool) -> Iterator[Seen]:
+    """Class of each pixel of each place before translation, (H, W), and whether the model is sure enough of it."""
+    for index in tqdm(range(len(dataset)), disable=not progress, unit="tile"):  # type: ignore[arg-type]
+        probabilities = predict_tile(model, torch.from_numpy(as_bytes(dataset[index]))).cpu().numpy()
+        classes = classify(probabilities)
+        yield classes, np.take_along_axis(probabilities, classes[None].astype(np.intp), 0)[0] >= sure
+
+
+def _kept(
+    model: SiameseDamageNet,
+    dataset: Dataset[dict[str, Any]],
+    translator: Translator,
+    seen: Iterable[Seen],
+    styles: bool,
+) -> float:
+    """Share of the pixels that count whose class stays.
+
+    Raises:
+        ModelError: none counts.
+    """
+    same = total = 0
+    for index, (classes, counted) in enumerate(seen):
+        changed = translator.transform(as_bytes(dataset[index]), style_rng(index) if styles else None)
+        after = classify(predict_tile(model, torch.from_numpy(changed)).cpu().numpy())
+        same += int(np.count_nonzero(counted & (classes == after)))
+        total += int(np.count_nonzero(counted))
+    if not total:
+        raise ModelError("nothing to compare: the dataset is empty, or the model is nowhere so sure")
+    return same / total
