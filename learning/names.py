@@ -95,6 +95,9 @@ class Theme(StrEnum):
 class SetName(StrEnum):
     """Labelled sets, as MAGE and their authors write them, and by what their masks are read as where they can be read
     in several ways: pairs first, then images alone, then a folder of either.
+
+    >>> SetName("rescuenet-roads").name
+    'RESCUENET_ROADS'
     """
 
     MAGE, XBD, IDA_BD, BRIGHT, LEVIR_CD = "mage", "xbd", "ida-bd", "bright", "levir-cd"
