@@ -42,6 +42,7 @@ from mage.learning import (
     damage_preservation,
     fit,
     grade_weights,
+    preserving,
 )
 from mage.learning.translate.translator import style_rng
 
@@ -83,6 +84,10 @@ TRANSLATORS: dict[str, Callable[..., Translator]] = {
     "linear colour": by_statistics(LinearColour()),
     "histogram matching, one map": by_one_map(HistogramMatching()),
     "linear colour, one map": by_one_map(LinearColour()),
+    "histogram matching, strength by damage": by_statistics(HistogramMatching()),
+    "linear colour, strength by damage": by_statistics(LinearColour()),
+    "histogram matching, strength by damage, one map": by_one_map(HistogramMatching()),
+    "linear colour, strength by damage, one map": by_one_map(LinearColour()),
     "FDA": by_statistics(FourierStyle()),
     "ColorMapGAN": by_training(ColorMapGAN(ColourMap(), width=8), 2e-3),
     "flow matching": by_training(FlowMatching(Flow(width=4, blocks=1)), 2e-3),
@@ -153,10 +158,13 @@ def measured(name: str, folder: Path, source: Path, target: Path) -> dict[str, A
         found |= {"distances": distances(*before.chunk(2), net), "preservation": 1.0, "sure": 1.0}
     else:
         translator, tiles = TRANSLATORS[name](source, target), ShardDataset(source)
-        styles = not name.endswith("one map")
+        styles, judge = not name.endswith("one map"), grader(source, folder)
+        if "strength" in name:
+            assert isinstance(translator, HistogramMatching | LinearColour)
+            translator = preserving(judge, tiles, translator, styles=styles)
+            found["strength"] = translator.strength
         pairs = [translator.transform(tiles[i]["image"], style_rng(i) if styles else None) for i in range(len(tiles))]
         found["distances"] = distances(torch.from_numpy(np.concatenate(pairs)), goal, net)
-        judge = grader(source, folder)
         for kind, sure in (("preservation", 0.0), ("sure", SURE)):
             found[kind] = damage_preservation(judge, tiles, translator, styles=styles, sure=sure)
     found["seconds"] = round(time.process_time() - began, 1)

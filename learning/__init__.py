@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         surprise,
     )
     from mage.learning.methods import Batch, Method, Supervised
-    from mage.learning.names import Head
+    from mage.learning.names import Head, SetName, Theme
     from mage.learning.network import Network
     from mage.learning.pictures import PictureFolder, PicturePairs
     from mage.learning.predict import classify, predict_maps, predict_tile
@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from mage.learning.real.levir_cd import LevirCD
     from mage.learning.real.scenes import LabelledScenes, Scene
     from mage.learning.real.sen1floods11 import Sen1Floods11
+    from mage.learning.real.sets import open_set
     from mage.learning.real.taxonomy import BUILDINGS, CHANGE, DAMAGE, DAMAGED, Taxonomy
     from mage.learning.real.xbd import XBD
     from mage.learning.runs import Run, open_run, save_temperatures
@@ -84,7 +85,7 @@ if TYPE_CHECKING:
     from mage.learning.semi.uni_match import UniMatch
     from mage.learning.semi.uni_match_v2 import UniMatchV2
     from mage.learning.shards import ShardDataset
-    from mage.learning.single import SingleImage
+    from mage.learning.single import SingleImage, ThemeImage
     from mage.learning.splits import Part, Row, by_block, by_event, by_place, leave_one_event_out
     from mage.learning.temperature import Temperatures, fit_temperatures
     from mage.learning.train import fit
@@ -94,7 +95,7 @@ if TYPE_CHECKING:
     from mage.learning.translate.flow import Flow, FlowMatching
     from mage.learning.translate.fourier import FourierStyle
     from mage.learning.translate.network import NetworkTranslator
-    from mage.learning.translate.preservation import damage_preservation
+    from mage.learning.translate.preservation import damage_preservation, preserving
     from mage.learning.translate.translator import Translated, Translator
     from mage.learning.translate.write import write_translated
     from mage.learning.vit import ViT
@@ -176,6 +177,7 @@ __all__ = [
     "Scene",
     "SegmentationNet",
     "Sen1Floods11",
+    "SetName",
     "ShardDataset",
     "SiameseDamageNet",
     "SimplePyramid",
@@ -186,6 +188,8 @@ __all__ = [
     "Temperatures",
     "TensorBoard",
     "Tent",
+    "Theme",
+    "ThemeImage",
     "TileCounts",
     "Translated",
     "Translator",
@@ -238,10 +242,12 @@ __all__ = [
     "model_record",
     "neighbourhood_density",
     "open_run",
+    "open_set",
     "over_seeds",
     "paired",
     "predict_maps",
     "predict_tile",
+    "preserving",
     "pseudo_labels",
     "save_model",
     "save_temperatures",
@@ -291,7 +297,7 @@ _HOMES = {
         "surprise",
     ),
     "methods": ("Batch", "Method", "Supervised"),
-    "names": ("Head",),
+    "names": ("Head", "SetName", "Theme"),
     "network": ("Network",),
     "pictures": ("PictureFolder", "PicturePairs"),
     "predict": ("classify", "predict_maps", "predict_tile"),
@@ -309,6 +315,7 @@ _HOMES = {
     "real.levir_cd": ("LevirCD",),
     "real.scenes": ("LabelledScenes", "Scene"),
     "real.sen1floods11": ("Sen1Floods11",),
+    "real.sets": ("open_set",),
     "real.taxonomy": ("BUILDINGS", "CHANGE", "DAMAGE", "DAMAGED", "Taxonomy"),
     "real.xbd": ("XBD",),
     "runs": ("Run", "open_run", "save_temperatures"),
@@ -327,7 +334,7 @@ _HOMES = {
     "semi.uni_match": ("UniMatch",),
     "semi.uni_match_v2": ("UniMatchV2",),
     "shards": ("ShardDataset",),
-    "single": ("SingleImage",),
+    "single": ("SingleImage", "ThemeImage"),
     "splits": ("Part", "Row", "by_block", "by_event", "by_place", "leave_one_event_out"),
     "temperature": ("Temperatures", "fit_temperatures"),
     "train": ("fit",),
@@ -337,7 +344,7 @@ _HOMES = {
     "translate.flow": ("Flow", "FlowMatching"),
     "translate.fourier": ("FourierStyle",),
     "translate.network": ("NetworkTranslator",),
-    "translate.preservation": ("damage_preservation",),
+    "translate.preservation": ("damage_preservation", "preserving"),
     "translate.translator": ("Translated", "Translator"),
     "translate.write": ("write_translated",),
     "vit": ("ViT",),

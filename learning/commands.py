@@ -15,6 +15,7 @@ from mage.learning.options import DataFolder, is_dataset, need_torch, say
 from mage.learning.pack_command import pack
 from mage.learning.pretrain_command import pretrain
 from mage.learning.training_command import train
+from mage.scenes.errors import ModelError
 
 if TYPE_CHECKING:
     from mage.learning.collected import CollectedDataset
@@ -49,6 +50,16 @@ def translate(
     by: Annotated[
         Match, typer.Option(help="Matched histograms, linear colour, or low Fourier amplitudes.")
     ] = Match.LINEAR,
+    strength: Annotated[
+        float, typer.Option(min=0, max=1, help="Of histogram and linear: share of the way to the target's colours.")
+    ] = 1.0,
+    preserve: Annotated[
+        Path | None,
+        typer.Option(
+            help="A damage model, run or saved, that must see as much as before on 0.95 of pixels: the strength is "
+            "lowered, up to --strength, until it does."
+        ),
+    ] = None,
     beta: Annotated[float, typer.Option(help="Part of the spectrum that --by fourier exchanges.")] = 0.01,
     licence: Annotated[str, typer.Option(help="Of the images whose style it is, for the record.")] = "unknown",
     mean: Annotated[
@@ -75,11 +86,13 @@ def translate(
     translator: Translator
     match by:
         case Match.HISTOGRAM:
-            translator = HistogramMatching().fit(images, source)
+            translator = HistogramMatching(strength).fit(images, source)
         case Match.LINEAR:
-            translator = LinearColour().fit(images, source)
+            translator = LinearColour(strength).fit(images, source)
         case Match.FOURIER:
             translator = FourierStyle(beta).fit(images)
+    if preserve is not None:
+        translator = _preserving(preserve, tiles, translator, styles=not mean)
     styled_by = {"name": to.resolve().name, "format": kind, "licence": licence, "sha256": None}
     try:
         write_translated(data, translator, out, styled_by=styled_by, styles=not mean, progress=True)
@@ -88,6 +101,23 @@ def translate(
         raise typer.Exit(130) from None
     say(f"next: mage train --data {out} --out RUN")
     typer.echo(str(out))
+
+
+def _preserving(run: Path, tiles: ShardDataset, translator: Translator, *, styles: bool) -> Translator:
+    """As strong as a damage model bears; BadParameter where there is no strength to lower."""
+    from mage.learning.saved import load_model
+    from mage.learning.segment import SiameseDamageNet
+    from mage.learning.translate.colour import ColourTransport
+    from mage.learning.translate.preservation import preserving
+
+    if not isinstance(translator, ColourTransport):
+        raise typer.BadParameter("goes with --by histogram or linear", param_hint="--preserve")
+    model = load_model(run)
+    if not isinstance(model, SiameseDamageNet):
+        raise ModelError("not a damage model", file=run, found=type(model).__name__)
+    found = preserving(model, tiles, translator, styles=styles, progress=True)
+    say(f"strength {found.strength:g}: the highest, to 1/32 of what was asked for, that keeps the damage")
+    return found
 
 
 def _style_images(folder: Path, size: int) -> tuple[PictureFolder | ShardDataset | CollectedDataset, str]:

@@ -14,14 +14,16 @@ from tqdm import tqdm
 
 from mage.learning.density import Density
 from mage.learning.devices import explained, pick_device
+from mage.learning.names import Head
 from mage.learning.network import Network
 from mage.learning.runs import Origins, Run, open_run
 from mage.learning.saved import density_of, is_run, load_model
 from mage.learning.scoring.boundary import TOLERANCE, boundary_f1
 from mage.learning.scoring.calibration import Reliability
-from mage.learning.scoring.counting import Counted, Task, count_sample, samples, task_of
+from mage.learning.scoring.counting import Counted, count_sample, samples
 from mage.learning.scoring.figures import WORDS, Figure, values
 from mage.learning.scoring.intervals import Interval, bootstrap
+from mage.learning.scoring.tasks import Task, task_of
 from mage.learning.scoring.tiles import TileCounts
 from mage.learning.shards import GRADES, ShardDataset
 from mage.scenes.errors import DatasetError, ModelError
@@ -43,7 +45,8 @@ class Evaluation:
         figures: of pixels: the summary of :class:`DamageMetrics`; without grades what of it makes sense.
         buildings: the summary of :class:`BuildingMetrics`, None where the samples carry no building numbers.
         boundary: boundary F1 of each class and of buildings (or all that is not background), and the tolerance.
-        reliability: counts by confidence: of ``localisation``, ``damage`` and ``buildings``, or of ``classes``.
+        reliability: counts by confidence: of ``localisation``, ``damage`` and ``buildings``, or of ``classes``; none of
+            heights.
         tiles: counts of each tile, for intervals, groups and tests.
         task: what is mapped.
         warnings: what to beware of.
@@ -84,6 +87,7 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """All of it but the tiles as JSON types; an undefined figure is None."""
         about = {name: getattr(self, name) for name in ("run", "step", "dataset", "split", "samples")}
+        about["head"] = self.task.head
         more = {
             "buildings": self.buildings,
             "boundary_f1": self.boundary,
@@ -103,6 +107,7 @@ def evaluate(
     dataset: Dataset[dict[str, Any]],
     *,
     only_buildings: bool = False,
+    head: Head | str | None = None,
     tolerance: float = TOLERANCE,
     metres: bool = False,
     rng: np.random.Generator | None = None,
@@ -114,13 +119,18 @@ def evaluate(
     Args:
         run: a run, its folder or that of a saved model, or any model that states ``grades`` (and returns a
             :class:`~mage.learning.Prediction`) or ``classes`` (and returns logits; of two classes, they are building or
-            none, and labels of any grade count as building); a model stays on its device.
+            none where the dataset does not name them, and labels of any grade count as one); a model stays on its
+            device.
         dataset: whole tiles with ``image`` and ``mask``, ``ShardDataset`` or any other. Where samples hold
             ``building`` or ``post_building`` (``ShardDataset(..., labels=("post_building",))``), buildings are scored
             too. Where they hold ``event``, ``city`` or ``split``, or the dataset's index does, figures can be had by
-            these.
+            these. Where its ``taxonomy`` or ``transform`` has ``classes``, as those of sets of one image
+            have, these are compared.
         only_buildings: compare buildings of any grade with none: for sets that tell where buildings are and not how
             they are hurt, and for models of either kind.
+        head: compare what a further :class:`~mage.learning.Head` of a damage network says with the labels that it
+            learns from, and not damage: ``ShardDataset(root, labels=Head.FLOOD.wants)``. Heights are compared in
+            metres, and as classes of so many metres.
         tolerance: by which outlines may be off, pixels.
         metres: the tolerance is in metres; for datasets whose index, or samples, tell their ``gsd``.
         rng: draws the intervals of the headline figures (bootstrap over events, tiles, buildings); None leaves them
@@ -129,7 +139,8 @@ def evaluate(
         progress: a bar on standard error.
 
     Raises:
-        ModelError: neither a run nor a model, it cannot be read, or it predicts other grades than the dataset has.
+        ModelError: neither a run nor a model, it cannot be read, it predicts other grades or classes than the dataset
+            has, or has no such head.
         DatasetError: a sample cannot be read or lacks what is compared, or the dataset is empty.
 
     >>> import torch
@@ -140,7 +151,8 @@ def evaluate(
     256
     """
     judged = _judged(run, device)
-    model, density, task = judged.model, judged.density, task_of(judged.model, only_buildings)
+    model, density, names = judged.model, judged.density, class_names(dataset)
+    task = task_of(model, only_buildings=only_buildings, head=None if head is None else Head(head), names=names)
     _check_grades(judged, task, dataset)
     counted = Counted(task)
     with explained():
@@ -191,6 +203,12 @@ def _judged(given: Run | str | Path | nn.Module, device: str) -> _Judged:
     return _Judged(str(path), model, path, run.step, density, run.trained_on())
 
 
+def class_names(dataset: Dataset[dict[str, Any]]) -> tuple[str, ...]:
+    """Of the values of its masks, where a dataset's taxonomy or transform names them."""
+    told = getattr(dataset, "taxonomy", getattr(dataset, "transform", None))
+    return tuple(getattr(told, "classes", ()))
+
+
 def _check_grades(judged: _Judged, task: Task, dataset: Dataset[dict[str, Any]]) -> None:
     """ModelError where a dataset of ours has other grades than the run or saved model; one in memory may be given what
     was relabelled for it.
@@ -222,7 +240,7 @@ def _figures(tiles: TileCounts, task: Task) -> dict[str, Any]:
         return summary
     kept = {name: summary[name] for name in ("mean_iou", "images", "pixels")}
     named = dict(zip(task.names, summary["classes"].values(), strict=True))
-    found = values({name: f for name, f in task.figures(False).items() if name != "ece"}, sums)
+    found = values({name: f for name, f in task.figures(False).items() if not name.startswith("ece")}, sums)
     return {**found, **kept, "classes": named}
 
 
@@ -236,7 +254,8 @@ def _buildings(tiles: TileCounts) -> dict[str, Any] | None:
 
 
 def _boundary(tiles: TileCounts, task: Task) -> dict[str, float | None]:
-    names = ("building" if task.graded or task.classes == 2 else "not background", *task.names[1:])
+    whole = "building" if task.graded else task.names[1] if task.classes == 2 else "not background"
+    names = (whole, *task.names[1:])
     f1 = boundary_f1(tiles.sums()["boundary"])
     return {name: float(v) if np.isfinite(v) else None for name, v in zip(names, f1, strict=True)}
 
@@ -290,6 +309,8 @@ def _lines(evaluation: Evaluation) -> Iterator[str]:
 def _words(evaluation: Evaluation, name: str) -> str:
     if name == "boundary_f1":
         return f"{WORDS[name]} at {evaluation.boundary['tolerance']:g}"
+    if name == "iou":
+        return f"IoU of {evaluation.task.names[1]}"
     if name == "buildings_found" and evaluation.buildings is not None:
         return f"share found of {evaluation.buildings['buildings']:,} buildings"
     return WORDS[name]

@@ -9,22 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mage.learning.options import DeviceName, Split, need_torch, say
+from mage.learning.names import Head, SetName
+from mage.learning.options import DeviceName, SetOption, Split, need_torch, say
 
 if TYPE_CHECKING:
     from mage.learning.evaluation import Evaluation
     from mage.learning.pictures import PictureFolder
-    from mage.learning.real.scenes import LabelledScenes
     from mage.learning.shards import ShardDataset
 
 Runs = Annotated[list[Path], typer.Argument(help="Runs: folders that `mage train` wrote; or saved models.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-
-
-class Set(StrEnum):
-    """Labelled pairs, as their authors distribute them."""
-
-    MAGE, XBD, IDA_BD, BRIGHT, FOLDER = "mage", "xbd", "ida-bd", "bright", "folder"
 
 
 class By(StrEnum):
@@ -43,19 +37,15 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     runs: Runs,
     data: Annotated[Path, typer.Option("--data", help="Labelled pairs: a dataset, or a set as --set says.")],
-    kind: Annotated[
-        Set,
-        typer.Option(
-            "--set",
-            help="What --data is: what `mage generate` wrote, a published set, or a folder with pre/, post/ and masks/ "
-            "whose values are 0 and 1 + grade.",
-        ),
-    ] = Set.MAGE,
+    kind: SetOption = SetName.MAGE,
     split: Split = None,
     by: Annotated[By | None, typer.Option(help="Figures of each of these, and their macro average.")] = None,
     only_buildings: Annotated[
         bool, typer.Option("--only-buildings", help="Compare where buildings are, not how badly they are hurt.")
     ] = False,
+    head: Annotated[
+        Head | None, typer.Option(help="Score what this head of the model says, by a dataset's labels, not damage.")
+    ] = None,
     tolerance: Annotated[float, typer.Option(min=0, help="By which outlines may be off, pixels.")] = 2.0,
     out: Annotated[Path | None, typer.Option(help="Folder for a report: JSON, Markdown, text, CSV, plots.")] = None,
     as_json: AsJson = False,
@@ -65,17 +55,22 @@ def evaluate(
     need_torch()
     import numpy as np
 
+    from mage.learning.evaluation import BUILDING
     from mage.learning.evaluation import evaluate as score
+    from mage.learning.real.sets import open_set
     from mage.learning.saved import load_model
     from mage.learning.scoring.comparison import compare, group
     from mage.learning.scoring.plots import need_plots
     from mage.learning.scoring.report import as_text, to_json, write_report
 
+    if head is not None and (only_buildings or kind is not SetName.MAGE):
+        raise typer.BadParameter("heads are scored by labels that only datasets of MAGE's have", param_hint="--head")
     if out is not None:
         need_plots()
     rng = np.random.default_rng(0)
-    dataset = _labelled(kind, data, split)
-    options: dict[str, Any] = {"only_buildings": only_buildings, "tolerance": tolerance, "device": device}
+    labels = head.wants if head is not None else (BUILDING,)
+    dataset = open_set(kind, data, split=split, labels=labels)
+    options: dict[str, Any] = {"only_buildings": only_buildings, "head": head, "tolerance": tolerance, "device": device}
     found: list[Evaluation] = [score(run, dataset, rng=rng, progress=True, **options) for run in runs]
     first = found[0]
     groups = None if by is None else group(first.tiles, by, first.headlines, rng)
@@ -151,30 +146,6 @@ def choose(
 
     asked = _labels_say if oracle else None
     typer.echo(chosen(runs, images, np.random.default_rng(0), oracle=asked, device=device).table())
-
-
-def _labelled(kind: Set, data: Path, split: str | None) -> LabelledScenes | ShardDataset:
-    """The labelled pairs in a folder."""
-    from mage.learning.evaluation import BUILDING
-    from mage.learning.real.bright import BRIGHT
-    from mage.learning.real.ida_bd import IdaBD
-    from mage.learning.real.labelled_folder import LabelledFolder
-    from mage.learning.real.xbd import XBD
-    from mage.learning.shards import ShardDataset
-
-    if split is not None and kind in (Set.IDA_BD, Set.FOLDER):
-        raise typer.BadParameter(f"'{kind}' has no splits", param_hint="--split")
-    match kind:
-        case Set.MAGE:
-            return ShardDataset(data, split=split, labels=(BUILDING,))
-        case Set.XBD:
-            return XBD(data, split=split)
-        case Set.IDA_BD:
-            return IdaBD(data)
-        case Set.BRIGHT:
-            return BRIGHT(data, split=split)
-        case Set.FOLDER:
-            return LabelledFolder(data)
 
 
 def _images(data: Path, size: int) -> ShardDataset | PictureFolder:

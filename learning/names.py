@@ -61,6 +61,54 @@ class Head(StrEnum):
         }[self]
 
 
+class Theme(StrEnum):
+    """What a network for one image can map of what MAGE's datasets know: the image after the event alone, and a mask.
+
+    >>> Theme("water").classes
+    ('dry', 'water')
+    """
+
+    BUILDINGS = "buildings"
+    WATER = "water"
+    """Permanent water and floods."""
+    ROADS = "roads"
+
+    @property
+    def wants(self) -> tuple[str, ...]:
+        """Labels that the mask is made of."""
+        return {
+            Theme.BUILDINGS: ("post_building",),
+            Theme.WATER: ("post_water", "post_flood"),
+            Theme.ROADS: ("post_road", "post_blocked"),
+        }[self]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Of the mask's values, named as real sets name them."""
+        return {
+            Theme.BUILDINGS: ("background", "building"),
+            Theme.WATER: ("dry", "water"),
+            Theme.ROADS: ("none", "clear", "blocked"),
+        }[self]
+
+
+class SetName(StrEnum):
+    """Labelled sets, as MAGE and their authors write them, and by what their masks are read as where they can be read
+    in several ways: pairs first, then images alone, then a folder of either.
+
+    >>> SetName("rescuenet-roads").name
+    'RESCUENET_ROADS'
+    """
+
+    MAGE, XBD, IDA_BD, BRIGHT, LEVIR_CD = "mage", "xbd", "ida-bd", "bright", "levir-cd"
+    MAGE_BUILDINGS, MAGE_WATER, MAGE_ROADS = "mage-buildings", "mage-water", "mage-roads"
+    SEN1FLOODS11, SEN1FLOODS11_RGB = "sen1floods11", "sen1floods11-rgb"
+    SEN1FLOODS11_RADAR = "sen1floods11-radar"
+    FLOODNET, FLOODNET_WATER, FLOODNET_CLASSES = "floodnet", "floodnet-water", "floodnet-classes"
+    RESCUENET, RESCUENET_ROADS, RESCUENET_CLASSES = "rescuenet", "rescuenet-roads", "rescuenet-classes"
+    FOLDER = "folder"
+
+
 class Kind(StrEnum):
     """What struck."""
 

@@ -8,8 +8,18 @@ from typing import Annotated
 
 import typer
 
+from mage.learning.names import SetName
 from mage.scenes.errors import MissingExtraError
 
+SetOption = Annotated[
+    SetName,
+    typer.Option(
+        "--set",
+        help="What --data is: what `mage generate` wrote, as pairs, or as images after with a mask of one theme; a "
+        "published set, and what its masks are read as; or a folder with masks/ and images/, or with masks/, pre/ and "
+        "post/, for damage with the values 0 and 1 + grade.",
+    ),
+]
 DataFolder = Annotated[Path, typer.Option("--data", help="A dataset: the folder that `mage generate` wrote.")]
 Split = Annotated[str | None, typer.Option(help="Samples of this split only; all by default.")]
 DeviceName = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]

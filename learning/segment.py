@@ -191,6 +191,7 @@ class _Fusion(nn.Module):
         self.mix = mix(3 * inputs, outputs)
 
     def forward(self, features: Tensor) -> Tensor:
+        """(N, 2, inputs, H, W), before and after -> (N, outputs, H, W)."""
         before, after = features.unbind(1)
         return self.mix(torch.cat([before, after, (after - before).abs()], 1))
 

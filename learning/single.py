@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mage.learning.names import Theme
 from mage.scenes.errors import DatasetError
 from mage.scenes.metrics import IGNORE
 
@@ -41,3 +42,41 @@ class SingleImage:
         value = (value > 0).to(value.dtype) if self.presence else value
         mask = value.masked_fill(sample["mask"] == IGNORE, IGNORE)
         return sample | {"image": sample["image"][int(self.date == "post")], "mask": mask}
+
+
+@dataclass(frozen=True, slots=True)
+class ThemeImage:
+    """A transform for :class:`~mage.learning.ShardDataset` with the labels ``theme.wants``: the image after, and a mask
+    of the theme, 255 where the tile ends.
+
+    Raises:
+        DatasetError: the sample lacks a label.
+
+    >>> import torch
+    >>> sample = {"image": torch.zeros(2, 3, 1, 3), "mask": torch.tensor([[0, 0, 255]])}
+    >>> sample |= {"post_water": torch.tensor([[1, 0, 0]]), "post_flood": torch.tensor([[0, 0, 0]])}
+    >>> ThemeImage(Theme.WATER)(sample)["mask"]
+    tensor([[  1,   0, 255]])
+    """
+
+    theme: Theme
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Of the mask's values."""
+        return self.theme.classes
+
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
+        """The sample with ``image`` (C, H, W) and ``mask`` (H, W) of one date; other tensors stay."""
+        if missing := [name for name in self.theme.wants if name not in sample]:
+            raise DatasetError(f"samples lack the label '{missing[0]}'", expected="a dataset made with `labels`")
+        there = [sample[name] > 0 for name in self.theme.wants]
+        match self.theme:
+            case Theme.BUILDINGS:
+                value = there[0].long()
+            case Theme.WATER:
+                value = (there[0] | there[1]).long()
+            case Theme.ROADS:
+                value = there[0].long() * (1 + there[1].long())
+        mask = value.masked_fill(sample["mask"] == IGNORE, IGNORE)
+        return sample | {"image": sample["image"][1], "mask": mask}

@@ -1,25 +1,29 @@
-"""``mage train``: one command for a damage model, alone or with images of the domain where it shall work."""
+"""``mage train``: one command for a model of damage or of classes, alone or with images of where it shall work."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mage.learning.names import DecoderName, EncoderName, Head
-from mage.learning.options import DataFolder, DeviceName, Split, is_dataset, need_torch, say
+from mage.learning.names import DecoderName, EncoderName, Head, SetName
+from mage.learning.options import DeviceName, SetOption, Split, is_dataset, need_torch, say
 from mage.learning.pretrain_command import fill_encoder, trained_part
 from mage.scenes.errors import ModelError
 
 if TYPE_CHECKING:
     from mage.learning.adapt.rare import RareClasses
     from mage.learning.methods import Supervised
-    from mage.learning.pictures import PicturePairs
+    from mage.learning.network import Network
+    from mage.learning.pictures import PictureFolder, PicturePairs
+    from mage.learning.real.scenes import LabelledScenes
     from mage.learning.runs import Arguments, Run
-    from mage.learning.shapes import DamageShape
+    from mage.learning.shapes import DamageShape, SegmentationShape
     from mage.learning.shards import ShardDataset
 
 STEPS, SIZE, BATCH, LR, WIDTH = 1000, 128, 8, 1e-3, 24  # of a new run, where nothing else is asked for
@@ -36,15 +40,16 @@ class Way(StrEnum):
 
 
 def train(
-    data: DataFolder,
+    data: Annotated[Path, typer.Option("--data", help="Labelled samples: a dataset, or a set as --set says.")],
     out: Annotated[Path, typer.Option(help="Folder for the run.")],
+    kind: SetOption = SetName.MAGE,
     method: Annotated[
         Way | None, typer.Option(help="How to learn; all but supervised need --unlabelled.  [default: supervised]")
     ] = None,
     unlabelled: Annotated[
         Path | None,
         typer.Option(
-            help="Pairs of the target domain: a dataset, or a folder of pictures named NAME_pre and NAME_post."
+            help="Images of the target domain: a dataset, or pictures, those of pairs named NAME_pre and NAME_post."
         ),
     ] = None,
     target: Annotated[Path | None, typer.Option(help="A dataset of few labelled pairs of the target domain.")] = None,
@@ -87,16 +92,14 @@ def train(
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, as it was begun.")] = False,
 ) -> None:
-    """Train a damage model on a dataset, alone or with images of the domain where it shall work."""
+    """Train a model on labelled samples, alone or with images of the domain where it shall work: pairs make a model of
+    damage and further heads, images alone one of their classes.
+    """
     need_torch()
-    from mage.learning.devices import pick_device, reduced_precision
     from mage.learning.log import TensorBoard
-    from mage.learning.losses import grade_weights
     from mage.learning.methods import labels_of
     from mage.learning.processes import is_first
     from mage.learning.runs import open_run
-    from mage.learning.saved import load_model
-    from mage.learning.shards import ShardDataset
     from mage.learning.train import fit
 
     if start is not None and not all(option is None for option in (width, encoder, decoder, head, pretrained)):
@@ -105,29 +108,27 @@ def train(
         )
     before = open_run(out) if resume else None
     chosen = _chosen(before, steps=steps, batch=batch, lr=lr, seed=seed)
-    shape = _shape(before, width, encoder, decoder, tuple(head or ()))
-    learned = before.trained_on().source if before else None
-    model = shape.build(chosen.seed) if start is None or resume else load_model(start, "cpu")
+    source = _Source(kind, data, split)
+    wanted = _Wanted(width, encoder, decoder, tuple(head or ()))
+    if start is not None and not resume:
+        model = _started_with(start)
+    else:
+        model = _shape(before, source, wanted).build(chosen.seed)
     if pretrained is not None and before is None:
         fill_encoder(trained_part(model.encoder), pretrained)
-    crop = size or (learned.size if learned else None) or SIZE
-    dataset = ShardDataset(data, split=split, size=crop, labels=labels_of(model))
+    crop = size or _learned_size(before) or SIZE
+    dataset = source.opened(crop, labels_of(model))
+    learner = _kind(method, before)(model, weights=_weights(dataset))
     tell = say if is_first() else _hush
-    kind, where = _kind(method, before), pick_device(device)
-    precision = str(reduced_precision(where) or "float32").removeprefix("torch.")
-    tell(f"{kind.__name__}: {_greeting(chosen, dataset.size, len(dataset), f'{where}, {precision}')}")
+    tell(_greeting(learner, chosen, crop, len(dataset), device))
     try:
         run = fit(
-            kind(model, weights=grade_weights(dataset.grade_counts())),
-            dataset if rare is None else _by_class(dataset, rare, model.classes),
-            None if target is None else ShardDataset(target, size=crop),
-            None if unlabelled is None else _unlabelled(unlabelled, crop),
+            learner,
+            dataset if rare is None else _by_class(source, dataset, rare, model.classes),
+            None if target is None else source.like(target).opened(crop),
+            None if unlabelled is None else _unlabelled(unlabelled, crop, model.dates),
             out=out,
-            steps=chosen.steps,
-            batch=chosen.batch,
-            accumulate=chosen.accumulate,
-            lr=chosen.lr,
-            seed=chosen.seed,
+            **chosen.model_dump(),
             device=device,
             workers=workers,
             every=every,
@@ -137,24 +138,77 @@ def train(
             watch=TensorBoard(out / "tensorboard") if tensorboard else None,
         )
     except KeyboardInterrupt as interrupt:
-        same = _given(split=split, rare=rare, unlabelled=unlabelled, target=target)
+        same = source.words() + _given(rare=rare, unlabelled=unlabelled, target=target)
         again = f"train --data {data} --out {out} --resume{same}"
         tell(f"{interrupt}: {_started()} {again}" if str(interrupt) else "interrupted; what was saved before stays")
         raise typer.Exit(130) from None
-    tell(f"next: mage evaluate {out} --data {data}")
+    tell(f"next: mage evaluate {out} --data {data}{_Source(kind, data).words()}")
     if is_first():
         typer.echo(str(run.path))
 
 
-def _by_class(dataset: ShardDataset, temperature: float, classes: int) -> RareClasses:
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where labelled samples are."""
+
+    kind: SetName
+    folder: Path
+    split: str | None = None
+
+    def opened(self, size: int | None = None, labels: Sequence[str] = ()) -> LabelledScenes | ShardDataset:
+        """The samples, in crops of this side or whole."""
+        from mage.learning.real.sets import open_set
+
+        return open_set(self.kind, self.folder, split=self.split, size=size, labels=labels)
+
+    def like(self, folder: Path) -> _Source:
+        """Another folder of the same kind, without splits."""
+        return _Source(self.kind, folder)
+
+    def words(self) -> str:
+        """As options of a command line, beside the folder."""
+        return _given(set=None if self.kind is SetName.MAGE else self.kind, split=self.split)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is asked of the network; None and () for what is not."""
+
+    width: int | None
+    encoder: EncoderName | None
+    decoder: DecoderName | None
+    heads: tuple[Head, ...]
+
+
+def _started_with(run: Path) -> Network:
+    from mage.learning.saved import load_model
+
+    return load_model(run, "cpu")
+
+
+def _learned_size(before: Run | None) -> int | None:
+    """Side of the crops of the run to go on with, if there is one that knows it."""
+    learned = before.trained_on().source if before else None
+    return learned.size if learned else None
+
+
+def _weights(dataset: LabelledScenes | ShardDataset) -> list[float] | None:
+    """Weights of the grades by how often they are in a dataset of pairs whose index tells; of other sets None."""
+    from mage.learning.losses import grade_weights
+    from mage.learning.shards import ShardDataset
+
+    if isinstance(dataset, ShardDataset) and dataset.transform is None:
+        return grade_weights(dataset.grade_counts())
+    return None
+
+
+def _by_class(source: _Source, dataset: LabelledScenes | ShardDataset, temperature: float, classes: int) -> RareClasses:
     """The dataset, drawn by its classes, which are counted first."""
     from mage.learning.adapt.rare import RareClasses, class_counts
-    from mage.learning.shards import ShardDataset
 
     if not temperature > 0:
         raise typer.BadParameter("a temperature is above 0", param_hint="--rare")
-    whole = ShardDataset(dataset.root, split=dataset.split)
-    return RareClasses(dataset, class_counts(whole, classes, progress=True), temperature=temperature)
+    return RareClasses(dataset, class_counts(source.opened(), classes, progress=True), temperature=temperature)
 
 
 def _chosen(before: Run | None, **asked: int | float | None) -> Arguments:
@@ -189,46 +243,72 @@ def _kind(asked: Way | None, before: Run | None) -> type[Supervised]:
     return kinds[asked or Way.SUPERVISED]
 
 
-def _unlabelled(folder: Path, size: int) -> PicturePairs | ShardDataset:
-    """Pairs whose labels, if there are any, are not looked at."""
-    from mage.learning.pictures import PicturePairs
+def _unlabelled(folder: Path, size: int, dates: int) -> PictureFolder | PicturePairs | ShardDataset:
+    """Images of so many dates, whose labels, if there are any, are not looked at."""
+    from mage.learning.pictures import PictureFolder, PicturePairs
     from mage.learning.shards import ShardDataset
 
-    return ShardDataset(folder, size=size) if is_dataset(folder) else PicturePairs(folder, size=size)
+    if is_dataset(folder):
+        return ShardDataset(folder, size=size)
+    return PicturePairs(folder, size=size) if dates > 1 else PictureFolder(folder, size=size)
 
 
-def _shape(
-    before: Run | None,
-    width: int | None,
-    encoder: EncoderName | None,
-    decoder: DecoderName | None,
-    heads: tuple[Head, ...],
-) -> DamageShape:
-    """Of the network that is asked for; where nothing is, of the one that the run before began with, if any."""
+def _shape(before: Run | None, source: _Source, wanted: _Wanted) -> DamageShape | SegmentationShape:
+    """Of the network that is asked for; where nothing is, of the one that the run before began with, or of one that
+    fits the samples.
+    """
     from mage.learning.shapes import DamageShape, ResidualShape, encoder_shape
-    from mage.learning.shards import GRADES
 
     begun = before.record.model if before else None
-    if before and not isinstance(begun, DamageShape):
-        raise ModelError("this run is not of a damage model that `mage train` builds", file=before.path)
-    if not isinstance(begun, DamageShape):
-        begun = DamageShape(width=WIDTH, grades=GRADES, encoder=ResidualShape(width=WIDTH, bands=3))
-    wide = width or begun.width
-    same = encoder is None and not isinstance(begun.encoder, ResidualShape)
-    return DamageShape(
-        width=wide,
-        grades=GRADES,
-        heads=heads or begun.heads,
-        encoder=begun.encoder if same else encoder_shape(encoder or EncoderName.RESIDUAL, wide),
-        decoder=decoder or begun.decoder,
-        alone=begun.alone,
-    )
+    if before and begun is None:
+        raise ModelError("this run is not of a model that `mage train` builds", file=before.path)
+    if begun is None:
+        begun = _fitting(source)
+    wide = wanted.width or begun.width
+    same = wanted.encoder is None and not isinstance(begun.encoder, ResidualShape)
+    fresh = encoder_shape(wanted.encoder or EncoderName.RESIDUAL, wide, begun.encoder.bands)
+    encoder = begun.encoder if same else fresh
+    given = {"width": wide, "encoder": encoder, "decoder": wanted.decoder or begun.decoder}
+    if isinstance(begun, DamageShape):
+        return begun.model_copy(update=given | {"heads": wanted.heads or begun.heads})
+    if wanted.heads:
+        raise typer.BadParameter("these stand beside damage, in a model of pairs", param_hint="--head")
+    return begun.model_copy(update=given)
 
 
-def _greeting(chosen: Arguments, size: int | None, samples: int, where: str) -> str:
+def _fitting(source: _Source) -> DamageShape | SegmentationShape:
+    """A small network for samples as these: of damage for pairs, of their classes for images."""
+    from mage.learning.shapes import DamageShape, ResidualShape, SegmentationShape
+    from mage.learning.shards import GRADES
+
+    dataset = source.opened()
+    image = dataset[0]["image"]
+    encoder = ResidualShape(width=WIDTH, bands=image.shape[-3])
+    if image.ndim == 4:
+        return DamageShape(width=WIDTH, grades=GRADES, encoder=encoder)
+    return SegmentationShape(width=WIDTH, classes=_classes(dataset), encoder=encoder, decoder=DecoderName.UNET)
+
+
+def _classes(dataset: LabelledScenes | ShardDataset) -> int:
+    """How many classes masks have, as the set says; where it does not, all masks are looked at."""
+    from mage.learning.adapt.rare import class_counts
+    from mage.learning.evaluation import class_names
+    from mage.scenes.metrics import IGNORE
+
+    if names := class_names(dataset):
+        return len(names)
+    there = class_counts(dataset, IGNORE, progress=True).any(0)
+    return max(2, 1 + int(there.nonzero()[0].max(initial=0)))
+
+
+def _greeting(learner: Supervised, chosen: Arguments, size: int, samples: int, device: str) -> str:
+    from mage.learning.devices import pick_device, reduced_precision
+
+    where = pick_device(device)
+    precision = str(reduced_precision(where) or "float32").removeprefix("torch.")
     return (
-        f"{chosen.steps} steps of {chosen.batch} crops of {size} px from {samples} samples, "
-        f"learning rate {chosen.lr:g}, seed {chosen.seed}, on {where}"
+        f"{type(learner).__name__}: {chosen.steps} steps of {chosen.batch} crops of {size} px from {samples} samples, "
+        f"learning rate {chosen.lr:g}, seed {chosen.seed}, on {where}, {precision}"
     )
 
 

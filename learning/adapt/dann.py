@@ -81,11 +81,15 @@ def reverse(x: Tensor, strength: float) -> Tensor:
 
 
 class _Reversal(torch.autograd.Function):
+    """The identity, whose gradient is turned round (Ganin et al. 2016)."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, strength: float) -> Tensor:
+        """The values as they are; any shape."""
         ctx.strength = strength
         return x.view_as(x)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
+        """The gradient of the same shape, times -``strength``; none of the strength."""
         return -ctx.strength * gradients[0], None

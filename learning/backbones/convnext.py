@@ -63,6 +63,7 @@ class _LayerNorm(nn.LayerNorm):
     """Over the channels of (N, C, H, W)."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
+        """(N, C, H, W) -> the same shape."""
         return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
@@ -79,6 +80,7 @@ class _Stage(nn.Module):
         self.blocks = nn.Sequential(*(_Block(outputs) for _ in range(depth)))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, H, W), or half the sides."""
         return self.blocks(self.downsample(x))
 
 
@@ -93,6 +95,7 @@ class _Block(nn.Module):
         self.gamma = nn.Parameter(torch.full((channels,), LAYER_SCALE))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H, W) -> the same shape."""
         y = self.norm(self.conv_dw(x).permute(0, 2, 3, 1))
         y = self.gamma * self.mlp["fc2"](F.gelu(self.mlp["fc1"](y)))
         return x + y.permute(0, 3, 1, 2)

@@ -89,6 +89,7 @@ class _SameConv(nn.Conv2d):
     """A convolution padded as TensorFlow's SAME: to ceil(side / stride) places, the odd pixel at the far edge."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
+        """(N, C, H, W) -> (N, outputs, ceil(H / stride), ceil(W / stride))."""
         pads: list[int] = []
         for side, kernel, stride in zip(input.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
             total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
@@ -114,6 +115,7 @@ class _Block(nn.Module):
         self.same = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, ceil(H / stride), ceil(W / stride))."""
         y: Tensor = self.project(self.depthwise(self.expand(x)))
         return x + y if self.same else y
 

@@ -76,6 +76,7 @@ class _Basic(nn.Module):
         self.downsample = _shortcut(inputs, width, stride)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, width * expansion, ceil(H / stride), ceil(W / stride))."""
         y = torch.relu(self.bn1(self.conv1(x)))
         return torch.relu(self.bn2(self.conv2(y)) + (x if self.downsample is None else self.downsample(x)))
 
@@ -96,6 +97,7 @@ class _Bottleneck(nn.Module):
         self.downsample = _shortcut(inputs, width * EXPANSION, stride)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, width * expansion, ceil(H / stride), ceil(W / stride))."""
         y = torch.relu(self.bn1(self.conv1(x)))
         y = torch.relu(self.bn2(self.conv2(y)))
         return torch.relu(self.bn3(self.conv3(y)) + (x if self.downsample is None else self.downsample(x)))

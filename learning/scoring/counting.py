@@ -14,61 +14,19 @@ from torch.utils.data import Dataset
 
 from mage.learning.buildings import grade_buildings
 from mage.learning.density import Density
-from mage.learning.predict import classify, predict_tile
+from mage.learning.names import Head
+from mage.learning.predict import predict_maps
 from mage.learning.scoring.boundary import boundary_counts
 from mage.learning.scoring.calibration import Reliability, joined
-from mage.learning.scoring.figures import BUILDINGS, CLASSES, DAMAGE, Figure
+from mage.learning.scoring.heights import height_counts, metres_of
+from mage.learning.scoring.tasks import Task, label
 from mage.learning.scoring.tiles import ROLES, TileCounts
 from mage.learning.shards import ShardDataset
 from mage.scenes.dataset.index import read_index
-from mage.scenes.errors import DatasetError, ModelError
-from mage.scenes.metrics import IGNORE, BuildingMetrics, DamageMetrics, grade_names
+from mage.scenes.errors import DatasetError
+from mage.scenes.metrics import IGNORE, BuildingMetrics, DamageMetrics
 
 NUMBERS = ("building", "post_building")  # keys under which samples hold the numbers of buildings
-Maps = tuple[NDArray[np.uint8], NDArray[np.float32]]
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What is mapped: ``classes`` values of a mask, 0 the background; ``graded`` where they are grades of damage."""
-
-    classes: int
-    graded: bool
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of the classes."""
-        if self.graded:
-            return ("background", *grade_names(self.classes - 1))
-        return ("background", "building") if self.classes == 2 else tuple(f"class-{c}" for c in range(self.classes))
-
-    def figures(self, numbered: bool) -> dict[str, Figure]:
-        """Those that make sense, ``numbered`` where buildings have numbers."""
-        if self.graded:
-            return DAMAGE | (BUILDINGS if numbered else {})
-        return {name: figure for name, figure in CLASSES.items() if name != "building_iou" or self.classes == 2}
-
-    def read(self, probabilities: NDArray[np.float32]) -> Maps:
-        """Class map (H, W) and probabilities (classes, H, W) of a model's probabilities."""
-        if self.classes == 2 and len(probabilities) > 2:  # buildings alone, of a model that grades them
-            probabilities = np.stack([probabilities[0], 1 - probabilities[0]])
-        if self.graded or self.classes == 2:
-            return classify(probabilities), probabilities
-        return probabilities.argmax(0).astype(np.uint8), probabilities
-
-
-def task_of(model: nn.Module, only_buildings: bool) -> Task:
-    """What a model maps: ``grades`` of damage or ``classes``; buildings alone where that is asked for.
-
-    Raises:
-        ModelError: it says neither.
-    """
-    if only_buildings:
-        return Task(2, graded=False)
-    grades, classes = getattr(model, "grades", None), getattr(model, "classes", None)
-    if not isinstance(grades or classes, int):
-        raise ModelError("the model does not state its classes: give it an attribute", expected="grades or classes")
-    return Task(1 + grades, graded=True) if isinstance(grades, int) else Task(int(classes or 0), graded=False)
 
 
 @dataclass(eq=False)
@@ -102,18 +60,20 @@ def count_sample(
     """Predict a sample and count it.
 
     Raises:
-        DatasetError: it lacks ``mask``, or its mask holds other classes.
+        DatasetError: it lacks an image or a label, or its mask holds other classes.
     """
-    image, mask = sample.get("image"), sample.get("mask")
-    if not isinstance(image, torch.Tensor) or not isinstance(mask, torch.Tensor):
-        raise DatasetError("a sample lacks what is compared", expected="tensors 'image' and 'mask'")
-    predicted, probabilities = task.read(predict_tile(model, image).float().cpu().numpy())
-    target = as_target(mask.numpy(), task)
-    counts = _pixels(predicted, target, task, tolerance)
-    counts |= _confidences(probabilities, target, task, into.reliability)
+    image = sample.get("image")
+    if not isinstance(image, torch.Tensor):
+        raise DatasetError("a sample lacks what is looked at", expected="a tensor 'image'", found=", ".join(sample))
+    target, maps = task.truth(sample), task.read(predict_maps(model, image))
+    counts = _pixels(maps.classes, target, task, tolerance)
+    if maps.probabilities is not None:
+        counts |= _confidences(maps.probabilities, target, task, into.reliability)
+    if maps.metres is not None:
+        counts["height"] = _heights(maps.metres, target, sample)
     numbers = next((sample[name] for name in NUMBERS if name in sample), None)
-    if task.graded and numbers is not None:
-        counts |= _buildings(predicted, probabilities, target, numbers.numpy(), into.reliability)
+    if task.graded and maps.probabilities is not None and numbers is not None:
+        counts |= _buildings(maps.classes, maps.probabilities, target, numbers.numpy(), into.reliability)
     if density is not None:
         score = density.score(image)
         counts["unlike"] = np.array([score, score > density.threshold])
@@ -134,18 +94,11 @@ def known_places(dataset: Dataset[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {row.pop("key"): row for row in rows}
 
 
-def as_target(mask: NDArray[Any], task: Task) -> NDArray[Any]:
-    """A mask (H, W) as the task sees it: buildings of any grade are one class where they alone are compared.
-
-    Raises:
-        DatasetError: it holds other classes.
-    """
-    if task.classes == 2:
-        mask = np.where((mask > 0) & (mask != IGNORE), 1, mask)
-    values = mask[mask != IGNORE]
-    if values.size and not 0 <= values.min() <= values.max() < task.classes:
-        raise DatasetError("a mask holds other classes", expected=f"0-{task.classes - 1}", found=str(values.max()))
-    return mask
+def _heights(metres: NDArray[np.float32], target: NDArray[Any], sample: Mapping[str, Any]) -> NDArray[np.float64]:
+    labels = [label(sample, name) for name in Head.HEIGHT.wants]
+    known = (target != IGNORE) & np.all([values >= 0 for values in labels], axis=0)
+    built = (mask := label(sample, "mask")) != IGNORE
+    return height_counts(metres, np.stack([metres_of(values) for values in labels]), known, built & (mask > 0))
 
 
 def _pixels(predicted: NDArray[Any], target: NDArray[Any], task: Task, tolerance: float) -> dict[str, NDArray[Any]]:

@@ -125,17 +125,19 @@ BUILDINGS: dict[str, Figure] = {
 CLASSES: dict[str, Figure] = {
     "mean_iou": mean_iou,
     "mean_f1": mean_f1,
-    "building_iou": building_iou,
     "boundary_f1": outline_f1,
     "ece": error_of("classes"),
 }
-"""Of other maps; ``building_iou`` only where the classes are two, building or none."""
+"""Of other maps."""
+TWO_CLASSES: dict[str, Figure] = {"iou": building_iou}
+"""Of maps of one class alone, such as water; called ``building_iou`` where that is buildings."""
 
 WORDS = {
     "xview2": "xView2 score",
     "xview2_present": "xView2 score over present grades",
     "localisation_f1": "localisation F1",
     "building_iou": "building IoU",
+    "iou": "IoU of what is mapped",
     "macro_f1": "damage F1, macro over present grades",
     "mean_iou": "mean IoU of all classes",
     "mean_f1": "mean F1 of all classes",
@@ -147,6 +149,14 @@ WORDS = {
     "ece_localisation": "calibration error, localisation",
     "ece_damage": "calibration error, damage",
     "ece_buildings": "calibration error, damage per building",
+    "height_mae": "mean error of heights after, m",
+    "height_rmse": "root mean square error of heights after, m",
+    "height_bias": "bias of heights after, m",
+    "height_mae_buildings": "mean error of heights after, buildings, m",
+    "height_within": "share within a factor of 1.25, from 1 m on",
+    "height_before_mae": "mean error of heights before, m",
+    "change_mae": "mean error of the change, m",
+    "change_mae_buildings": "mean error of the change, buildings, m",
 }
 """What figures are called in tables and plots."""
 

@@ -16,11 +16,10 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from mage.learning.evaluation import Evaluation
-from mage.learning.predict import predict_tile
+from mage.learning.predict import predict_maps
 from mage.learning.runs import publish
 from mage.learning.scoring.comparison import Comparison, Groups
-from mage.learning.scoring.counting import as_target
-from mage.learning.scoring.figures import WORDS, building_iou, macro_f1, mean_iou
+from mage.learning.scoring.figures import WORDS, mean_iou
 from mage.learning.scoring.intervals import Interval
 from mage.learning.scoring.plots import (
     TilePictures,
@@ -33,7 +32,12 @@ from mage.learning.scoring.plots import (
 from mage.scenes.errors import ModelError
 
 BEST, WORST = 3, 3
-MAIN = ("xview2_present", "building_iou", "macro_f1", "boundary_f1", "buildings_f1", "mean_f1")  # of groups
+# figures of groups that fit beside each other, and those that a tile has of its own
+MAIN = (
+    *("xview2_present", "building_iou", "macro_f1", "boundary_f1", "buildings_f1", "mean_f1", "iou"),
+    *("height_mae", "height_rmse", "height_within", "change_mae"),
+)
+OF_TILES = ("building_iou", "mean_iou", "macro_f1", "iou", "height_mae", "height_rmse")
 NOTE = "report.json"
 
 
@@ -49,8 +53,8 @@ def write_report(
     """Write all that an evaluation found into a folder, ``report.json`` last.
 
     ``report.json``, ``report.md``, ``report.txt``, ``tiles.csv`` (a row a tile), ``confusion.png``,
-    ``reliability.png``, ``tiles.png`` (the three best and the three worst tiles: images, labels, map) and with groups
-    ``groups.png``. Of several runs tables hold all, pictures are of the first.
+    ``reliability.png`` (but for heights), ``tiles.png`` (the three best and the three worst tiles: images, labels, map)
+    and with groups ``groups.png``. Of several runs tables hold all, pictures are of the first.
 
     Args:
         folder: new, empty, or of an earlier report, which is replaced.
@@ -75,8 +79,10 @@ def write_report(
     folder, first = Path(folder), evaluations[0]
     _claim(folder)
     draw_confusion(folder / "confusion.png", first.tiles.sums()["confusion"], first.task.names)
-    draw_reliability(folder / "reliability.png", first.reliability)
-    pictures = ["confusion.png", "reliability.png"]
+    pictures = ["confusion.png"]
+    if first.reliability:
+        draw_reliability(folder / "reliability.png", first.reliability)
+        pictures.append("reliability.png")
     if groups is not None:
         draw_groups(folder / "groups.png", groups, _main(first))
         pictures.append("groups.png")
@@ -147,12 +153,12 @@ def _of_tile(confusion: NDArray[Any]) -> NDArray[np.float64]:
 def _pictures(model: nn.Module, dataset: Dataset[dict[str, Any]], evaluation: Evaluation, index: int) -> TilePictures:
     sample = dataset[index]
     image: torch.Tensor = sample["image"]
-    predicted, _ = evaluation.task.read(predict_tile(model, image).float().cpu().numpy())
+    predicted = evaluation.task.read(predict_maps(model, image)).classes
     shown = image if image.dtype == torch.uint8 else (image.clamp(0, 1) * 255).round().to(torch.uint8)
     dates = shown[None] if shown.ndim == 3 else shown
     score = float(_of_tile(evaluation.tiles.counts["confusion"][index]))
     words = f"{evaluation.tiles.keys[index]}: mean IoU {score:.3f}"
-    return TilePictures(words, dates.numpy(), as_target(sample["mask"].numpy(), evaluation.task), predicted)
+    return TilePictures(words, dates.numpy(), evaluation.task.truth(sample), predicted)
 
 
 def _csv(evaluation: Evaluation) -> str:
@@ -160,8 +166,7 @@ def _csv(evaluation: Evaluation) -> str:
     tiles = evaluation.tiles
     counts = dict(tiles.counts)
     columns: dict[str, Any] = {"key": tiles.keys, **tiles.places}
-    figures = {"building_iou": building_iou, "mean_iou": mean_iou, "macro_f1": macro_f1}
-    columns |= {name: figure(counts) for name, figure in figures.items()}
+    columns |= {name: figure(counts) for name, figure in evaluation.headlines.items() if name in OF_TILES}
     if "unlike" in counts:
         columns["unlike_training"] = counts["unlike"][:, 0]
     out = io.StringIO()

@@ -1,7 +1,10 @@
 """Colour by statistics: matched histograms, and the linear map that optimal transport gives.
 
 The two controls that must stand beside every learned translator: pointwise, fitted in seconds, and unable to move or
-invent anything.
+invent anything. Both are optimal transports of colours; ``strength`` goes a part of the way, x' = (1 - s) x + s T(x),
+which is the displacement interpolation of McCann (1997, *A convexity principle for interacting gases*): at each s the
+map is still the cheapest to where it leads. Brown rubble among pale roofs and lawns keeps apart from them the better
+the shorter the way; :func:`~mage.learning.preserving` finds how far a damage model lets it go.
 """
 
 from __future__ import annotations
@@ -13,12 +16,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mage.learning.translate.translator import Bytes, Translator, as_bytes, collected, need, rounded, shaped_as
+from mage.scenes.errors import ModelError
 
 LEVELS = 256
 FLOOR = 1e-3  # of a variance in squared levels: a flat image has no direction to stretch
 
 
-class HistogramMatching(Translator):
+class ColourTransport(Translator):
+    """What the two maps of colours share.
+
+    Args:
+        strength: share of the way to the target's colours, 0 to 1.
+
+    Raises:
+        ModelError: no such share.
+    """
+
+    def __init__(self, strength: float = 1.0) -> None:
+        if not 0 <= strength <= 1:
+            raise ModelError("no such share of the way", expected="a strength of 0 to 1", found=str(strength))
+        self.strength = float(strength)
+
+    def settings(self) -> dict[str, float]:
+        """See :meth:`Translator.settings`."""
+        return {"strength": self.strength}
+
+
+class HistogramMatching(ColourTransport):
     """Each band gets the target's distribution of values (Gonzalez and Woods, Digital Image Processing, section 3.3):
     v' = G⁻¹(F(v)), F and G the cumulative histograms of the place, both dates together, and of the target.
 
@@ -26,12 +50,19 @@ class HistogramMatching(Translator):
     it is, which also pulls its content (a flooded tile loses its brown); with ``source`` images in :meth:`fit`, F is
     that of the whole source domain, and the map the same for every place.
 
+    Args:
+        strength: share of the way to the target's colours; at 1 the distributions are equal, and more damage is lost.
+
+    Raises:
+        ModelError: a strength beyond 0 to 1.
+
     >>> grey = np.full((1, 3, 4, 4), 50, np.uint8)
     >>> HistogramMatching().fit([grey + 30]).transform(grey).max()
     80
     """
 
-    def __init__(self) -> None:
+    def __init__(self, strength: float = 1.0) -> None:
+        super().__init__(strength)
         self.histograms: NDArray[np.float64] | None = None
         self.source: NDArray[np.float64] | None = None
 
@@ -51,6 +82,7 @@ class HistogramMatching(Translator):
         images = as_bytes(pair, styles.shape[1])
         goal = styles.mean(0) if rng is None else styles[rng.integers(len(styles))]
         tables = match_histograms(_histogram(images) if self.source is None else self.source, goal)
+        tables = rounded((1 - self.strength) * np.arange(LEVELS) + self.strength * tables)
         out = np.stack([table[images[:, band]] for band, table in enumerate(tables)], 1)
         return shaped_as(out, pair)
 
@@ -75,19 +107,26 @@ def _histogram(images: Bytes) -> NDArray[np.float64]:
     return np.asarray(counts, np.float64) / (images.size / images.shape[1])
 
 
-class LinearColour(Translator):
+class LinearColour(ColourTransport):
     """The affine map of colours that gives a place the target's mean and covariance and moves colours least: the
     Monge-Kantorovich map between two Gaussians (Pitié and Kokaram 2007, equation 6),
     x' = m_t + T (x - m_s), T = S^(-1/2) (S^(1/2) R S^(1/2))^(1/2) S^(-1/2), S and R the covariances.
 
     As with :class:`HistogramMatching`, ``source`` images in :meth:`fit` make it one map for every place.
 
+    Args:
+        strength: share of the way to the target's colours; at 1 mean and covariance are equal, and more damage is lost.
+
+    Raises:
+        ModelError: a strength beyond 0 to 1.
+
     >>> grey = np.full((1, 3, 4, 4), 50, np.uint8)
     >>> LinearColour().fit([grey + 30]).transform(grey).max()
     80
     """
 
-    def __init__(self) -> None:
+    def __init__(self, strength: float = 1.0) -> None:
+        super().__init__(strength)
         self.moments: NDArray[np.float64] | None = None
         self.source: NDArray[np.float64] | None = None
 
@@ -103,7 +142,8 @@ class LinearColour(Translator):
         images = as_bytes(pair, styles.shape[1])
         goal = styles.mean(0) if rng is None else styles[rng.integers(len(styles))]
         matrix, offset = transport(_gaussian(_moments(images) if self.source is None else self.source), _gaussian(goal))
-        out = rounded(np.einsum("ij,tjhw->tihw", matrix, images) + offset[:, None, None])
+        matrix = (1 - self.strength) * np.eye(len(matrix)) + self.strength * matrix
+        out = rounded(np.einsum("ij,tjhw->tihw", matrix, images) + self.strength * offset[:, None, None])
         return shaped_as(out, pair)
 
     def state(self) -> dict[str, NDArray[Any]]:

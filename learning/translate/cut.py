@@ -180,20 +180,26 @@ def patch_nce(query: Tensor, key: Tensor, temperature: float) -> Tensor:
 
 
 class _Layer(nn.Module):
+    """A convolution, instance normalisation over both dates, and ReLU."""
+
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
         super().__init__()
         self.convolve = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, padding_mode="replicate")
 
     def forward(self, x: Tensor, dates: int) -> Tensor:
+        """(N dates, inputs, H, W) -> (N dates, outputs, H / stride, W / stride)."""
         return torch.relu(normalise(self.convolve(x), dates))
 
 
 class _Block(nn.Module):
+    """Two such convolutions beside a shortcut."""
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.one, self.other = (nn.Conv2d(channels, channels, 3, padding=1, padding_mode="replicate") for _ in range(2))
 
     def forward(self, x: Tensor, dates: int) -> Tensor:
+        """(N dates, channels, H, W) -> the same shape."""
         inside = torch.relu(normalise(self.one(x), dates))
         return x + normalise(self.other(inside), dates)
 

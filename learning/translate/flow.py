@@ -163,6 +163,7 @@ class _Timed(nn.Module):
         self.time = nn.Linear(2 * WAVES, 2 * outputs)
 
     def forward(self, x: Tensor, told: Tensor, dates: int) -> Tensor:
+        """(N dates, inputs, H, W) and the time, (N, 2 WAVES) -> (N dates, outputs, H / stride, W / stride)."""
         x = normalise(self.convolve(x), dates)
         scale, shift = self.time(told).repeat_interleave(dates, 0)[:, :, None, None].chunk(2, 1)
         return torch.relu(x * (1 + scale) + shift)

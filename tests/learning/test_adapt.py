@@ -249,6 +249,11 @@ def test_feature_distance_is_that_of_places_full_of_things():
     assert feature_distance(features, reference, things & False, 0.75) == 0
 
 
+def test_mic_has_the_settings_of_daformer_and_three_more():
+    shared, settings = DAFormer(ToyNet()).settings(), MIC(ToyNet()).settings()
+    assert settings == shared | {"masked": 1.0, "patch": 16, "hidden": 0.7}
+
+
 def test_daformer_measures_against_the_model_as_it_was_given():
     net = ToyNet()
     method = DAFormer(net, distance=1.0, augment=plain)

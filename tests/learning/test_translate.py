@@ -17,9 +17,11 @@ from mage.learning import (
     SiameseDamageNet,
     Translated,
     damage_preservation,
+    preserving,
 )
 from mage.learning.sampling import Draw
 from mage.learning.translate.colour import transport
+from mage.learning.translate.preservation import with_strength
 from mage.scenes.errors import ModelError
 
 KINDS = (HistogramMatching, LinearColour, lambda: FourierStyle(beta=0.1))
@@ -218,3 +220,43 @@ def test_preservation_is_the_share_of_pixels_that_keep_their_class(tmp_path):
         damage_preservation(model, dataset, Same(), sure=1.1)
     with pytest.raises(ModelError, match="empty"):
         damage_preservation(model, [], Same())
+
+
+@pytest.mark.parametrize("kind", KINDS[:2])
+def test_strength_goes_a_part_of_the_way_and_none_changes_nothing(kind):
+    place, goal = images(0)[0], images(1)
+    whole, half, none = (kind(s).fit(goal).transform(place).astype(int) for s in (1, 0.5, 0))
+    assert (none == place).all()
+    inside = (whole > 0) & (whole < 255)  # where the whole way is not cut off
+    assert np.abs(half - (place + whole) / 2)[inside].max() <= 1
+    assert kind(0.5).fit(goal).fingerprint() != kind().fit(goal).fingerprint()
+    for wrong in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ModelError, match="share of the way"):
+            kind(wrong)
+
+
+class Brightness(SiameseDamageNet):
+    """Sees a building wherever an image after is brighter than half."""
+
+    def decode(self, features, size):
+        seen = super().decode(features, size)
+        return seen._replace(localisation=(self.image[:, 1, :1] - 0.5) * 100)
+
+    def features(self, image):
+        self.image = image
+        return super().features(image)
+
+
+@pytest.mark.parametrize("kind", KINDS[:2])
+def test_a_translator_is_made_as_strong_as_the_damage_bears_and_no_weaker(kind):
+    rng = np.random.default_rng(0)
+    tiles = [{"image": torch.from_numpy(rng.integers(0, 256, (2, 3, 24, 24), np.uint8))} for _ in range(2)]
+    goal = [(0.6 * tile["image"].float() + 100).byte() for tile in tiles]
+    model, whole = Brightness(2), kind().fit(goal)
+    assert damage_preservation(model, tiles, whole) < 0.95
+    found = preserving(model, tiles, whole)
+    assert damage_preservation(model, tiles, found) >= 0.95
+    assert 0 < found.strength < 1
+    assert damage_preservation(model, tiles, with_strength(whole, found.strength + 1 / 32)) < 0.95
+    assert whole.strength == 1
+    assert preserving(model, tiles, whole, wanted=0.0) is whole

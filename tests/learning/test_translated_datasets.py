@@ -86,6 +86,19 @@ def test_with_the_mean_style_one_map_serves_all_places(drawn, photos, tmp_path, 
             assert seen.setdefault(tuple(old), new) == new
 
 
+def test_a_damage_model_may_say_how_strong_a_translation_is(drawn, photos, short_run, tmp_path):
+    line = ("translate", "--data", drawn, "--to", photos, "--out", tmp_path / "out", "--preserve", short_run.path)
+    done = mage(*line)
+    assert done.exit_code == 0, done.output
+    strength = json.loads((tmp_path / "out" / "translation.json").read_text())["settings"]["strength"]
+    assert f"strength {strength:g}:" in done.stderr
+    assert 0 <= strength <= 1
+    weak = mage("translate", "--data", drawn, "--to", photos, "--out", tmp_path / "none", "--strength", 0)
+    assert weak.exit_code == 0, weak.output
+    assert torch.equal(ShardDataset(tmp_path / "none")[0]["image"], ShardDataset(drawn)[0]["image"])
+    assert mage(*line, "--by", "fourier").exit_code == 2
+
+
 def test_the_images_are_those_that_the_translator_gives(drawn, photos, tmp_path):
     translator = HistogramMatching().fit([PictureFolder(photos)[0]])
     write_translated(drawn, translator, tmp_path / "out", styled_by=BY)
