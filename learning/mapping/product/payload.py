@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mage.learning.mapping.findings import Buildings, Findings
 from mage.learning.mapping.product import names
+from mage.learning.mapping.product.changes import turns
 from mage.learning.mapping.product.drawing import (
     EXTENTS,
     HOT,
@@ -71,6 +72,15 @@ def payload(findings: Findings, images: dict[str, Small | Grid]) -> dict[str, An
         "hot": [rings(part, grid) for part in simplified(clusters(findings.buildings), TOLERANCE)],
         "areas": [
             {"damaged": round(area.damaged, 2), "rings": rings(area.outline, grid)} for _, area in ranked(findings)
+        ],
+        "changes": [
+            {
+                "name": f"{turn.word} since {turn.since}: {turn.amount}",
+                "colour": turn.colour,
+                "rings": [ring for shape in simplified(turn.outlines, TOLERANCE) for ring in rings(shape, grid)],
+                "lines": [steps(shapely.get_coordinates(line), grid) for line in turn.lines],
+            }
+            for turn in turns(findings)
         ],
         "isolated": [rings(part, grid) for part in access.isolated] if access else [],
         "roads": _roads(findings, grid),

@@ -22,6 +22,7 @@ from mage.learning.mapping.access import CLOSED
 from mage.learning.mapping.findings import Findings
 from mage.learning.mapping.picture import Picture
 from mage.learning.mapping.product import names
+from mage.learning.mapping.product.changes import WORD_WORSE, turns
 from mage.learning.mapping.product.drawing import (
     DISCLAIMER,
     KINDS,
@@ -171,6 +172,8 @@ def _sections(findings: Findings, table: Summary) -> Iterator[str]:
     """Cards below the map."""
     yield _card("Consequences within the area of interest", _summary_table(table))
     yield _card("Buildings by verdict", _histogram(findings))
+    if findings.differences is not None:
+        yield _card(f"What changed since {findings.differences.before}", _changed(findings), wide=True)
     if findings.areas:
         yield _card("Most affected areas", _area_table(findings))
     yield _card("How sure the model is", _sureness(findings))
@@ -207,6 +210,15 @@ def _histogram(findings: Findings) -> str:
     counts, total = verdict_counts(findings.buildings), len(findings.buildings)
     bars = [(name, counts[name], counts[name] / max(total, 1), VERDICTS[name]) for name in VERDICTS]
     return _bars([(name, f"{count:,} ({percent(share)})", share, colour) for name, count, share, colour in bars])
+
+
+def _changed(findings: Findings) -> str:
+    """What is worse and what is better than in the product before, and pictures of the buildings that are worse."""
+    found = turns(findings)
+    words = "".join(f"<p>{escape(turn.word)}: {escape(turn.amount)}.</p>" for turn in found)
+    worse = [k for turn in found if turn.word == WORD_WORSE for k in turn.buildings.tolist()][:SHOWN]
+    items = "".join(_building(findings, k) for k in worse)
+    return (words or "<p>Nothing became worse or better.</p>") + (f'<ol class="doubts">{items}</ol>' if items else "")
 
 
 def _sureness(findings: Findings) -> str:
@@ -304,12 +316,13 @@ def _doubtful(findings: Findings) -> str:
     chosen = doubts(findings.buildings)[:SHOWN]
     if not len(chosen):
         return "<p>No building was graded.</p>"
-    items = "".join(_doubt(findings, int(k)) for k in chosen)
+    items = "".join(_building(findings, int(k)) for k in chosen)
     note = "The first to look at: buildings whose grades are hardest to tell, in the images' own pixels."
     return f'<p class="note">{note}</p><ol class="doubts">{items}</ol>'
 
 
-def _doubt(findings: Findings, k: int) -> str:
+def _building(findings: Findings, k: int) -> str:
+    """Pictures of a building, its verdict, that in the product before, and its likeliest grades."""
     buildings = findings.buildings
     pictures = [findings.post] if findings.pre is None else [findings.pre, findings.post]
     chips = "".join(_chip(picture, buildings.outline[k]) for picture in pictures)
@@ -317,10 +330,12 @@ def _doubt(findings: Findings, k: int) -> str:
     grades = grade_names(findings)
     words = ", ".join(f"{grades[g].lower()} {percent(float(buildings.grades[k][g]))}" for g in best)
     name = str(buildings.name[k]) or f"Building {buildings.identity[k]}"
+    previous = "" if buildings.previous is None else str(buildings.previous[k])
+    before = f"{previous} → " if previous not in ("", buildings.verdict[k]) else ""
     single = " single" if len(pictures) == 1 else ""
     return (
         f'<li><div class="pair{single}">{chips}</div><p><b>{escape(name)}</b></p>'
-        f"<p>{escape(str(buildings.verdict[k]))}: {escape(words)}</p>"
+        f"<p>{escape(f'{before}{buildings.verdict[k]}: {words}')}</p>"
         f'<button type="button" data-building="{k}" aria-label="Show {escape(name)} on the map">Show</button></li>'
     )
 

@@ -18,6 +18,7 @@ import shapely
 
 from mage.learning.mapping.findings import Findings, Geometries, Product
 from mage.learning.mapping.product import names
+from mage.learning.mapping.product.changes import turns
 from mage.learning.mapping.product.drawing import (
     AREA,
     EXTENTS,
@@ -39,7 +40,8 @@ from mage.learning.mapping.product.drawing import (
     tinted,
     true_north,
 )
-from mage.learning.mapping.product.margin import DPI, MOST, Paper, draw_margin
+from mage.learning.mapping.product.margin import MOST, draw_margin
+from mage.learning.mapping.product.paper import DPI, INK, Paper
 from mage.learning.runs import publish
 from mage.scenes.errors import MissingExtraError
 
@@ -51,7 +53,6 @@ WIDTH, HEIGHT = 420.0, 297.0  # A3
 FRAME = (14.0, 58.0, 288.0, 231.0)  # of the map: left, bottom, width, height
 PIXELS = 1800  # of the image under the map at most: 160 to the inch, for a file that can be mailed
 ROUND = (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 7.5)  # scales of maps, times a power of ten
-INK = "#1b2a3a"
 SMALLEST = 0.9  # mm: buildings that are smaller on paper are drawn as marks of this side
 
 Box = tuple[float, float, float, float]
@@ -104,6 +105,7 @@ def draw_sheet(findings: Findings) -> Figure:
     else:
         _buildings(axes, findings, scale)
     _roads(axes, findings, scale)
+    _changes(axes, findings, scale)
     _marks(axes, findings, extent, scale)
     _frame(axes, findings, extent, scale)
     draw_margin(paper, findings, scale)
@@ -209,6 +211,18 @@ def _roads(axes: Axes, findings: Findings, scale: int) -> None:
     if access.route is not None:
         way = axes.plot(*shapely.get_coordinates(access.route.line).T, color=ROUTE, lw=2.2, ls=(0, (3, 1.2)), zorder=5)
         way[0].set_path_effects([Stroke(linewidth=3.6, foreground="white"), Normal()])
+
+
+def _changes(axes: Axes, findings: Findings, scale: int) -> None:
+    """Rings about what is worse or better than in the product before, and its streets over a band."""
+    from matplotlib.collections import LineCollection
+
+    for turn in turns(findings):
+        rings = [shape.buffer(scale * 5e-4) for shape in turn.outlines]  # half a millimetre of paper around
+        _fill(axes, rings, facecolor="none", edgecolor="white", linewidth=2.6, zorder=5.2)
+        _fill(axes, rings, facecolor="none", edgecolor=turn.colour, linewidth=1.4, zorder=5.3)
+        streets = [shapely.get_coordinates(line) for line in turn.lines]
+        axes.add_collection(LineCollection(streets, colors=turn.colour, linewidths=5, alpha=0.6, zorder=2.9))
 
 
 def _marks(axes: Axes, findings: Findings, extent: Box, scale: int) -> None:
