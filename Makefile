@@ -41,9 +41,11 @@ check: setup
 	@$(PY) -m mypy -p mage.scenes -p mage.generator -p mage.learning -p mage.assets
 
 bench: setup
-	@for script in $(filter-out benchmarks/gallery.py benchmarks/bundle.py benchmarks/observed.py benchmarks/sim2real.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(PY) $$script || exit 1; done
+	@for script in $(filter-out benchmarks/gallery.py benchmarks/bundle.py benchmarks/observed.py benchmarks/sim2real.py benchmarks/maps.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(PY) $$script || exit 1; done
 	@echo "== benchmarks/sim2real.py, its short form"
 	@$(PY) benchmarks/sim2real.py --short
+	@echo "== benchmarks/maps.py, its short form"
+	@$(PY) benchmarks/maps.py --short
 
 gallery: setup
 	@echo "== all styles before and after, beside real imagery where there is some"

@@ -1,8 +1,8 @@
 """Whole maps against what is known: what `mage map` makes of real and simulated pairs, out of the box, scored.
 
 Run: ``OMP_NUM_THREADS=1 python benchmarks/maps.py [--model PATH] [--folder FOLDER] [--short] [NAME ...]``. One command
-scores all anew, by the model that comes with MAGE or by a run or a saved model, prints the table of README.md and writes
-`results/maps.json`; NAMEs do so for some places and keep the figures of the others. Products stay in the folder
+scores all anew, by the model that comes with MAGE or by a run or a saved model, prints the table of README.md and
+writes `results/maps.json`; NAMEs do so for some places and keep the figures of the others. Products stay in the folder
 (`out/maps`), to be looked at.
 
 A place is mapped twice, as a user would: with the model's own buildings, then with the footprints of the labels. Real
@@ -92,6 +92,13 @@ def row(name: str, found: dict[str, Any]) -> str:
     return f"| {name} | {found['truth']} | {cells} | {found['seconds']:.0f} |"
 
 
+def keep(name: str, found: dict[str, Any]) -> None:
+    """Put the figures of a place beside those of the others."""
+    every = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    text = json.dumps(every | {name: found}, indent=1, sort_keys=True)
+    RESULTS.write_text(text + "\n", encoding="utf-8")
+
+
 def rounded(value: Any) -> Any:
     """JSON values with four digits after the point."""
     if isinstance(value, dict):
@@ -110,14 +117,15 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="one small place; nothing is kept")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() and arguments.names else {}
+    if not arguments.names and not arguments.short:
+        RESULTS.unlink(missing_ok=True)
     grader = open_grader(arguments.model, "cpu")
     print(f"{HEAD}\n{'|---' * HEAD.count(' | ')}|---|---|")
     for case in cases(arguments.folder, arguments.names, short=arguments.short):
-        kept[case.name] = rounded(scored(case, grader, arguments.folder))
-        print(row(case.name, kept[case.name]), flush=True)
+        found = rounded(scored(case, grader, arguments.folder))
+        print(row(case.name, found), flush=True)
         if not arguments.short:
-            RESULTS.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            keep(case.name, found)
 
 
 if __name__ == "__main__":

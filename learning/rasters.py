@@ -59,7 +59,8 @@ class Layout:
 
     Attributes:
         shape: rows and columns.
-        bands: their number; ``colours`` says of each ``red``, ``green``, ``blue``, ``nir``, ``alpha``, ``undefined`` and so on.
+        bands: their number; ``colours`` says of each ``red``, ``green``, ``blue``, ``nir``, ``alpha``, ``gray``,
+            ``undefined`` and so on.
         dtype: of the first band.
         crs: as ``EPSG:n`` or WKT, None where none is stated.
         transform: affine coefficients (a, b, c, d, e, f), as rasterio orders them.

@@ -228,4 +228,4 @@ def _polygon(rings: list[Any]) -> shapely.Geometry:
 
 def _moved(geometries: list[shapely.Geometry]) -> NDArray[np.object_]:
     found = np.array(geometries, dtype=object)
-    return np.asarray(shapely.transform(found, lambda xy: xy + (EAST, NORTH)))
+    return np.asarray(shapely.transform(found, lambda xy: xy + np.array([EAST, NORTH])))

@@ -8,7 +8,6 @@ import shapely
 from mage.learning.buildings import CONFIDENCE
 from mage.learning.mapping.findings import Findings, Product, Source
 from mage.learning.mapping.product import names
-from mage.learning.mapping.product.changes import turns
 from mage.learning.mapping.product.drawing import (
     AREA,
     DISCLAIMER,
@@ -41,6 +40,7 @@ from mage.learning.mapping.product.drawing import (
     version,
 )
 from mage.learning.mapping.product.paper import BAND, INK, SOFT, Column, Key, Paper
+from mage.learning.mapping.product.turns import turns
 from mage.learning.mapping.summary import Row, summary
 
 LEFT, TOP, WIDE, FLOOR = 308.0, 289.0, 104.0, 54.0  # mm: of the column to the right of the map

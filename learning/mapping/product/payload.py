@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from mage.learning.mapping.findings import Buildings, Findings
 from mage.learning.mapping.product import names
-from mage.learning.mapping.product.changes import turns
 from mage.learning.mapping.product.drawing import (
     EXTENTS,
     HOT,
@@ -28,6 +27,7 @@ from mage.learning.mapping.product.drawing import (
     simplified,
     symbol,
 )
+from mage.learning.mapping.product.turns import turns
 from mage.scenes.grades import JDS_NAMES
 from mage.scenes.grid import Grid
 

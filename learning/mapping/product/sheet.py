@@ -18,7 +18,6 @@ import shapely
 
 from mage.learning.mapping.findings import Findings, Geometries, Product
 from mage.learning.mapping.product import names
-from mage.learning.mapping.product.changes import turns
 from mage.learning.mapping.product.drawing import (
     AREA,
     EXTENTS,
@@ -42,6 +41,7 @@ from mage.learning.mapping.product.drawing import (
 )
 from mage.learning.mapping.product.margin import MOST, draw_margin
 from mage.learning.mapping.product.paper import DPI, INK, Paper
+from mage.learning.mapping.product.turns import turns
 from mage.learning.runs import publish
 from mage.scenes.errors import MissingExtraError
 

@@ -14,11 +14,11 @@ from found import at, found, nothing_found
 from mage.learning.mapping.findings import Observed
 from mage.learning.mapping.matching import match_lines, match_outlines
 from mage.learning.mapping.monitoring import CHANGES, differences, with_differences
-from mage.learning.mapping.product.changes import turns
 from mage.learning.mapping.product.check import check_layers
 from mage.learning.mapping.product.payload import payload
 from mage.learning.mapping.product.report import write_report
 from mage.learning.mapping.product.sheet import draw_sheet
+from mage.learning.mapping.product.turns import turns
 from mage.learning.mapping.product.write import write_layers
 from mage.learning.mapping.summary import summary
 from mage.scenes.errors import DatasetError
