@@ -168,7 +168,7 @@ def _other_keys(findings: Findings) -> list[Key]:
         keys.append(Key("ring", HOT, "Hot spot: damage clusters beyond chance (Gi*, 5 % false discoveries)"))
     unseen = shapely.difference(findings.area, findings.seen)
     if unseen.area > 1e-4 * findings.area.area:
-        keys.append(Key("hatch", "#666666", f"Not imaged ({percent(unseen.area / findings.area.area)} of the area)"))
+        keys.append(Key("stripes", "#666666", f"Not imaged ({percent(unseen.area / findings.area.area)} of the area)"))
     access = findings.access
     if access is None:
         return keys

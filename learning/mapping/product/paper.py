@@ -21,7 +21,9 @@ LEADING = 0.45  # mm from line to line for a point of type
 
 
 class Key(NamedTuple):
-    """A line of the legend: how it is drawn ("fill", "line", "ring", "hatch" or "mark"), in which colour, and words."""
+    """A line of the legend: how it is drawn ("fill", "tint", "line", "ring", "hatch", "stripes", "mark" or "none"), in
+    which colour, and words.
+    """
 
     form: str
     colour: str
@@ -168,8 +170,8 @@ def _swatch(paper: Paper, x: float, y: float, key: Key) -> None:
     elif key.form == "tint":
         colour, strength = key.colour.split(":")
         paper.rectangle(x, y, 7, 2.8, facecolor=(colour, float(strength)), edgecolor=colour, linewidth=0.7)
-    elif key.form in ("ring", "hatch"):
-        hatch = "xxxx" if key.form == "hatch" else None
+    elif key.form in ("ring", "hatch", "stripes"):
+        hatch = {"hatch": "xxxx", "stripes": "////"}.get(key.form)
         dashes = (0, (3, 1)) if key.colour == AREA else "-"
         paper.rectangle(x, y, 7, 2.8, facecolor="none", edgecolor=key.colour, lw=1.1, hatch=hatch, ls=dashes)
     elif key.form == "line":
