@@ -228,7 +228,7 @@ def _changes(axes: Axes, findings: Findings, scale: int) -> None:
 def _marks(axes: Axes, findings: Findings, extent: Box, scale: int) -> None:
     """The area's border, hot spots and facilities."""
     _fill(axes, [findings.area], facecolor="none", edgecolor=AREA, linewidth=1.4, linestyle=(0, (6, 2)), zorder=6)
-    hot = clusters(findings.buildings)
+    hot = np.asarray(shapely.intersection(clusters(findings.buildings), findings.area))
     _fill(axes, simplified(hot, scale * 1e-4), facecolor="none", edgecolor="white", linewidth=2.6, zorder=6.1)
     _fill(axes, simplified(hot, scale * 1e-4), facecolor="none", edgecolor=HOT, linewidth=1.4, zorder=6.2)
     facilities = findings.access.facilities if findings.access is not None else None
