@@ -40,12 +40,11 @@ check: setup
 	@mkdir -p build/types && ln -sfn ../.. build/types/mage
 	@$(PY) -m mypy -p mage.scenes -p mage.generator -p mage.learning -p mage.assets
 
+SHORT := peers sim2real maps
+
 bench: setup
-	@for script in $(filter-out benchmarks/gallery.py benchmarks/bundle.py benchmarks/observed.py benchmarks/sim2real.py benchmarks/peers.py benchmarks/figures.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(PY) $$script || exit 1; done
-	@echo "== benchmarks/peers.py, its short form"
-	@$(PY) benchmarks/peers.py --short
-	@echo "== benchmarks/sim2real.py, its short form"
-	@$(PY) benchmarks/sim2real.py --short
+	@for script in $(filter-out $(SHORT:%=benchmarks/%.py) benchmarks/gallery.py benchmarks/bundle.py benchmarks/observed.py benchmarks/figures.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(PY) $$script || exit 1; done
+	@for script in $(SHORT); do echo "== benchmarks/$$script.py, its short form"; $(PY) benchmarks/$$script.py --short || exit 1; done
 
 gallery: setup
 	@echo "== all styles before and after, beside real imagery where there is some"

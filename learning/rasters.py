@@ -59,12 +59,16 @@ class Layout:
 
     Attributes:
         shape: rows and columns.
-        bands: their number; ``colours`` says of each ``red``, ``green``, ``blue``, ``alpha``, ``gray``, ``undefined``.
+        bands: their number; ``colours`` says of each ``red``, ``green``, ``blue``, ``nir``, ``alpha``, ``gray``,
+            ``undefined`` and so on.
         dtype: of the first band.
         crs: as ``EPSG:n`` or WKT, None where none is stated.
         transform: affine coefficients (a, b, c, d, e, f), as rasterio orders them.
         holed: whether it states nodata, an alpha band or a mask.
         overviews: whether it holds smaller versions of itself.
+        names: the bands' descriptions, empty where there are none.
+        scaling: scale and offset of each band, by which a value is multiplied and to which it is added for what it
+            measures; 1 and 0 where none are stated.
     """
 
     shape: tuple[int, int]
@@ -75,6 +79,8 @@ class Layout:
     transform: tuple[float, ...]
     holed: bool
     overviews: bool
+    names: tuple[str, ...]
+    scaling: tuple[tuple[float, float], ...]
 
     @property
     def pictured(self) -> tuple[int, ...]:
@@ -232,4 +238,6 @@ def _layout(file: DatasetReader, place: str) -> Layout:
         transform=tuple(file.transform)[:6],
         holed=any(MaskFlags.all_valid not in flags for flags in file.mask_flag_enums),
         overviews=bool(file.overviews(1)),
+        names=tuple(name or "" for name in file.descriptions),
+        scaling=tuple(zip(file.scales, file.offsets, strict=True)),
     )

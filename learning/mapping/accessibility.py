@@ -111,6 +111,7 @@ def find_access(
         isolated=cut_off(roads, _closed(truck), before.seconds, now.seconds, points, np.isinf(soon), area),
         route=_route(roads, truck, ends),
         asked=ends is not None,
+        stated=None if stated is None else np.isfinite(stated[0]) | np.isfinite(stated[1]),
     )
     if not usable.any():
         return access, replace(buildings, reached=None, seconds=None)

@@ -23,17 +23,16 @@ if TYPE_CHECKING:
 
 NEEDED = ("rasterio", "scipy", "shapely", "pyproj", "pyogrio", "matplotlib")  # of the extra `mapping`
 CODE = re.compile(r"[A-Za-z0-9-]{1,20}")  # of an activation: names of layers are parted by underscores
-GUESS = Kind.EARTHQUAKE  # where nobody says what struck
 
 
 def map_event(
     post: Annotated[Path, typer.Option(help="The image after the event: GeoTIFF, PNG or JPEG.")],
     out: Annotated[Path, typer.Option(help="Folder for the product.")],
+    kind: Annotated[Kind, typer.Option(help="What struck, which says what to look for.")],
     pre: Annotated[Path | None, typer.Option(help="The image before it; need not have the same grid.")] = None,
     model: Annotated[
         Path | None, typer.Option(help="A run, or a saved model.  [default: the one that comes with MAGE]")
     ] = None,
-    kind: Annotated[Kind | None, typer.Option(help=f"What struck.  [default: {GUESS}]")] = None,
     product: Annotated[
         Product, typer.Option(help="Grades of all buildings, the event's outline, or a first estimate by areas.")
     ] = Product.GRADING,
@@ -63,10 +62,23 @@ def map_event(
     aoi_number: Annotated[int, typer.Option(min=1, max=99, help="Number of the area of interest.")] = 1,
     pre_date: Annotated[str | None, typer.Option(help="When --pre was sensed, such as 2011-05-20T17:00:00Z.")] = None,
     post_date: Annotated[str | None, typer.Option(help="When --post was sensed.")] = None,
-    gsd: Annotated[float | None, typer.Option(help="Metres of a pixel of the map.  [default: the image's]")] = None,
+    gsd: Annotated[
+        float | None,
+        typer.Option(help="Metres of a pixel of the map; a PNG or JPEG needs it.  [default: the image's]"),
+    ] = None,
     bands: Annotated[
         str | None,
-        typer.Option(help="Of both images, for the model, such as 3,2,1.  [default: red, green, blue]"),
+        typer.Option(
+            help="Of both images: for the model, such as 3,2,1, or by name, such as red=3,green=2,blue=1,nir=4,swir=6. "
+            " [default: as the files name them; red, green, blue]"
+        ),
+    ] = None,
+    reflectance: Annotated[
+        float | None,
+        typer.Option(
+            help="Value that is a reflectance of 1, for water and burn by infrared, such as 10000.  [default: the "
+            "files' scales]"
+        ),
     ] = None,
     no_register: Annotated[
         bool, typer.Option("--no-register", help="Take the images to lie on each other exactly.")
@@ -82,15 +94,15 @@ def map_event(
     from mage.learning.mapping.inputs import Files, Request, ends_of
     from mage.learning.mapping.run import make_map
 
-    if kind is None:
-        say(f"taken for the map of an {GUESS}; --kind says what else struck")
     vectors = {"buildings": buildings, "roads": roads, "facilities": facilities, "areas": areas, "aoi": aoi}
     further = {"terrain": terrain, "population": population, "corrections": corrections, "before": before}
     request = Request(
         Files(post, pre, **vectors, **further),
-        Event(kind or GUESS, name, _code(activation), aoi_number, product),
-        gsd=_metres(gsd),
+        Event(kind, name, _code(activation), aoi_number, product),
+        gsd=_above_0(gsd, "no such pixel", "metres above 0 in --gsd"),
         bands=_numbers(bands),
+        named=_named(bands),
+        reflectance=_above_0(reflectance, "no such reflectance", "a value above 0 in --reflectance"),
         register=not no_register,
         ecc=ecc,
         route=None if route is None else ends_of(route),
@@ -153,19 +165,36 @@ def _code(text: str) -> str:
     return text
 
 
-def _metres(gsd: float | None) -> float | None:
-    if gsd is not None and not 0 < gsd < float("inf"):
-        raise DatasetError("no such pixel", expected="metres above 0 in --gsd", found=f"{gsd}")
-    return gsd
+def _above_0(value: float | None, problem: str, expected: str) -> float | None:
+    if value is not None and not 0 < value < float("inf"):
+        raise DatasetError(problem, expected=expected, found=f"{value}")
+    return value
 
 
 def _numbers(text: str | None) -> tuple[int, ...] | None:
-    if text is None:
+    """Bands that are stated by their numbers alone; None where they are named, or nothing is said."""
+    if text is None or "=" in text:
         return None
     parts = text.split(",")
     if not all(part.strip().isdecimal() for part in parts):
         raise DatasetError("no such bands", expected="numbers from 1, such as 3,2,1", found=text[:40])
     return tuple(int(part) for part in parts)
+
+
+def _named(text: str | None) -> dict[str, int]:
+    """Bands that are stated by name; none where they are not."""
+    from mage.learning.mapping.bands import NAMES
+
+    if text is None or "=" not in text:
+        return {}
+    found: dict[str, int] = {}
+    for part in text.split(","):
+        name, _, number = (word.strip() for word in part.partition("="))
+        if name not in NAMES or name in found or not (number.isdecimal() and int(number) > 0):
+            expected = f"{', '.join(NAMES)}, each once with a number from 1, such as red=3,green=2,blue=1,nir=4"
+            raise DatasetError("no such bands", expected=expected, found=part[:40])
+        found[name] = int(number)
+    return found
 
 
 def _moments(**given: str | None) -> dict[str, datetime]:

@@ -203,6 +203,7 @@ class Access:
         isolated: (k,) outlines of parts of the area that are likely cut off.
         route: between the two places that were asked for; None where none were, or there is no way.
         asked: whether a route was asked for.
+        stated: (e,) whether somebody said of an edge whether it is closed; None where nobody corrected any.
     """
 
     roads: Roads
@@ -216,6 +217,7 @@ class Access:
     isolated: Geometries
     route: Route | None = None
     asked: bool = False
+    stated: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -77,7 +77,11 @@ class Request:
         files: that go in.
         event: what struck.
         gsd: metres of a pixel of the map; None for the image's own, or the finest that the model knows.
-        bands: of the images, from 1, in the order of the model's; None for red, green and blue.
+        bands: of the images, from 1, in the order of the model's; None for red, green and blue, or all that ``named``
+            holds, in its order, where the model wants as many.
+        named: numbers of bands by name, see :data:`~mage.learning.mapping.bands.NAMES`; those of the files where they
+            tell.
+        reflectance: value that is a reflectance of 1 in rasters of more than bytes; None where the files state scales.
         register: whether to measure how the images lie against each other, and to undo it.
         ecc: whether to refine that by their correlation.
         route: two places in map coordinates, or longitudes and latitudes.
@@ -91,6 +95,8 @@ class Request:
     event: Event
     gsd: float | None = None
     bands: tuple[int, ...] | None = None
+    named: Mapping[str, int] = field(default_factory=dict)
+    reflectance: float | None = None
     register: bool = True
     ecc: bool = False
     route: Ends | None = None

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mage.learning.mapping.bands import RGB
 from mage.learning.mapping.picture import Picture, Window
 from mage.scenes.errors import DatasetError
 from mage.scenes.grid import Grid
@@ -21,7 +22,6 @@ ROWS = 512  # of a scene that are looked at at once
 SIDE, WIDE = 5, 15  # pixels over which colours, and texture, are averaged
 HALO = SIDE + WIDE  # pixels beyond a strip that its features depend on
 COMPARED = 4  # features that two images are compared by: all but the wide texture
-RGB = ("red", "green", "blue")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,12 @@ from rasterio.features import geometry_mask, rasterize, shapes, sieve
 from rasterio.windows import Window as Rectangle
 from tqdm import tqdm
 
+from mage.learning.mapping.bands import RGB
 from mage.learning.mapping.burnt import severity
 from mage.learning.mapping.debris import rubble
 from mage.learning.mapping.findings import Buildings, Event, Extent, Kind, Observed
 from mage.learning.mapping.flooding import flooded, permanent
-from mage.learning.mapping.likeness import RGB, strips
+from mage.learning.mapping.likeness import strips
 from mage.learning.mapping.maps import UNKNOWN, from_bytes, to_bytes, write_cog
 from mage.learning.mapping.picture import Picture, Window
 from mage.learning.mapping.water_depth import coarse_grid, depth_of, ground_of, water_surface

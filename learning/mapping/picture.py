@@ -15,6 +15,7 @@ from pyproj.aoi import AreaOfInterest
 from pyproj.database import query_utm_crs_info
 from pyproj.exceptions import CRSError, ProjError
 
+from mage.learning.mapping.bands import RGB, named_bands
 from mage.learning.rasters import Raster, percentiles, to_uint8
 from mage.scenes.errors import DatasetError
 from mage.scenes.grid import Grid
@@ -86,8 +87,8 @@ class ArrayPicture:
 class RasterPicture:
     """A raster file laid on a grid, resampled once (bilinear), its values stretched to bytes.
 
-    Values beyond a byte are stretched between the raster's own 2nd and 98th percentiles, band by band, as
-    :func:`mage.learning.rasters.percentiles` finds them; bytes stay what they are.
+    Values beyond a byte are stretched between limits: the raster's own 2nd and 98th percentiles, band by band, as
+    :func:`mage.learning.rasters.percentiles` finds them, where none are given; bytes stay what they are.
 
     Args:
         raster: the file.
@@ -95,20 +96,28 @@ class RasterPicture:
         bands: numbers from 1, in the order of the model's; None takes the first three of a picture's, or its only one
             thrice.
         shift: of this picture against the grid, see :class:`Shift`; None for none.
+        limits: (bands, 2) values that become 0 and 255.
 
     Raises:
         DatasetError: it lies elsewhere, has no such band, or cannot be read.
     """
 
     def __init__(
-        self, raster: Raster, grid: Grid, *, bands: Sequence[int] | None = None, shift: Shift | None = None
+        self,
+        raster: Raster,
+        grid: Grid,
+        *,
+        bands: Sequence[int] | None = None,
+        shift: Shift | None = None,
+        limits: Floats | None = None,
     ) -> None:
         self.raster, self._grid, self.shift = raster, grid, shift
         self.numbers = tuple(bands) if bands is not None else _pictured(raster)
         if not self.numbers or not all(1 <= n <= raster.layout.bands for n in self.numbers):
             expected, found = f"1 to {raster.layout.bands}", ", ".join(map(str, self.numbers)) or "none"
             raise DatasetError("there is no such band", file=raster.place, expected=expected, found=found)
-        self._limits = None if raster.layout.dtype == "uint8" else percentiles(raster, self.numbers)
+        stretched = limits is None and raster.layout.dtype != "uint8"
+        self._limits = percentiles(raster, self.numbers) if stretched else limits
         self._to_raster = _to_raster(raster, grid)
         self._same = shift is None and self._lies_on()
 
@@ -136,7 +145,7 @@ class RasterPicture:
 
     def with_shift(self, shift: Shift) -> RasterPicture:
         """The same raster, displaced."""
-        return RasterPicture(self.raster, self._grid, bands=self.numbers, shift=shift)
+        return RasterPicture(self.raster, self._grid, bands=self.numbers, shift=shift, limits=self._limits)
 
     def _bytes(self, window: Window) -> tuple[Bytes, Flags]:
         """A window of the raster itself."""
@@ -184,15 +193,18 @@ def working_grid(raster: Raster, gsd: float | None = None) -> Grid:
 
     Args:
         raster: the file.
-        gsd: metres of a pixel; None for the raster's own. A raster without a CRS has pixels of this size, 1 m by
-            default, in a frame that is nowhere on Earth, its lower left corner at the origin.
+        gsd: metres of a pixel; None for the raster's own. A raster without a CRS, such as a PNG, has pixels of this
+            size, in a frame that is nowhere on Earth, its lower left corner at the origin.
 
     Raises:
-        DatasetError: its CRS is not known, or it lies where no UTM zone is.
+        DatasetError: its CRS is not known, it lies where no UTM zone is, or nobody says how large its pixels are.
     """
     rows, columns = raster.layout.shape
     if raster.layout.crs is None:
-        return Grid(rows, columns, 0.0, rows * (gsd or 1.0), gsd or 1.0)
+        if gsd is None:
+            told = "the image says neither where it lies nor how large its pixels are"
+            raise DatasetError(told, file=raster.place, expected="--gsd, metres of its pixels, or a GeoTIFF with a CRS")
+        return Grid(rows, columns, 0.0, rows * gsd, gsd)
     a, b, c, d, e, f = raster.layout.transform
     crs = _crs(raster)
     metric = crs.is_projected and crs.to_epsg() != WEB_MERCATOR and crs.axis_info[0].unit_conversion_factor == 1
@@ -225,10 +237,10 @@ def resample(image: Bytes, valid: Flags, columns: Floats, rows: Floats) -> tuple
 
 
 def _pictured(raster: Raster) -> tuple[int, ...]:
-    """Red, green and blue as the raster states them, else its first three bands; a single one thrice."""
-    colours = raster.layout.colours
-    if {"red", "green", "blue"} <= set(colours):
-        return tuple(colours.index(name) + 1 for name in ("red", "green", "blue"))
+    """Red, green and blue as the raster names them, else its first three bands; a single one thrice."""
+    named = named_bands(raster, {})
+    if set(RGB) <= set(named):
+        return tuple(named[name] for name in RGB)
     numbers = raster.layout.pictured
     return numbers[:3] if len(numbers) >= 3 else numbers[:1] * 3
 

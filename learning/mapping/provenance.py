@@ -28,6 +28,8 @@ def provenance(request: Request, findings: Findings) -> dict[str, Any]:
         "options": {
             "gsd": request.gsd,
             "bands": request.bands,
+            "named": dict(request.named),
+            "reflectance": request.reflectance,
             "register": request.register,
             "ecc": request.ecc,
             "route": request.route,

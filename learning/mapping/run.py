@@ -198,7 +198,7 @@ def predicted(task: Task, folder: ProductFolder) -> dict[str, Path]:
         "model": None if grader.file is None else checksum(grader.file),
         "temperatures": str(grader.network.temperatures),
         "grid": str(scene.grid),
-        "bands": request.bands,
+        "bands": [request.bands, list(request.named.items())],
         "register": [request.register, request.ecc],
         "window": request.window,
         "versions": versions(),
@@ -239,15 +239,17 @@ def assessed(task: Task, likely: Path | None) -> Buildings:
 
 def observed(task: Task, likely: Path | None, buildings: Buildings, folder: ProductFolder) -> Observed:
     """The event as the images show it."""
+    pre, post = task.scene.looked_at
     return observe(
         task.request.event,
-        task.scene.pre,
-        task.scene.clear,
+        pre,
+        post,
         likely,
         task.scene.grid,
         folder.path,
         terrain=task.request.files.terrain,
         buildings=buildings,
+        bands=task.scene.telling,
         progress=task.progress,
     )
 

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 import shapely
 
+from mage.learning.mapping.bands import INFRARED, RGB, named_bands, reflectance_limits, telling_bands
 from mage.learning.mapping.grader import Grader
 from mage.learning.mapping.inputs import Request, area_of, cut, place_of
-from mage.learning.mapping.picture import Picture, RasterPicture, working_grid
+from mage.learning.mapping.picture import Floats, Picture, RasterPicture, Shift, working_grid
 from mage.learning.mapping.register import Registration, register
 from mage.learning.mapping.sight import Cleared, Sight, look
 from mage.learning.mapping.vector_inputs import read_areas
 from mage.learning.rasters import Raster
-from mage.scenes.errors import ModelError
+from mage.scenes.errors import DatasetError, ModelError
 from mage.scenes.grid import Grid
 
 Tell = Callable[[str], None]
@@ -30,6 +31,9 @@ class Scene:
         pre: before the event, as people see it; None where there is no such image.
         post: after it, registered, likewise.
         banded: both in the bands that a model is shown.
+        infrared: both in the bands that tell the event better than colours do, all of one scale; None where colours
+            tell.
+        telling: names of these bands, else red, green and blue.
         registration: of ``post`` against ``pre``; None where it was not measured.
         sight: what is seen of the place.
         gsd: metres of a pixel of the files themselves, by role.
@@ -43,11 +47,14 @@ class Scene:
     registration: Registration | None
     sight: Sight
     gsd: Mapping[str, float]
+    infrared: tuple[Picture | None, Picture] | None = None
+    telling: tuple[str, ...] = RGB
 
     @property
-    def clear(self) -> Picture:
-        """``post`` without its clouds."""
-        return self._cleared(self.post)
+    def looked_at(self) -> tuple[Picture | None, Picture]:
+        """The images in the bands ``telling``, that after the event without its clouds."""
+        before, after = (self.pre, self.post) if self.infrared is None else self.infrared
+        return before, self._cleared(after)
 
     def shown(self, dates: int) -> tuple[Picture, ...]:
         """The pictures for a model of one date or two."""
@@ -73,21 +80,27 @@ def open_scene(request: Request, grader: Grader | None, tell: Tell) -> Scene:
     """
     files = request.files
     post, pre = Raster(files.post), None if files.pre is None else Raster(files.pre)
-    native = {role: working_grid(raster).gsd for role, raster in (("pre", pre), ("post", post)) if raster is not None}
+    native = {"post": _own(post, request.gsd)}
+    if pre is not None:
+        native["pre"] = _own(pre, native["post"])
     gsd = request.gsd or _fitting(native["post"], grader, tell)
     grid, area = _place(request, post, pre, gsd)
-    bands = _bands(request, grader)
-    coloured = bands if bands is not None and len(bands) == 3 else None
+    bands, names = _bands(request, grader), _telling(request, pre, post, tell)
+    coloured = bands if bands is not None and len(bands) == 3 else _coloured(request)
     after = RasterPicture(post, grid, bands=coloured)
     before = None if pre is None else RasterPicture(pre, grid, bands=coloured)
     found = None if before is None or not request.register else _registered(before, after, request.ecc, tell)
     if found is not None and found.confidence:
         after = after.with_shift(found)
-    banded = before, after
-    if bands != coloured:
+    banded, infrared = (before, after), None
+    if bands is not None and bands != coloured:
         first = None if pre is None else RasterPicture(pre, grid, bands=bands)
         banded = first, RasterPicture(post, grid, bands=bands, shift=after.shift)
-    return Scene(grid, area, before, after, banded, found, look(before, after), native)
+    if names:
+        first = None if pre is None else _reflecting(pre, grid, names, request)
+        infrared = first, _reflecting(post, grid, names, request, after.shift)
+    sight = look(before, after)
+    return Scene(grid, area, before, after, banded, found, sight, native, infrared, names or RGB)
 
 
 def _place(
@@ -102,6 +115,11 @@ def _place(
     return cut(grid, area), area
 
 
+def _own(raster: Raster, stated: float | None) -> float:
+    """Metres of a raster's own pixels; those stated where it does not know them."""
+    return working_grid(raster, stated if raster.layout.crs is None else None).gsd
+
+
 def _registered(before: Picture, after: Picture, ecc: bool, tell: Tell) -> Registration:
     found = register(before, after, ecc=ecc)
     if found.note:
@@ -112,18 +130,65 @@ def _registered(before: Picture, after: Picture, ecc: bool, tell: Tell) -> Regis
 
 
 def _bands(request: Request, grader: Grader | None) -> tuple[int, ...] | None:
-    """Numbers of the bands to read: those asked for, else the first ones of a model that wants other than three."""
+    """Numbers of the bands that a model is shown: those asked for, by their names or without, else the first ones of a
+    model that wants other than three.
+    """
     wanted = 3 if grader is None else grader.network.bands
-    if request.bands is None:
+    asked = request.bands or (tuple(request.named.values()) if wanted != 3 else None)
+    if not asked:
         return None if wanted == 3 else tuple(range(1, wanted + 1))
-    if grader is not None and len(request.bands) != wanted:
+    if grader is not None and len(asked) != wanted:
         raise ModelError(
             "the model wants another number of bands",
             file=grader.file,
             expected=f"{wanted} in --bands",
-            found=str(len(request.bands)),
+            found=str(len(asked)),
         )
-    return request.bands
+    return asked
+
+
+def _coloured(request: Request) -> tuple[int, ...] | None:
+    """Numbers of red, green and blue where the request names them all."""
+    return tuple(request.named[name] for name in RGB) if set(RGB) <= set(request.named) else None
+
+
+def _telling(request: Request, pre: Raster | None, post: Raster, tell: Tell) -> tuple[str, ...]:
+    """Names of the infrared bands that tell the event; a user who named some is told why they do not.
+
+    Raises:
+        DatasetError: the image after the event has no such band, or it is named and nobody says how it is scaled.
+    """
+    wrong = [f"{name}={number}" for name, number in request.named.items() if number > post.layout.bands]
+    if wrong:
+        expected, found = f"1 to {post.layout.bands}", ", ".join(wrong)
+        raise DatasetError("there is no such band", file=post.place, expected=expected, found=found)
+    rasters = [raster for raster in (pre, post) if raster is not None]
+    names = telling_bands(request.event.kind, rasters, request.named)
+    by_name = bool(set(INFRARED) & set(request.named))
+    if by_name and not names and telling_bands(request.event.kind, [post, post], request.named):
+        tell("colours tell the event: the image before it has not the infrared bands that were named, or is not there")
+    try:
+        for raster in rasters if names else []:
+            _limits(raster, names, request)
+    except DatasetError as error:
+        if by_name:
+            raise
+        tell(f"colours tell the event, though there is infrared: {error}")
+        return ()
+    return names
+
+
+def _limits(raster: Raster, names: tuple[str, ...], request: Request) -> tuple[list[int], Floats | None]:
+    numbers = [named_bands(raster, request.named)[name] for name in names]
+    return numbers, reflectance_limits(raster, numbers, request.reflectance)
+
+
+def _reflecting(
+    raster: Raster, grid: Grid, names: tuple[str, ...], request: Request, shift: Shift | None = None
+) -> RasterPicture:
+    """A raster in some of its bands, all on one scale."""
+    numbers, limits = _limits(raster, names, request)
+    return RasterPicture(raster, grid, bands=numbers, shift=shift, limits=limits)
 
 
 def _fitting(native: float, grader: Grader | None, tell: Tell) -> float | None:

@@ -6,6 +6,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from mage.learning.mapping.edited import BY_HAND
 from mage.learning.mapping.findings import Buildings, Findings
 from mage.learning.mapping.product import names
 from mage.learning.mapping.product.table import AREA, LINE, POINT, Column, Layer, number, polygons, source_of, text
@@ -73,6 +74,7 @@ def transportation(findings: Findings) -> list[Layer]:
     kinds, called = roads.kind or ("",) * count, roads.name or ("",) * count
     types = [names.road_type(kind, lifted=bool(up)) for kind, up in zip(kinds, roads.lifted, strict=True)]
     passable = passability(access)
+    by_hand = np.zeros(count, bool) if access.stated is None else access.stated
     before, now = (_sooner(seconds, roads.ends) / 60 for seconds in (access.before, access.now))
     reached = access.reached[roads.ends].max(axis=1) if count else np.zeros(0)
     with np.errstate(invalid="ignore"):  # infinite less infinite, where a place was cut off before
@@ -83,7 +85,7 @@ def transportation(findings: Findings) -> list[Layer]:
         "name": text(name or names.UNKNOWN for name in called),
         "info": text(info for _, info in types),
         "damage_gra": text(_road_damage(findings, lines, roads.width, passable)),
-        "det_method": text([names.AUTOMATIC] * count),
+        "det_method": text([BY_HAND if hand else names.AUTOMATIC for hand in by_hand]),
         "notation": text(kind or names.NOT_APPLICABLE for kind in kinds),
         "or_src_id": source_of(findings.sources, count, "roads", "pre", "post"),
         "dmg_src_id": source_of(findings.sources, count, "post"),

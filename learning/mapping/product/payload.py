@@ -27,6 +27,7 @@ from mage.learning.mapping.product.drawing import (
     simplified,
     symbol,
 )
+from mage.learning.mapping.product.turns import turns
 from mage.scenes.grades import JDS_NAMES
 from mage.scenes.grid import Grid
 
@@ -71,6 +72,15 @@ def payload(findings: Findings, images: dict[str, Small | Grid]) -> dict[str, An
         "hot": [rings(part, grid) for part in simplified(clusters(findings.buildings), TOLERANCE)],
         "areas": [
             {"damaged": round(area.damaged, 2), "rings": rings(area.outline, grid)} for _, area in ranked(findings)
+        ],
+        "changes": [
+            {
+                "name": f"{turn.word} since {turn.since}: {turn.amount}",
+                "colour": turn.colour,
+                "rings": [ring for shape in simplified(turn.outlines, TOLERANCE) for ring in rings(shape, grid)],
+                "lines": [steps(shapely.get_coordinates(line), grid) for line in turn.lines],
+            }
+            for turn in turns(findings)
         ],
         "isolated": [rings(part, grid) for part in access.isolated] if access else [],
         "roads": _roads(findings, grid),

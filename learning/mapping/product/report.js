@@ -98,6 +98,7 @@ const extents = data.extents.map((thing) => shaped(thing));
 const hot = data.hot.map((rings) => shaped({ rings }));
 const areas = data.areas.map((thing) => shaped(thing));
 const isolated = data.isolated.map((rings) => shaped({ rings }));
+const changes = data.changes.map((thing) => ({ ...shaped(thing), streets: pathOf(thing.lines.map(decoded), false) }));
 const aoi = shaped({ rings: data.area });
 const route = data.route && shaped({ rings: [data.route] }, false);
 const byVerdict = data.verdicts.map(({ name, colour }, index) => ({ name, colour, path: joined(buildings.filter((b) => b.verdict === index)) }));
@@ -111,6 +112,7 @@ const LAYERS = [
   { id: "event", title: "Observed event", on: true, count: extents.length, legend: byEvent.map((e) => [e.colour, e.name]) },
   { id: "roads", title: "Roads", on: true, count: roads.length, legend: byState.map((s) => [s.colour, s.name]) },
   { id: "buildings", title: "Buildings", on: data.product !== "FEP", count: buildings.length, legend: byVerdict.map((v) => [v.colour, v.name]) },
+  { id: "changes", title: "What changed", on: true, count: changes.length, legend: changes.map((c) => [c.colour, c.name]) },
   { id: "isolated", title: "Likely cut off", on: true, count: isolated.length, legend: [[data.colours.isolated, "no way in is likely open"]] },
   { id: "hot", title: "Hot spots", on: true, count: hot.length, legend: [[data.colours.hot, "damage clusters beyond chance"]] },
   { id: "route", title: "Route", on: true, count: route ? 1 : 0, legend: [[data.colours.route, "best way between the places asked for"]] },
@@ -198,6 +200,11 @@ function vectors(after) {
     if (after) fill(path, colour, 0.45);
     line(path, "rgb(0 0 0 / 0.6)", 2.6);
     line(path, colour, 1.5);
+  }
+  if (shown.changes) for (const { path, streets, colour } of changes) {
+    line(streets, colour, 6);
+    line(path, "#ffffff", 5);
+    line(path, colour, 3);
   }
   if (shown.isolated) for (const part of isolated) {
     if (after) fill(part.path, data.colours.isolated, 0.15);

@@ -39,7 +39,9 @@ from mage.learning.mapping.product.drawing import (
     tinted,
     true_north,
 )
-from mage.learning.mapping.product.margin import DPI, MOST, Paper, draw_margin
+from mage.learning.mapping.product.margin import MOST, draw_margin
+from mage.learning.mapping.product.paper import DPI, INK, Paper
+from mage.learning.mapping.product.turns import turns
 from mage.learning.runs import publish
 from mage.scenes.errors import MissingExtraError
 
@@ -51,7 +53,6 @@ WIDTH, HEIGHT = 420.0, 297.0  # A3
 FRAME = (14.0, 58.0, 288.0, 231.0)  # of the map: left, bottom, width, height
 PIXELS = 1800  # of the image under the map at most: 160 to the inch, for a file that can be mailed
 ROUND = (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 7.5)  # scales of maps, times a power of ten
-INK = "#1b2a3a"
 SMALLEST = 0.9  # mm: buildings that are smaller on paper are drawn as marks of this side
 
 Box = tuple[float, float, float, float]
@@ -104,6 +105,7 @@ def draw_sheet(findings: Findings) -> Figure:
     else:
         _buildings(axes, findings, scale)
     _roads(axes, findings, scale)
+    _changes(axes, findings, scale)
     _marks(axes, findings, extent, scale)
     _frame(axes, findings, extent, scale)
     draw_margin(paper, findings, scale)
@@ -211,10 +213,22 @@ def _roads(axes: Axes, findings: Findings, scale: int) -> None:
         way[0].set_path_effects([Stroke(linewidth=3.6, foreground="white"), Normal()])
 
 
+def _changes(axes: Axes, findings: Findings, scale: int) -> None:
+    """Rings about what is worse or better than in the product before, and its streets over a band."""
+    from matplotlib.collections import LineCollection
+
+    for turn in turns(findings):
+        rings = [shape.buffer(scale * 5e-4) for shape in turn.outlines]  # half a millimetre of paper around
+        _fill(axes, rings, facecolor="none", edgecolor="white", linewidth=2.6, zorder=5.2)
+        _fill(axes, rings, facecolor="none", edgecolor=turn.colour, linewidth=1.4, zorder=5.3)
+        streets = [shapely.get_coordinates(line) for line in turn.lines]
+        axes.add_collection(LineCollection(streets, colors=turn.colour, linewidths=5, alpha=0.6, zorder=2.9))
+
+
 def _marks(axes: Axes, findings: Findings, extent: Box, scale: int) -> None:
     """The area's border, hot spots and facilities."""
     _fill(axes, [findings.area], facecolor="none", edgecolor=AREA, linewidth=1.4, linestyle=(0, (6, 2)), zorder=6)
-    hot = clusters(findings.buildings)
+    hot = np.asarray(shapely.intersection(clusters(findings.buildings), findings.area))
     _fill(axes, simplified(hot, scale * 1e-4), facecolor="none", edgecolor="white", linewidth=2.6, zorder=6.1)
     _fill(axes, simplified(hot, scale * 1e-4), facecolor="none", edgecolor=HOT, linewidth=1.4, zorder=6.2)
     facilities = findings.access.facilities if findings.access is not None else None

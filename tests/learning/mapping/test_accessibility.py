@@ -148,6 +148,7 @@ def test_what_an_analyst_says_counts_before_what_was_found(tmp_path):
     found, reached = access_of(street(), seen, houses((140, 40)), stated=said)
     assert found.car[1] == found.truck[1] == 0
     assert reached.reached.tolist() == [1]
+    assert found.stated.tolist() == [False, True]
     closed = np.array([1.0, np.nan]), np.array([1.0, np.nan])
     found, reached = access_of(street(), seen, houses((30, 40)), stated=closed)
     assert (found.truck[0], reached.reached[0], reached.seconds[0]) == (1, 0, np.inf)

@@ -22,6 +22,7 @@ from shapely.geometry import shape
 
 from mage.learning.mapping.findings import Extent, Kind, Observed, Product
 from mage.learning.mapping.product import names
+from mage.learning.mapping.product.assets import transportation
 from mage.learning.mapping.product.check import check_layers
 from mage.learning.mapping.product.layers import layers
 from mage.learning.mapping.product.names import built_type, event_words, layer_name, product_name, road_type
@@ -82,6 +83,14 @@ def test_every_name_is_that_of_the_service(product):
     found = [name for name, _ in pyogrio.list_layers(package(product)) if name != "layer_styles"]
     assert len(found) == 13
     assert all(re.fullmatch(pattern, name) for name in found)
+
+
+def test_streets_that_somebody_stated_say_so(full):
+    stated = np.arange(len(full.access.roads)) == 1
+    (layer,) = transportation(replace(full, access=replace(full.access, stated=stated)))
+    assert np.flatnonzero(layer.columns["det_method"] == "Photo-interpretation").tolist() == [1]
+    (layer,) = transportation(full)
+    assert set(layer.columns["det_method"]) == {"Automatic extraction"}
 
 
 def test_monitoring_updates_releases_and_versions_are_in_the_name(full):

@@ -16,7 +16,7 @@ import shapely
 from found import found, nothing_found
 
 from mage.learning.mapping.findings import Product
-from mage.learning.mapping.product.margin import legible, text_width
+from mage.learning.mapping.product.paper import legible, text_width
 from mage.learning.mapping.product.sheet import FRAME, draw_sheet, view, write_sheet
 
 pytest.importorskip("matplotlib", reason="needs the Python package matplotlib")

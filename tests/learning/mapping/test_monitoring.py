@@ -15,6 +15,10 @@ from mage.learning.mapping.findings import Observed
 from mage.learning.mapping.matching import match_lines, match_outlines
 from mage.learning.mapping.monitoring import CHANGES, differences, with_differences
 from mage.learning.mapping.product.check import check_layers
+from mage.learning.mapping.product.payload import payload
+from mage.learning.mapping.product.report import write_report
+from mage.learning.mapping.product.sheet import draw_sheet
+from mage.learning.mapping.product.turns import turns
 from mage.learning.mapping.product.write import write_layers
 from mage.learning.mapping.summary import summary
 from mage.scenes.errors import DatasetError
@@ -140,6 +144,34 @@ def test_a_product_of_ours_is_updated_and_tells_it_in_all_its_layers(tmp_path, p
     assert dict(zip(table["item"], table["amount"], strict=True))["Buildings worse"] == 1
     assert summary(later).row("Since EMSR123_AOI02_GRA_PRODUCT", "Flood grown").affected > 0
     assert (tmp_path / "second" / f"{prefix}_differences_r1_v1.csv").is_file()
+
+
+def test_the_sheet_and_the_report_show_what_is_worse_and_what_is_better(tmp_path, place):
+    def edit(tables):
+        grades = tables["builtUpA"]["damage_gra"]
+        grades[0], grades[2] = "Damaged", "No visible damage"
+        tables["transportationL"]["p_block_car"][1] = 0.1
+
+    later = with_differences(place, since(tmp_path, place, edit))
+    worse, better = turns(later)
+    assert (worse.word, worse.buildings.tolist(), len(worse.lines)) == ("Worse", [2], 1)
+    assert (better.word, better.buildings.tolist(), len(better.lines)) == ("Better", [0], 0)
+    assert worse.outlines[0].equals(place.buildings.outline[2])
+    told = [text.get_text() for axes in draw_sheet(later).axes for text in axes.texts]
+    assert any("Worse since" in words for words in told)
+    page = write_report(later, tmp_path).read_text()
+    assert "What changed since EMSR123_AOI02_GRA_PRODUCT" in page
+    assert "No visible damage → Destroyed" in page
+    shown = payload(later, {"post": place.grid})["changes"]
+    assert [len(turn["rings"]) for turn in shown] == [len(worse.outlines), len(better.outlines)]
+    assert [len(turn["lines"]) for turn in shown] == [1, 0]
+
+
+def test_what_is_the_same_as_before_shows_no_change(tmp_path, place):
+    later = with_differences(place, since(tmp_path, place, lambda tables: None))
+    assert turns(later) == ()
+    assert turns(place) == ()
+    assert "Nothing became worse or better." in write_report(later, tmp_path).read_text()
 
 
 def columns(package, layer):

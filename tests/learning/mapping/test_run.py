@@ -6,6 +6,7 @@ import json
 import sqlite3
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import rasterio
@@ -272,6 +273,19 @@ def test_images_that_say_nowhere_where_they_lie_are_mapped_in_a_frame_of_their_o
     found = find_in(request(post, pre, gsd=0.5), tmp_path / "product", reader())
     assert found.grid == Grid(96, 128, 0, 48, 0.5)
     assert (found.buildings.verdict == "Destroyed").sum() == len(STRUCK)
+    assert [source.gsd for source in found.sources if source.role in ("pre", "post")] == [0.5, 0.5]
+
+
+def test_pictures_are_mapped_once_somebody_says_how_large_their_pixels_are(tmp_path):
+    for name, image in zip(("pre", "post"), images(), strict=True):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), image[::-1].transpose(1, 2, 0))
+    post, pre = tmp_path / "post.png", tmp_path / "pre.png"
+    with pytest.raises(DatasetError, match=r"post\.png: .*how large its pixels are.*--gsd"):
+        find_in(request(post, pre), tmp_path / "product", reader())
+    assert not (tmp_path / "product").exists()
+    found = find_in(request(post, pre, gsd=0.5), tmp_path / "product", reader())
+    assert (found.buildings.verdict == "Destroyed").sum() == len(STRUCK)
+    assert found.area.area == 64 * 48
 
 
 def test_after_a_flood_water_at_the_walls_makes_a_sound_house_doubtful(tmp_path, monkeypatch):
