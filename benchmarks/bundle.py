@@ -53,7 +53,7 @@ ORIGIN = """\
 
 All labels are of images that MAGE simulated, of cities that it made up. Where buildings are was then learned further by
 self-training (CBST) on real images that may be passed on, without a label: Joplin (an agency of the US government,
-taken to be in the public domain), Kampala (OpenAerialMap, CC BY 4.0), Zürich (SWISSIMAGE, © swisstopo), and a Dutch town
+taken to be in the public domain), Kampala (OpenAerialMap, CC BY 4.0), Zürich (SWISSIMAGE, © swisstopo) and a Dutch town
 (PDOK, CC BY 4.0). None is here. Its encoder is EfficientNet-Lite 0 as Google published it, trained on ImageNet, under
 Apache-2.0, but for the statistics of its BatchNorm, which are of those images; the photographs behind these weights are
 not redistributable, and none is here. The checkpoint is the last step; the setting was chosen among those of
