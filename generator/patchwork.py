@@ -64,7 +64,9 @@ def draw_patches(city: City, style: Style, rng: np.random.Generator) -> tuple[Pa
         origin, axes = _frame(building)
         xy = (shapely.get_coordinates(building.footprint) - origin) @ axes.T
         low, high = xy.min(axis=0), xy.max(axis=0)
-        of_roof = [(box, None, factor) for box, factor in _mends(rng, area, low, high)]
+        of_roof: list[tuple[Floats, Floats | None, float]] = [
+            (box, None, factor) for box, factor in _mends(rng, area, low, high)
+        ]
         if building.roof_colour is None:
             of_roof += [(box, cover, 1.0) for box, cover in _covers(rng, style, low, high)]
         for box, cover, factor in of_roof:
