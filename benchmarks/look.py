@@ -108,35 +108,38 @@ def power_slope(luma: NDArray[np.float64], low: float, high: float) -> float:
 
 
 def rendered(kind: Kind, folder: Path, count: int = 2) -> list[tuple[Picture, NDArray[np.integer]]]:
-    """Images of a kind of place at its date and their building rasters, rendered if they are not there yet."""
+    """Images of a kind of place at its date and the outlines that annotators would have drawn before, rendered if they
+    are not there yet.
+    """
     root = folder / f"{kind.style}-{kind.radiometry}-{kind.day}"
     root.mkdir(parents=True, exist_ok=True)
-    paths = [(root / f"{kind.date}-{i}.png", root / f"{kind.date}-{i}-buildings.png") for i in range(count)]
+    paths = [(root / f"{kind.date}-{i}.png", root / f"{kind.date}-{i}-outlines.png") for i in range(count)]
     if not all(path.exists() for pair in paths for path in pair):
         sets = {"city.style": kind.style, "radiometry": kind.radiometry, "light.pre": kind.day, "light.post": kind.day}
+        sets["label_style"] = "annotator"  # real masks run on under crowns and a pixel or so beside the walls
         sizes = {"count": count, "output.size": SIDE, "output.gsd": GSD, "render.spp": SAMPLES}
         job = make_plan(read_recipe("flood", sets | sizes)).jobs[0]
         studio = open_studio(job, threads=2)
-        for index, (image, buildings) in enumerate(paths):
-            picture, standing = _photographed(job, index, kind.date, studio)
+        for index, (image, outlines) in enumerate(paths):
+            picture, drawn = _photographed(job, index, kind.date, studio)
             cv2.imwrite(str(image), picture[:, :, ::-1])
-            cv2.imwrite(str(buildings), standing)
+            cv2.imwrite(str(outlines), drawn)
     return [
-        (cv2.imread(str(image))[:, :, ::-1], cv2.imread(str(buildings), cv2.IMREAD_UNCHANGED))
-        for image, buildings in paths
+        (cv2.imread(str(image))[:, :, ::-1], cv2.imread(str(outlines), cv2.IMREAD_UNCHANGED))
+        for image, outlines in paths
     ]
 
 
 def _photographed(job: ShardJob, index: int, date: str, studio: Studio) -> tuple[Picture, NDArray[np.integer]]:
-    """One date of a sample as :func:`mage.generator.shards.render_sample` has it, and its buildings; the other date is
-    not rendered.
+    """One date of a sample as :func:`mage.generator.shards.render_sample` has it, and annotators' outlines; the
+    other date is not rendered.
     """
     draft = draw_sample(job, index, studio.place, studio.basis)
     k = ("pre", "post").index(date)
     reflected = photograph_date(draft, k, studio, lands(draft, studio)[k], {})
     rng = job.rng(index, 1 + k)
     image = expose(reflected, sample_radiometry(rng, job.recipe.radiometry), rng)
-    return image, draft.labels[f"{date}_building"].astype(np.uint16)
+    return image, draft.labels["pre_annotated"]
 
 
 def real(kind: Kind) -> list[tuple[Picture, NDArray[np.integer] | None]]:
