@@ -120,7 +120,7 @@ def main() -> None:
     if not arguments.names and not arguments.short:
         RESULTS.unlink(missing_ok=True)
     grader = open_grader(arguments.model, "cpu")
-    print(f"{HEAD}\n{'|---' * HEAD.count(' | ')}|---|---|")
+    print(f"{HEAD}\n|{'---|' * (HEAD.count('|') - 1)}")
     for case in cases(arguments.folder, arguments.names, short=arguments.short):
         found = rounded(scored(case, grader, arguments.folder))
         print(row(case.name, found), flush=True)

@@ -210,8 +210,12 @@ def _figures(column: Column, findings: Findings) -> None:
 
 
 def _silent(row: Row) -> bool:
-    """Whether a row says that a kind of facility was not hit, or that nothing changed."""
-    return not row.affected and ((row.group == "Facilities" and row.item != "All") or row.group.startswith("Since "))
+    """Whether a row says that a kind of facility was not hit, that there are no buildings of a use, or that nothing
+    changed.
+    """
+    told = row.group == "Facilities" and row.item != "All"
+    told |= row.group == "Built-up" and row.total == 0
+    return not row.affected and (told or row.group.startswith("Since "))
 
 
 def _ranking(column: Column, findings: Findings) -> None:
