@@ -114,7 +114,7 @@ def deep_water(
     silted = turbidity.colour.astype(np.float32) - mixed
     silted *= silt
     silted += mixed
-    return silted
+    return np.asarray(silted, np.float32)
 
 
 def _base(style: Style, name: str) -> NDArray[np.float64]:

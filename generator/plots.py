@@ -59,7 +59,8 @@ def plots_of(place: Place, grid: Grid) -> Plots:
     tone = np.exp(np.stack([light + 0.055 * warm - 0.02 * green, light + 0.02 * green, light - 0.05 * warm], axis=-1))
     wear = np.clip(0.3 + 0.2 * kept + 0.1 * quarter + 0.35 * np.exp(-wall / 2.5), 0, 1)
     shares = np.dstack([choice / SPREAD / 2 + 0.5, wear, _litter(place, coarse)])
-    return Plots(_seen_from(coarse, grid, tone), *cv2.split(_seen_from(coarse, grid, shares)))
+    bands = (np.asarray(band, np.float32) for band in cv2.split(_seen_from(coarse, grid, shares)))
+    return Plots(_seen_from(coarse, grid, tone), *bands)
 
 
 def _coarse(grid: Grid) -> Grid:

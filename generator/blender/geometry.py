@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mage.scenes.mesh import Mesh
 
 # kinds of attributes: what Blender calls their values, and how they lie in memory
-_HELD: dict[str, tuple[str, type]] = {
+_HELD: dict[str, tuple[str, type[np.generic]]] = {
     "FLOAT_VECTOR": ("vector", np.float32),
     "FLOAT2": ("vector", np.float32),
     "FLOAT": ("value", np.float32),
