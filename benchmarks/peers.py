@@ -39,7 +39,7 @@ def generation(repeats: int, *, short: bool) -> Rows:
     """A labelled pair, beside a plain loop over Blender and BlenderProc."""
     import beside.generation
 
-    return beside.generation.generation(repeats, 32 if short else 96)
+    return beside.generation.generation(repeats, 48 if short else 96)
 
 
 def readers(repeats: int, *, short: bool) -> Rows:  # noqa: ARG001 - as short as it is
