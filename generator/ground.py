@@ -100,7 +100,9 @@ def deep_water(
         table[kinds.index("river")] = reflectance(place.style.look.river.srgb)
     colours = table.take(index, axis=0)
     # waters mix where they meet
-    mixed = colours if (index == index.flat[0]).all() else cv2.GaussianBlur(colours, (0, 0), max(2.0 / grid.gsd, 0.3))
+    mixed = colours
+    if (index != index.flat[0]).any():
+        mixed = np.asarray(cv2.GaussianBlur(colours, (0, 0), max(2.0 / grid.gsd, 0.3)), np.float32)
     if flooded is None:
         return mixed
     wide = burn(
@@ -224,7 +226,7 @@ def _soft(
     """
     soil = cv2.GaussianBlur((cover == Cover.BARE).astype(np.float32), (0, 0), 1.6 / grid.gsd)
     hard = ~covered(cover, (Cover.GRASS, Cover.BARE, Cover.FOREST, Cover.AGRICULTURE, Cover.SCRUB))
-    verge = cv2.GaussianBlur(hard.astype(np.float32), (0, 0), 1.1 / grid.gsd)
+    verge: Raster = np.asarray(cv2.GaussianBlur(hard.astype(np.float32), (0, 0), 1.1 / grid.gsd), np.float32)
     patchy, ground = value_noise(grid, 9.0, 107), np.empty_like(lawn)
     for rows in row_blocks(grid.shape):
         ragged = 0.5 * fine[rows] + patchy[rows]
@@ -323,7 +325,7 @@ def _asphalt(
     own = np.random.default_rng(8).normal(0, 1, (len(place.city.roads.edges) + 1, 2)).astype(np.float32)
     own[0] = 0  # where there is none
     near = (max(round(JUNCTION / grid.gsd), 1),) * 2
-    age = cv2.blur(own.take(roads, axis=0), near).reshape(-1, 2)[at]
+    age: Raster = np.asarray(cv2.blur(own.take(roads, axis=0), near), np.float32).reshape(-1, 2)[at]
     age /= np.maximum(cv2.blur(share, near).take(at), 1e-3)[:, None]
     factor = np.exp(0.07 * age[:, :1] + 0.02 * age[:, 1:] * (1, 0, -1))
     patched = (value_noise(grid, 5.0, 61) + 0.5 * value_noise(grid, 17.0, 67)).take(at)
