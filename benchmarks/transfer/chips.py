@@ -80,8 +80,8 @@ class Chips(Dataset[dict[str, Any]]):
 
 
 class Before(Dataset[dict[str, Any]]):
-    """Crops of the images before, each shown twice, without labels, and with the ``share`` of their pixels that is of
-    buildings in simulated places of their style.
+    """Crops of the images before, each shown twice, without labels, with the ``share`` of their pixels that is of
+    buildings in simulated places of their style, and the number of their ``place``.
 
     Args:
         chips: their labels are not read.
@@ -91,6 +91,7 @@ class Before(Dataset[dict[str, Any]]):
 
     def __init__(self, chips: Sequence[Chip], size: int, zoom: float = 1.0) -> None:
         self.chips, self.size, self.zoom = list(chips), size, zoom
+        self.places = [chip.scene.split("-")[0] for chip in self.chips]
 
     def __len__(self) -> int:
         return len(self.chips)
@@ -102,8 +103,9 @@ class Before(Dataset[dict[str, Any]]):
             index.rng() if isinstance(index, Draw) else np.random.default_rng(int(index)),
         )
         image, _ = cropped(chip.image[:1], chip.mask, self.size, self.zoom, rng)
-        share = SHARES.get(chip.scene.split("-")[0], SHARE)
-        return {"image": torch.from_numpy(image.repeat(2, 0)), "share": torch.tensor(share), "key": chip.key}
+        place = self.places[int(index)]
+        told = {"share": torch.tensor(SHARES.get(place, SHARE)), "place": torch.tensor(self.places.index(place))}
+        return {"image": torch.from_numpy(image.repeat(2, 0)), **told, "key": chip.key}
 
 
 def picture(path: Path) -> Bytes:

@@ -28,7 +28,8 @@ class CBST(Supervised):
     Zou et al. count each class's share in the model's own predictions, which keeps what the model misses missing; here
     it is said: ``share`` of the pixels are of a building, where a sample does not say otherwise in ``share``. A map of
     footprints, or the simulated places of the same style, tell it. Images of one share are ranked together, the latest
-    ``memory`` of them, by a teacher that follows the student.
+    ``memory`` of them, by a teacher that follows the student; where samples say in ``place``, an integer, which place
+    they are of, those of one place: what is easy to see in one should not be all that is learned of several.
 
     Args:
         model: a damage model, or one whose class 0 is what is not looked for.
@@ -51,7 +52,7 @@ class CBST(Supervised):
     """
 
     needs = ("unlabelled",)
-    remembered: Tensor  # (images, pixels, 2): a logit, and the share of its image; NaN where nothing is yet
+    remembered: Tensor  # (images, pixels, 3): a logit, share and place of its image; NaN where nothing is yet
 
     def __init__(
         self,
@@ -69,9 +70,9 @@ class CBST(Supervised):
         _check(share, sure, doubt)
         self.share, self.sure, self.doubt, self.mixed = share, sure, doubt, mixed
         self.decay, self.memory = decay, memory
-        self.wants = (*self.wants, "share")
+        self.wants = (*self.wants, "share", "place")
         self.teacher = Teacher(model, decay, by_batch=False)
-        self.register_buffer("remembered", torch.full((memory, READ, 2), math.nan))
+        self.register_buffer("remembered", torch.full((memory, READ, 3), math.nan))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The supervised losses, and ``mixed``, that of the target's pixels that are sure.
@@ -80,21 +81,24 @@ class CBST(Supervised):
         """
         image, mask = self.learned(batch)
         target = batch.image("unlabelled")
-        view, label = self.augment(target, self.pseudo(target, self._shares(batch, target)), batch.rng)
+        view, label = self.augment(
+            target, self.pseudo(target, self._shares(batch, target), self._places(batch, target)), batch.rng
+        )
         output = self.seen(torch.cat([image, view]), batch.rng)
         losses = supervised_losses(_part(output, slice(len(image))), mask, self.weights)
         found = built(_part(output, slice(len(image), None)))
         return losses | {"mixed": self.mixed * localisation_loss(found, label)}
 
-    def pseudo(self, image: Tensor, shares: Tensor) -> Tensor:
-        """Labels uint8 (N, H, W), 1 building, 0 ground, 255 neither sure, of images whose shares (N,) are said.
+    def pseudo(self, image: Tensor, shares: Tensor, places: Tensor) -> Tensor:
+        """Labels uint8 (N, H, W), 1 building, 0 ground, 255 neither sure, of images of these shares and places, (N,).
 
         What the teacher sees of the images is remembered.
         """
         with torch.no_grad():
             score = built(self.teacher(image))[:, 0].float()
-        self._remember(score, shares)
-        high, low = torch.tensor([self._limits(share) for share in shares.tolist()], device=image.device).T
+        self._remember(score, shares, places)
+        told = zip(shares.tolist(), places.tolist(), strict=True)
+        high, low = torch.tensor([self._limits(share, place) for share, place in told], device=image.device).T
         label = torch.full(score.shape, IGNORE, dtype=torch.uint8, device=image.device)
         label[score < low[:, None, None]] = 0
         label[score > high[:, None, None]] = 1
@@ -112,17 +116,22 @@ class CBST(Supervised):
             raise ModelError("a share of buildings cannot be used", expected="above 0 and below 1", found=str(told))
         return told.float()
 
-    def _remember(self, score: Tensor, shares: Tensor) -> None:
+    @staticmethod
+    def _places(batch: Batch, image: Tensor) -> Tensor:
+        told = (batch.unlabelled or {}).get("place")
+        return torch.zeros(len(image), device=image.device) if told is None else told.float()
+
+    def _remember(self, score: Tensor, shares: Tensor, places: Tensor) -> None:
         flat = score.flatten(1)
         picked = torch.linspace(0, flat.shape[1] - 1, min(READ, flat.shape[1]), device=flat.device).long()
-        seen = torch.full((len(flat), READ, 2), math.nan, device=flat.device)
+        seen = torch.full((len(flat), READ, 3), math.nan, device=flat.device)
         seen[:, : len(picked), 0] = flat[:, picked]
-        seen[..., 1] = shares[:, None]
+        seen[..., 1], seen[..., 2] = shares[:, None], places[:, None]
         self.remembered = torch.cat([self.remembered, seen])[-self.memory :]
 
-    def _limits(self, share: float) -> tuple[float, float]:
-        """Above the first a pixel is building, below the second ground, of images of this share."""
-        like = (self.remembered[..., 1] - share).abs() < 1e-6
+    def _limits(self, share: float, place: float) -> tuple[float, float]:
+        """Above the first a pixel is building, below the second ground, of images of this share and place."""
+        like = ((self.remembered[..., 1] - share).abs() < 1e-6) & (self.remembered[..., 2] == place)
         values = self.remembered[..., 0][like]
         ranks = torch.tensor([1 - self.sure * share, max(0.0, 1 - self.doubt * share)], device=values.device)
         high, low = torch.nanquantile(values, ranks).tolist()

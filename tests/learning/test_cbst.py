@@ -46,7 +46,7 @@ def labelled(number=2):
 @pytest.mark.parametrize("bias", [-20.0, 0.0, 20.0])
 def test_the_surest_pixels_are_labels_however_unsure_the_model_is_of_them(bias):
     method = CBST(Light(bias), share=0.25, sure=0.5, doubt=2.0, augment=plain)
-    label = method.pseudo(ramp(), torch.tensor([0.25])).flatten()
+    label = method.pseudo(ramp(), torch.tensor([0.25]), torch.zeros(1)).flatten()
     number = SIDE * SIDE
     assert abs(int((label == 1).sum()) - number / 8) <= 1
     assert abs(int((label == 0).sum()) - number / 2) <= 1
@@ -58,16 +58,23 @@ def test_the_surest_pixels_are_labels_however_unsure_the_model_is_of_them(bias):
 def test_images_of_one_share_are_ranked_together():
     method = CBST(Light(), share=0.25, sure=1.0, doubt=1.0, augment=plain)
     dark, light = ramp() * 0.4, 0.6 + ramp() * 0.4
-    label = method.pseudo(torch.cat([dark, light]), torch.tensor([0.5, 0.5]))
+    label = method.pseudo(torch.cat([dark, light]), torch.tensor([0.5, 0.5]), torch.zeros(2))
     assert (label[0] == 1).sum() == 0
     assert (label[1] == 1).float().mean() > 0.99
 
 
 def test_images_of_other_shares_are_ranked_apart():
     method = CBST(Light(), share=0.25, sure=1.0, doubt=1.0, augment=plain)
-    label = method.pseudo(torch.cat([ramp() * 0.4, 0.6 + ramp() * 0.4]), torch.tensor([0.5, 0.125]))
+    label = method.pseudo(torch.cat([ramp() * 0.4, 0.6 + ramp() * 0.4]), torch.tensor([0.5, 0.125]), torch.zeros(2))
     found = (label == 1).float().mean((1, 2))
     assert found.tolist() == pytest.approx([0.5, 0.125], abs=0.01)
+
+
+def test_images_of_other_places_are_ranked_apart():
+    method = CBST(Light(), share=0.25, sure=1.0, doubt=1.0, augment=plain)
+    images, shares = torch.cat([ramp() * 0.4, 0.6 + ramp() * 0.4]), torch.tensor([0.25, 0.25])
+    found = (method.pseudo(images, shares, torch.tensor([1, 2])) == 1).float().mean((1, 2))
+    assert found.tolist() == pytest.approx([0.25, 0.25], abs=0.01)
 
 
 def test_a_batch_may_tell_the_share_of_each_image():
@@ -83,7 +90,7 @@ def test_a_batch_may_tell_the_share_of_each_image():
 def test_the_loss_of_the_target_is_that_of_the_labels_it_gave():
     method = CBST(Light(), share=0.25, mixed=3.0, augment=plain)
     losses = method.losses(Batch(np.random.default_rng(0), source=labelled(), unlabelled={"image": ramp()}))
-    label = method.pseudo(ramp(), torch.tensor([0.25]))
+    label = method.pseudo(ramp(), torch.tensor([0.25]), torch.zeros(1))
     known = label != 255
     score, target = built(method.model(ramp()))[:, 0][known], (label[known] == 1).float()
     entropy = nn.functional.binary_cross_entropy_with_logits(score, target)
@@ -120,8 +127,8 @@ def test_models_of_plain_classes_can_learn_so_too():
 def test_what_is_remembered_is_bounded_and_part_of_the_state():
     method = CBST(Light(), share=0.25, memory=3, augment=plain)
     for _ in range(3):
-        method.pseudo(ramp(2), torch.tensor([0.25, 0.25]))
-    assert method.remembered.shape == (3, READ, 2)
+        method.pseudo(ramp(2), torch.tensor([0.25, 0.25]), torch.zeros(2))
+    assert method.remembered.shape == (3, READ, 3)
     again = CBST(Light(), share=0.25, memory=3, augment=plain)
     again.load_state_dict(method.state_dict())
     assert torch.equal(again.remembered.nan_to_num(-1), method.remembered.nan_to_num(-1))

@@ -124,11 +124,12 @@ def test_images_before_are_shown_twice_without_labels_and_with_the_share_of_thei
     chips = [Chip("k", "kampala-west", image, mask), Chip("h", "harvey-0", image[:1], mask)]
     seen = real.Before(chips, 16, zoom=1.5)
     samples = [seen[index] for index in (0, 1, Draw(0, 3, 5), Draw(0, 3, 6))]
-    assert [set(sample) for sample in samples] == [{"image", "share", "key"}] * 4
+    assert [set(sample) for sample in samples] == [{"image", "share", "place", "key"}] * 4
     for sample in samples:
         assert sample["image"].shape == (2, 3, 16, 16)
         assert torch.equal(sample["image"][0], sample["image"][1])
     assert [round(sample["share"].item(), 2) for sample in samples[:2]] == [0.28, 0.14]
+    assert [sample["place"].item() for sample in samples] == [0, 1, 0, 0]
     assert not torch.equal(samples[2]["image"], samples[3]["image"])
 
 
