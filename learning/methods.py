@@ -261,9 +261,9 @@ class Supervised(Method):
 
     def graded(self, image: Tensor, mask: Tensor, rng: np.random.Generator) -> dict[str, Tensor]:
         """The supervised losses of images and masks as they are."""
-        return supervised_losses(self.seen(image, rng), mask, self.weights)
+        return supervised_losses(self.output(image, rng), mask, self.weights)
 
-    def seen(self, image: Tensor, rng: np.random.Generator) -> Any:
+    def output(self, image: Tensor, rng: np.random.Generator) -> Any:
         """What the model makes of images while some of its channels are hidden."""
         if not self.hide:
             return self.model(image)

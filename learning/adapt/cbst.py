@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Unpack
 
 import torch
@@ -52,7 +51,7 @@ class CBST(Supervised):
     """
 
     needs = ("unlabelled",)
-    remembered: Tensor  # (images, pixels, 3): a logit, share and place of its image; NaN where nothing is yet
+    remembered: Tensor  # (images, pixels, 3): a logit, share and place of its image; all 0 where nothing is yet
 
     def __init__(
         self,
@@ -72,7 +71,7 @@ class CBST(Supervised):
         self.decay, self.memory = decay, memory
         self.wants = (*self.wants, "share", "place")
         self.teacher = Teacher(model, decay, by_batch=False)
-        self.register_buffer("remembered", torch.full((memory, READ, 3), math.nan))
+        self.register_buffer("remembered", torch.zeros(memory, READ, 3))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The supervised losses, and ``mixed``, that of the target's pixels that are sure.
@@ -84,7 +83,7 @@ class CBST(Supervised):
         view, label = self.augment(
             target, self.pseudo(target, self._shares(batch, target), self._places(batch, target)), batch.rng
         )
-        output = self.seen(torch.cat([image, view]), batch.rng)
+        output = self.output(torch.cat([image, view]), batch.rng)
         losses = supervised_losses(_part(output, slice(len(image))), mask, self.weights)
         found = built(_part(output, slice(len(image), None)))
         return losses | {"mixed": self.mixed * localisation_loss(found, label)}
@@ -124,9 +123,9 @@ class CBST(Supervised):
     def _remember(self, score: Tensor, shares: Tensor, places: Tensor) -> None:
         flat = score.flatten(1)
         picked = torch.linspace(0, flat.shape[1] - 1, min(READ, flat.shape[1]), device=flat.device).long()
-        seen = torch.full((len(flat), READ, 3), math.nan, device=flat.device)
+        seen = torch.zeros(len(flat), READ, 3, device=flat.device)
         seen[:, : len(picked), 0] = flat[:, picked]
-        seen[..., 1], seen[..., 2] = shares[:, None], places[:, None]
+        seen[:, : len(picked), 1], seen[:, : len(picked), 2] = shares[:, None], places[:, None]
         self.remembered = torch.cat([self.remembered, seen])[-self.memory :]
 
     def _limits(self, share: float, place: float) -> tuple[float, float]:
@@ -134,7 +133,7 @@ class CBST(Supervised):
         like = ((self.remembered[..., 1] - share).abs() < 1e-6) & (self.remembered[..., 2] == place)
         values = self.remembered[..., 0][like]
         ranks = torch.tensor([1 - self.sure * share, max(0.0, 1 - self.doubt * share)], device=values.device)
-        high, low = torch.nanquantile(values, ranks).tolist()
+        high, low = torch.quantile(values, ranks).tolist()
         return high, low
 
 

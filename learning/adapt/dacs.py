@@ -38,7 +38,7 @@ class DACS(Supervised):
 
     >>> from mage.learning import SiameseDamageNet
     >>> DACS(SiameseDamageNet(width=4)).settings()
-    {'threshold': 0.968, 'decay': 0.99, 'mixed': 1.0}
+    {'threshold': 0.968, 'decay': 0.99, 'mixed': 1.0, 'hide': 0.0}
     """
 
     needs = ("unlabelled",)

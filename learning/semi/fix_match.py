@@ -25,7 +25,7 @@ class FixMatch(Supervised):
 
     >>> from mage.learning import SiameseDamageNet
     >>> FixMatch(SiameseDamageNet(width=4)).settings()
-    {'threshold': 0.95, 'unlabelled': 1.0}
+    {'threshold': 0.95, 'unlabelled': 1.0, 'hide': 0.0}
     """
 
     needs = ("unlabelled",)

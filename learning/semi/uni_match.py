@@ -31,7 +31,7 @@ class UniMatch(Supervised):
 
     >>> from mage.learning import SiameseDamageNet
     >>> UniMatch(SiameseDamageNet(width=4)).settings()
-    {'threshold': 0.95, 'features': 0.5, 'images': 0.5, 'drop': 0.5}
+    {'threshold': 0.95, 'features': 0.5, 'images': 0.5, 'drop': 0.5, 'hide': 0.0}
     """
 
     needs = ("unlabelled",)

@@ -32,7 +32,7 @@ class UniMatchV2(Supervised):
 
     >>> from mage.learning import SiameseDamageNet
     >>> UniMatchV2(SiameseDamageNet(width=4)).settings()
-    {'threshold': 0.95, 'decay': 0.996}
+    {'threshold': 0.95, 'decay': 0.996, 'hide': 0.0}
     """
 
     needs = ("unlabelled",)

@@ -335,4 +335,4 @@ def test_a_teacher_drops_nothing_in_either_mode():
 
 
 def test_settings_are_the_numbers_that_a_method_was_given():
-    assert Pulled(Fixed(torch.zeros(1, 3, 2, 2)), pull=0.25).settings() == {"pull": 0.25}
+    assert Pulled(Fixed(torch.zeros(1, 3, 2, 2)), pull=0.25).settings() == {"pull": 0.25, "hide": 0.0}

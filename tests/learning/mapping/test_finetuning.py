@@ -126,7 +126,7 @@ def test_a_run_from_corrections_is_a_run_like_others_and_twice_the_same(tmp_path
         weights.append(load_model(run.path, "cpu").state_dict())
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
     record = json.loads((tmp_path / "one" / "run.json").read_text())
-    assert record["method"] == {"name": "Corrected", "settings": {"memory": 1.0}}
+    assert record["method"] == {"name": "Corrected", "settings": {"memory": 1.0, "hide": 0.0}}
     assert run.step == 1
 
 
