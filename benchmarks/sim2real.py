@@ -83,8 +83,8 @@ def measured(name: str, setting: Setting, ground: Ground, part: str, sets: dict[
         found["together"] = scored(model, graded, alone=False)
     if part == "dev":
         found["blind"] = blind(model, [chip for chips in graded.values() for chip in chips])
-    if setting.pretrained and part == "final" and not setting.few:
-        adapt_batch_norm(model, real.Chips(ground.free["dev"]), batch=8, device="cpu")
+    if setting.method == "supervised" and part == "final" and not setting.few:
+        adapt_batch_norm(model, real.Before(ground.free["dev"], 128), batch=8, device="cpu")
         found["adapted"] = scored(model, sets)
     keep(key, found)
     print(line(key, found), flush=True)
