@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mage.learning.ema import Teacher
+from mage.learning.encoders import check_least
 from mage.learning.heads import Prediction
 from mage.learning.losses import localisation_loss, supervised_losses
 from mage.learning.methods import Batch, Supervised, SupervisedOptions
@@ -38,12 +39,13 @@ class CBST(Supervised):
             are not learned.
         mixed: weight of the loss.
         decay: of the teacher's average.
-        memory: images whose ranks count; at most 512 pixels of each.
+        memory: images whose ranks count beside those of a batch, one or more; at most 512 pixels of each.
         weights: of each class in the supervised loss.
         augment: of labelled and unlabelled images; the teacher sees the latter as they are.
+        hide: share of the features' channels that labelled and unlabelled images are learned without.
 
     Raises:
-        ModelError: a share, ``sure`` or ``doubt`` cannot be used.
+        ModelError: a share, ``sure``, ``doubt`` or ``memory`` cannot be used, or crops of the streams differ in shape.
 
     >>> from mage.learning import SiameseDamageNet
     >>> CBST(SiameseDamageNet(width=4), share=0.12).settings()["share"]
@@ -67,6 +69,7 @@ class CBST(Supervised):
     ) -> None:
         super().__init__(model, **options)
         _check(share, sure, doubt)
+        check_least("the method", memory=memory)
         self.share, self.sure, self.doubt, self.mixed = share, sure, doubt, mixed
         self.decay, self.memory = decay, memory
         self.wants = (*self.wants, "share", "place")
@@ -80,9 +83,11 @@ class CBST(Supervised):
         """
         image, mask = self.learned(batch)
         target = batch.image("unlabelled")
-        view, label = self.augment(
-            target, self.pseudo(target, self._shares(batch, target), self._places(batch, target)), batch.rng
-        )
+        if image.shape[1:] != target.shape[1:]:
+            shapes = f"{tuple(image.shape[1:])} and {tuple(target.shape[1:])}"
+            raise ModelError("labelled and unlabelled samples differ in shape", expected="equal crops", found=shapes)
+        label = self.pseudo(target, self._shares(batch, target), self._places(batch, target))
+        view, label = self.augment(target, label, batch.rng)
         output = self.output(torch.cat([image, view]), batch.rng)
         losses = supervised_losses(_part(output, slice(len(image))), mask, self.weights)
         found = built(_part(output, slice(len(image), None)))
@@ -95,9 +100,10 @@ class CBST(Supervised):
         """
         with torch.no_grad():
             score = built(self.teacher(image))[:, 0].float()
-        self._remember(score, shares, places)
+        known = torch.cat([self.remembered, _read(score, shares, places)])
+        self.remembered = known[-self.memory :]
         told = zip(shares.tolist(), places.tolist(), strict=True)
-        high, low = torch.tensor([self._limits(share, place) for share, place in told], device=image.device).T
+        high, low = torch.tensor([self._limits(known, *of) for of in told], device=image.device).T
         label = torch.full(score.shape, IGNORE, dtype=torch.uint8, device=image.device)
         label[score < low[:, None, None]] = 0
         label[score > high[:, None, None]] = 1
@@ -120,18 +126,10 @@ class CBST(Supervised):
         told = (batch.unlabelled or {}).get("place")
         return torch.zeros(len(image), device=image.device) if told is None else told.float()
 
-    def _remember(self, score: Tensor, shares: Tensor, places: Tensor) -> None:
-        flat = score.flatten(1)
-        picked = torch.linspace(0, flat.shape[1] - 1, min(READ, flat.shape[1]), device=flat.device).long()
-        seen = torch.zeros(len(flat), READ, 3, device=flat.device)
-        seen[:, : len(picked), 0] = flat[:, picked]
-        seen[:, : len(picked), 1], seen[:, : len(picked), 2] = shares[:, None], places[:, None]
-        self.remembered = torch.cat([self.remembered, seen])[-self.memory :]
-
-    def _limits(self, share: float, place: float) -> tuple[float, float]:
+    def _limits(self, known: Tensor, share: float, place: float) -> tuple[float, float]:
         """Above the first a pixel is building, below the second ground, of images of this share and place."""
-        like = ((self.remembered[..., 1] - share).abs() < 1e-6) & (self.remembered[..., 2] == place)
-        values = self.remembered[..., 0][like]
+        like = ((known[..., 1] - share).abs() < 1e-6) & (known[..., 2] == place)
+        values = known[..., 0][like]
         ranks = torch.tensor([1 - self.sure * share, max(0.0, 1 - self.doubt * share)], device=values.device)
         high, low = torch.quantile(values, ranks).tolist()
         return high, low
@@ -146,6 +144,16 @@ def built(output: Prediction | Tensor) -> Tensor:
     if isinstance(output, Prediction):
         return output.localisation
     return output[:, 1:].logsumexp(1, keepdim=True) - output[:, :1]
+
+
+def _read(score: Tensor, shares: Tensor, places: Tensor) -> Tensor:
+    """What is remembered of logits (N, H, W), (N, 512, 3); all 0 behind the pixels of smaller images."""
+    flat = score.flatten(1)
+    picked = torch.linspace(0, flat.shape[1] - 1, min(READ, flat.shape[1]), device=flat.device).long()
+    seen = torch.zeros(len(flat), READ, 3, device=flat.device)
+    seen[:, : len(picked), 0] = flat[:, picked]
+    seen[:, : len(picked), 1], seen[:, : len(picked), 2] = shares[:, None], places[:, None]
+    return seen
 
 
 def _part(output: Prediction | Tensor, images: slice) -> Prediction | Tensor:

@@ -135,7 +135,7 @@ def test_what_is_remembered_is_bounded_and_part_of_the_state():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"share": 0.0}, {"share": 1.0}, {"share": 0.2, "sure": 0.0}, {"share": 0.2, "doubt": 0.5}]
+    "wrong", [{"share": 0.0}, {"share": 1.0}, {"share": 0.2, "sure": 0.0}, {"share": 0.2, "doubt": 0.5}, {"memory": 0}]
 )
 def test_shares_that_cannot_be_are_refused(wrong):
     with pytest.raises(ModelError):
@@ -152,6 +152,21 @@ def test_hidden_channels_change_what_is_learned_but_not_what_is_predicted():
     assert first == again
     assert first != other
     assert whole.losses(Batch(np.random.default_rng(0), source=tiles))["damage"].item() not in (first, other)
+
+
+def test_a_memory_smaller_than_a_batch_still_ranks_all_of_it():
+    method = CBST(Light(), share=0.25, sure=1.0, doubt=1.0, memory=1, augment=plain)
+    images, places = torch.cat([ramp() * 0.4, 0.6 + ramp() * 0.4]), torch.tensor([1, 2])
+    found = (method.pseudo(images, torch.tensor([0.25, 0.25]), places) == 1).float().mean((1, 2))
+    assert found.tolist() == pytest.approx([0.25, 0.25], abs=0.01)
+    assert len(method.remembered) == 1
+
+
+def test_crops_of_other_shapes_are_refused():
+    method = CBST(Light(), augment=plain)
+    batch = Batch(np.random.default_rng(0), source=labelled(), unlabelled={"image": ramp()[..., :8]})
+    with pytest.raises(ModelError, match="differ in shape"):
+        method.losses(batch)
 
 
 @pytest.mark.parametrize("hide", [-0.1, 1.0])
