@@ -13,13 +13,13 @@ they are missing (minutes). ``--short``, as in `make bench`, maps one small simu
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from beside.kept import RESULTS, keep, rounded
 from mapped.cases import Case, real_cases, simulated
 from mapped.scores import agreement, closures, detection, water, worst_places
 
@@ -30,7 +30,7 @@ from mage.learning.mapping.inputs import Files, Request
 from mage.learning.mapping.run import find, make_map, prepare
 
 HERE = Path(__file__).resolve().parent
-RESULTS = HERE / "results" / "maps.json"
+FILE = "maps.json"  # of results
 SIDE, SMALL = 800, 192  # pixels of simulated places
 HEAD = (
     "| place | truth | buildings, F1 by IoU 0.5 | by centre | κ, own | κ, given | macro F1, own | given | all sound "
@@ -92,22 +92,6 @@ def row(name: str, found: dict[str, Any]) -> str:
     return f"| {name} | {found['truth']} | {cells} | {found['seconds']:.0f} |"
 
 
-def keep(name: str, found: dict[str, Any]) -> None:
-    """Put the figures of a place beside those of the others."""
-    every = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    text = json.dumps(every | {name: found}, indent=1, sort_keys=True)
-    RESULTS.write_text(text + "\n", encoding="utf-8")
-
-
-def rounded(value: Any) -> Any:
-    """JSON values with four digits after the point."""
-    if isinstance(value, dict):
-        return {name: rounded(v) for name, v in value.items()}
-    if isinstance(value, list):
-        return [rounded(v) for v in value]
-    return round(value, 4) if isinstance(value, float) else value
-
-
 def main() -> None:
     """Print the table, and keep the figures."""
     parser = argparse.ArgumentParser()
@@ -118,14 +102,14 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     if not arguments.names and not arguments.short:
-        RESULTS.unlink(missing_ok=True)
+        (RESULTS / FILE).unlink(missing_ok=True)
     grader = open_grader(arguments.model, "cpu")
     print(f"{HEAD}\n|{'---|' * (HEAD.count('|') - 1)}")
     for case in cases(arguments.folder, arguments.names, short=arguments.short):
         found = rounded(scored(case, grader, arguments.folder))
         print(row(case.name, found), flush=True)
         if not arguments.short:
-            keep(case.name, found)
+            keep(FILE, {case.name: found})
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ dependencies it is free to change numpy).
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
 import sys
@@ -26,9 +25,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from beside.kept import keep
 from beside.measure import Row, Rows, circumstances, markdown, row, timed
 
-RESULTS = Path(__file__).resolve().parent / "results" / "peers.json"
+FILE = "peers.json"  # of results
 PACKAGES = (
     *("bpy", "blenderproc", "webdataset", "litdata", "esda", "networkx", "rasterstats"),
     *("numpy", "scipy", "torch", "opencv-python-headless"),
@@ -114,15 +114,8 @@ def main() -> None:
     }
     print(markdown(row for rows in found.values() for row in rows))
     if not options.short:
-        keep(found)
-
-
-def keep(found: dict[str, list[Row]]) -> None:
-    """Write what was found beside the parts that were not asked for, each with when and with what it was measured."""
-    kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    about = circumstances(PACKAGES)
-    kept |= {name: about | {"rows": rows} for name, rows in found.items()}
-    RESULTS.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        about = circumstances(PACKAGES)  # each part says when and with what it was measured
+        keep(FILE, {name: about | {"rows": rows} for name, rows in found.items()})
 
 
 if __name__ == "__main__":

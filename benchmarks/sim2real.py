@@ -23,6 +23,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from beside.kept import keep, read, rounded
 from transfer import chips as real
 from transfer.distances import features, table
 from transfer.more import Changed, ious, water_net
@@ -36,7 +37,7 @@ from mage.learning import Network, Run, adapt_batch_norm, mixed_consistency, nei
 from mage.scenes.recipe import read_recipe
 
 HERE = Path(__file__).resolve().parent
-RESULTS = HERE / "results" / "sim2real.json"
+FILE = "sim2real.json"  # of results
 MIXTURE = HERE / "transfer" / "mixture.yaml"
 SMALL = {"count": 4, "output.size": 128, "render.quality": "draft", "label_style": "annotator", "city.extent": 320}
 
@@ -68,7 +69,7 @@ def sets_of(part: str, *, short: bool) -> dict[str, list[real.Chip]]:
 def measured(name: str, setting: Setting, ground: Ground, part: str, sets: dict[str, list[real.Chip]]) -> None:
     """Train a setting, test it on a part of the real chips, and keep what was found."""
     key = f"{name}/{setting.seed}/{part}"
-    if read().get(key, {}).get("setting") == setting.name():
+    if read(FILE).get(key, {}).get("setting") == setting.name():
         return
     run, seconds = train(setting, ground, begun(setting, ground))
     model = run.model("cpu")
@@ -86,7 +87,7 @@ def measured(name: str, setting: Setting, ground: Ground, part: str, sets: dict[
     if setting.method == "supervised" and part == "final" and not setting.few:
         adapt_batch_norm(model, real.Before(ground.free["dev"], 128), batch=8, device="cpu")
         found["adapted"] = scored(model, sets)
-    keep(key, found)
+    keep(FILE, {key: rounded(found)})
     print(line(key, found), flush=True)
 
 
@@ -122,7 +123,7 @@ def further(name: str, ground: Ground, part: str, steps: int) -> None:
         "change": ious(Changed(model), real.change(part)),
         "distances": table({kind: features(these) for kind, these in images.items()}),
     }
-    keep(f"more/{part}", found)
+    keep(FILE, {f"more/{part}": rounded(found)})
     print(json.dumps(rounded(found), indent=1))
 
 
@@ -132,26 +133,6 @@ def _images(setting: Setting, ground: Ground, colours: str | None) -> list[Any]:
     tiles = [dataset.tile(index)["image"].numpy() for index in range(len(dataset))]
     rng = np.random.default_rng(0)
     return [tile if dataset.colours is None else dataset.colours(tile, rng) for tile in tiles]
-
-
-def read() -> dict[str, Any]:
-    """All results so far."""
-    return json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-
-
-def keep(key: str, found: dict[str, Any]) -> None:
-    """Add a result."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(rounded(read() | {key: found}), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def rounded(value: Any) -> Any:
-    """JSON values with four digits after the point."""
-    if isinstance(value, dict):
-        return {name: rounded(v) for name, v in value.items()}
-    if isinstance(value, list):
-        return [rounded(v) for v in value]
-    return round(value, 4) if isinstance(value, float) else value
 
 
 def line(key: str, found: dict[str, Any]) -> str:
@@ -196,8 +177,8 @@ def main() -> None:
     if options.short:
         shortly(ground, sets_of(part, short=True))
         return
-    if options.final and "opened" not in read():
-        keep("opened", {"final": datetime.now(UTC).strftime("%Y-%m-%d %H:%M")})
+    if options.final and "opened" not in read(FILE):
+        keep(FILE, {"opened": {"final": datetime.now(UTC).strftime("%Y-%m-%d %H:%M")}})
     sets = sets_of(part, short=False)
     print(HEAD)
     for seed in map(int, options.seeds.split(",")):
