@@ -10,7 +10,7 @@ from typing import Any
 from transfer.training import Setting
 
 LABELS = (1, 2, 5, 10, 20)  # real chips of 256 px
-STYLES = ("suburb", "european-suburb", "village", "informal")
+STYLES = ("suburb", "inner-suburb", "european-suburb", "village", "informal")
 
 PLAIN = Setting(annotated=False, places=("suburb",), steps=250, batch=6)
 ANNOTATED = replace(PLAIN, annotated=True)

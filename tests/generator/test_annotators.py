@@ -54,7 +54,7 @@ def test_an_outline_follows_its_roof_to_a_pixel_or_two() -> None:
         rasters, records = drawn(seed)
         mine = next(r.id for r in records if r.buildings == [1])
         outline = rasters["pre_annotated"] == mine
-        assert 0.8 < (outline & exact).sum() / (outline | exact).sum() < 1.0
+        assert 0.7 < (outline & exact).sum() / (outline | exact).sum() < 1.0
 
 
 def test_rows_are_joined_by_choice_and_every_building_is_in_one_outline() -> None:
@@ -67,6 +67,24 @@ def test_rows_are_joined_by_choice_and_every_building_is_in_one_outline() -> Non
     assert len(counts) > 1
     assert max(counts) <= 7
     assert min(counts) >= 2  # the house that stands alone is never joined to the row
+
+
+def test_most_sheds_beside_houses_are_left_out_and_small_houses_among_small_ones_are_not() -> None:
+    houses = [box_building(f"h{i}", -28 + 14 * i, 10, -18 + 14 * i, 24, 2.0, 6.0) for i in range(4)]
+    sheds = [box_building(f"s{i}", -28 + 14 * i, -6, -24 + 14 * i, -2, 2.0, 3.0) for i in range(4)]
+    place, alone = place_of(*houses, *sheds), place_of(*sheds)
+    seen = {False: 0, True: 0}
+    for seed in range(10):
+        for there in (place, alone):
+            dry = flood(there.city, level=0.0)
+            _, records = annotate(
+                there, Sight(GRID), range(len(there.city.buildings)), dry, "xbd", np.random.default_rng(seed)
+            )
+            if there is place:
+                assert {1, 2, 3, 4} <= {i for r in records for i in r.buildings}
+            seen[there is alone] += sum(i > 4 or there is alone for r in records for i in r.buildings)
+    assert seen[True] == 40
+    assert 1 <= seen[False] <= 16
 
 
 def test_a_court_is_enclosed() -> None:

@@ -16,6 +16,8 @@ from mage.scenes.style import Houses, Style
 Floats = NDArray[np.float64]
 Box = tuple[float, float, float, float]  # left, right, near, far in a lot's frame, metres
 
+COURT = 20.0  # metres of both sides from which on flats stand about a court
+
 
 def fill_lots(rng: np.random.Generator, style: Style, layout: Lots, block: Polygon) -> Built:
     """A block of lots, each with a house, a row of houses, a larger building, or nothing."""
@@ -113,12 +115,21 @@ def _row(rng: np.random.Generator, houses: Houses, frame: Floats, box: Box) -> l
 
 
 def _flats(rng: np.random.Generator, houses: Houses, layout: Lots, lot: Parcel, frame: Floats, box: Box) -> Body:
-    """A block of flats or a shop: a flat roof over most of the lot."""
-    ground = min(1.3 * layout.cover * lot.outline.area, 700.0)
-    plan = _within(rng, box, ground, float(rng.uniform(0.8, 1.6)))
+    """A block of flats or a shop: a flat roof over most of the lot; on a large one three ranges about a court."""
+    ground = 1.3 * layout.cover * lot.outline.area
+    left, right, near, far = _within(rng, box, ground, float(rng.uniform(0.8, 1.6)))
     count = int(rng.integers(2, 5))
     eave = count * houses.storey_height[1] + 0.4
-    return winged([wing(rng, houses, plan, eave, "flat")], frame, count, "commercial" if count < 3 else "residential")
+    use = "commercial" if count < 3 else "residential"
+    if min(right - left, far - near) < COURT:
+        return winged([wing(rng, houses, (left, right, near, far), eave, "flat")], frame, count, use)
+    deep = rng.uniform(0.3, 0.4, 2) * (right - left, far - near)
+    ranges = [
+        (left, right, far - deep[1], far),
+        (left, left + deep[0], near, far - deep[1] + 0.2),
+        (right - deep[0], right, near, far - deep[1] + 0.2),
+    ]
+    return winged([wing(rng, houses, r, eave, "flat") for r in ranges], frame, count, use)
 
 
 def _garden(
