@@ -29,7 +29,8 @@ from mage.scenes.impact import Impact
 ANNOTATOR_STREAM = 72  # of a sample
 
 # by eye on xBD's Harvey, where rows are joined and corners lie a pixel or two beside those of the roofs
-TOUCHING, JOINED = 1.0, 0.6  # pixels between walls of one row, and the share of such neighbours that are drawn as one
+TOUCHING = (1.0, 4.0)  # pixels between walls that a person takes for those of one row
+JOINED = 0.6  # share of such neighbours that are drawn as one
 MARGIN, CORNERS, WHOLE = 0.8, 0.7, 0.5  # pixels: simplification, and jitter of a corner and of a whole outline
 SMALLEST = 16.0  # square pixels of what is worth an outline
 # Ida-BD: 95 in 100 outlines are larger than 0.7 times the median one, though sheds stand in its gardens; they reach 1 to
@@ -59,10 +60,10 @@ def annotate(
     """
     shapes = [shape_in(place.city.buildings[i], sight, roof=True) for i in present]
     grades = grades_by(policy, impact)
-    wide = rng.uniform(0.0, WIDE)
+    touching, wide = rng.uniform(*TOUCHING), rng.uniform(0.0, WIDE)
     drawn = []
-    for group in _worthwhile(_rows(shapes, rng), shapes, rng):
-        outline = _outlined(shapely.union_all([shapes[i] for i in group]), wide, rng)
+    for group in _worthwhile(_rows(shapes, touching, rng), shapes, rng):
+        outline = _outlined(shapely.union_all([shapes[i] for i in group]), touching, wide, rng)
         rings = rings_within(outline, sight.grid)
         if rings and shapely.area(_polygon(rings)) >= SMALLEST:
             drawn.append((rings, group))
@@ -102,11 +103,11 @@ def grades_by(policy: str, impact: Impact) -> NDArray[np.uint8]:
     return bright_of_roof(roof) if policy == "bright" else (roof + 1).astype(np.uint8)
 
 
-def _rows(shapes: list[shapely.Geometry], rng: np.random.Generator) -> list[list[int]]:
+def _rows(shapes: list[shapely.Geometry], touching: float, rng: np.random.Generator) -> list[list[int]]:
     """Which shapes are drawn as one: some of those that touch, and what they touch in turn."""
     if not shapes:
         return []
-    one, other = shapely.STRtree(shapes).query(shapes, predicate="dwithin", distance=TOUCHING)
+    one, other = shapely.STRtree(shapes).query(shapes, predicate="dwithin", distance=touching)
     once = one < other
     pairs = np.unique(np.stack([one[once], other[once]], axis=1), axis=0)
     pairs = pairs[rng.random(len(pairs)) < JOINED]
@@ -123,12 +124,12 @@ def _worthwhile(rows: list[list[int]], shapes: list[shapely.Geometry], rng: np.r
     return [row for row, keep in zip(rows, kept, strict=True) if keep]
 
 
-def _outlined(shape: shapely.Geometry, wide: float, rng: np.random.Generator) -> shapely.Geometry:
-    """A shape as drawn by hand: ``wide`` pixels beyond itself, courts and slits closed, few corners, each a little
-    beside its place.
+def _outlined(shape: shapely.Geometry, touching: float, wide: float, rng: np.random.Generator) -> shapely.Geometry:
+    """A shape as drawn by hand: ``wide`` pixels beyond itself, courts and slits of ``touching`` pixels closed, few
+    corners, each a little beside its place.
     """
-    grown = shapely.buffer(shape, TOUCHING + wide, join_style="mitre")
-    closed = shapely.buffer(grown, -TOUCHING, join_style="mitre")
+    grown = shapely.buffer(shape, touching + wide, join_style="mitre")
+    closed = shapely.buffer(grown, -touching, join_style="mitre")
     polygons = []
     for part in parts_of(closed, "Polygon"):
         corners = shapely.get_coordinates(shapely.simplify(shapely.Polygon(part.exterior), MARGIN))[:-1]
