@@ -33,8 +33,8 @@ TOUCHING = (1.0, 4.0)  # pixels between walls that a person takes for those of o
 JOINED = 0.6  # share of such neighbours that are drawn as one
 MARGIN, CORNERS, WHOLE = 0.8, 0.7, 0.5  # pixels: simplification, and jitter of a corner and of a whole outline
 SMALLEST = 16.0  # square pixels of what is worth an outline
-# Ida-BD: 95 in 100 outlines are larger than 0.7 times the median one, though sheds stand in its gardens; they reach 1 to
-# 2 px beyond the roofs
+# Ida-BD: 95 in 100 outlines are larger than 0.7 times the median one, though sheds stand in its gardens; they reach 1
+# to 2 px beyond the roofs
 OUTBUILDING, LEFT_OUT = 0.33, 0.8  # of the image's median building, and the share of smaller ones that nobody outlines
 WIDE = 1.6  # pixels that all outlines of an image reach beyond the roofs at most
 
