@@ -55,7 +55,8 @@ class Setting:
         most: samples, the first so many; none takes all.
         colours: images get the colours of unlabelled real ones: histogram, linear or fourier.
         alone: a decoder of its own looks for buildings in the image before.
-        pretrained: the encoder begins with ImageNet weights; None is the small one from scratch.
+        pretrained: the encoder begins with ImageNet weights; else it is the small one from scratch.
+        lite: which EfficientNet-Lite it is.
         rate: of the encoder's learning, as a multiple of ``lr``; 0 leaves it as ImageNet made it.
         fixed: its BatchNorm keeps ImageNet's statistics; else it takes those of the batch.
         hide: share of the features' channels that are left out while it learns.
@@ -80,6 +81,7 @@ class Setting:
     colours: str | None = None
     alone: bool = False
     pretrained: bool = True
+    lite: int = 0
     rate: float = 0.0
     fixed: bool = False
     hide: float = 0.0
@@ -196,9 +198,9 @@ def _begun(out: Path) -> bool:
 
 
 def network(setting: Setting, begin: Run | None = None) -> nn.Module:
-    """The siamese net of a setting, of EfficientNet-Lite 0 or a small encoder, begun where ``begin`` ended."""
+    """The siamese net of a setting, of an EfficientNet-Lite or a small encoder, begun where ``begin`` ended."""
     if setting.pretrained:
-        encoder = load_pretrained(EfficientNetLite(0), bundled_weights(0))
+        encoder = load_pretrained(EfficientNetLite(setting.lite), bundled_weights(setting.lite))
         model = SiameseDamageNet(encoder=encoder, alone=setting.alone, seed=setting.seed)
     else:
         model = SiameseDamageNet(alone=setting.alone, seed=setting.seed)
