@@ -10,7 +10,7 @@ from typing import Any
 from transfer.training import Setting
 
 LABELS = (1, 2, 5, 10, 20)  # real chips of 256 px
-STYLES = ("suburb", "inner-suburb", "european-suburb", "village", "informal")
+STYLES = ("suburb", "european-suburb", "village", "informal")
 
 PLAIN = Setting(annotated=False, places=("suburb",), steps=250, batch=6)
 ANNOTATED = replace(PLAIN, annotated=True)
@@ -20,6 +20,7 @@ SAME = replace(ZOOM, same=0.25)
 LONG = replace(SAME, places=("",), steps=900, batch=8)
 MIXED = replace(SAME, places=STYLES, same=0.5, hide=0.3, rate=0.1, steps=500, batch=8)
 APART = replace(ZOOM, places=STYLES, alone=True, hide=0.3, batch=8)
+DENSER = replace(APART, places=("suburb", "inner-suburb", "european-suburb", "village", "informal"))
 SELF: dict[str, Any] = {"method": "cbst", "adapted": True, "steps": 200, "batch": 4, "lr": 1e-3}
 
 ROUNDS = {
@@ -34,6 +35,8 @@ ROUNDS = {
     "mixed, self": replace(MIXED, start="mixed", **SELF),
     "apart": APART,
     "apart, self": replace(APART, start="apart", **SELF),
+    "denser": DENSER,
+    "denser, self": replace(DENSER, start="denser", **SELF),
 }
 
 ROWS = {

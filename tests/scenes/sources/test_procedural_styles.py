@@ -28,7 +28,7 @@ def carriageways(city: City) -> list[shapely.Geometry]:
     return [e.line.buffer(e.width / 2) for e in city.roads.edges]
 
 
-def test_the_nine_styles_and_the_dense_town_are_there() -> None:
+def test_all_styles_are_there() -> None:
     assert LAID_OUT == [
         "downtown",
         "east-asian",
@@ -36,6 +36,7 @@ def test_the_nine_styles_and_the_dense_town_are_there() -> None:
         "european-suburb",
         "industrial",
         "informal",
+        "inner-suburb",
         "mediterranean",
         "village",
     ]
@@ -125,6 +126,7 @@ MODELS = {
     "european-suburb": ((25, 80), (60, 115), (85, 150), (0.12, 0.3), (12, 30)),
     "industrial": ((600, 3200), (1500, 4800), (2800, 7500), (0.2, 0.65), (0.6, 2.4)),
     "informal": ((16, 28), (34, 54), (55, 95), (0.26, 0.45), (45, 95)),
+    "inner-suburb": ((65, 110), (85, 130), (120, 200), (0.2, 0.5), (14, 30)),
     "mediterranean": ((140, 250), (210, 330), (270, 420), (0.25, 0.5), (9, 20)),
     "village": ((20, 90), (70, 150), (110, 230), (0.02, 0.25), (2, 15)),
 }
