@@ -129,6 +129,7 @@ def seconds_by(roads: Roads, found: Reach, places: Places, closed: ArrayLike) ->
     Raises:
         ModelError: flags that do not fit the places.
 
+    >>> from mage.learning.mapping.access import reach
     >>> from mage.learning.mapping.roads import straight_roads
     >>> street = straight_roads([(0, 0), (100, 0)], [(0, 1)], speed=36)
     >>> found, places = reach(street, [0]), place_on(street, [(20, 5), (80, 5)])
