@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
@@ -108,7 +109,20 @@ def class_mix() -> Ways:
 
 def moving_average() -> Ways:
     """Moving average of the network of width 48: a loop over tensors, or one fused update."""
-    model = SiameseDamageNet(48)
+    return _averages(SiameseDamageNet(48))
+
+
+def lite_average() -> Ways:
+    """The same of EfficientNet-Lite 0: fewer numbers in more tensors."""
+    return _averages(EfficientNetLite(0))
+
+
+def small_average() -> Ways:
+    """The same of the network of width 8, whose numbers stay in the processor's cache."""
+    return _averages(SiameseDamageNet(8))
+
+
+def _averages(model: nn.Module) -> Ways:
     average = MovingAverage(model)
     average.updates = 10**9  # past the warm-up, so that both decay alike
     plain = {name: t.clone() for name, t in model.state_dict().items()}
@@ -119,7 +133,7 @@ def moving_average() -> Ways:
                 plain[name] = 0.999 * plain[name] + 0.001 * tensor
 
     naive(), average.update()
-    assert all(torch.allclose(plain[name], t, atol=1e-6) for name, t in average.weights.items())
+    assert all(torch.allclose(plain[name], t.float(), atol=1e-6) for name, t in average.weights.items())
     return naive, average.update
 
 
@@ -324,7 +338,8 @@ def main() -> None:
         dataset = drawn(Path(folder))
         for reader in (first_epoch, later_epoch, decoded):
             _row(reader.__name__, reader(dataset), repeats)
-    for row in (fda, histogram, class_mix, moving_average, regions, train_step, inference, lite_inference):
+    averages = (moving_average, lite_average, small_average)
+    for row in (fda, histogram, class_mix, *averages, regions, train_step, inference, lite_inference):
         _row(row.__name__, row(), repeats)
 
 

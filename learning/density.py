@@ -42,7 +42,10 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Gaussian:
-    """A Gaussian of vectors (n, d): ``mean`` (d,), ``factor`` (d, d) with which differences have unit covariance."""
+    """A Gaussian of vectors (n, d): ``mean`` (d,), ``factor`` (d, d) with which differences have unit covariance.
+
+    Both are float64 to compute with; of those that :func:`gaussian` finds, float32 holds the values.
+    """
 
     mean: Values
     factor: Values
@@ -108,10 +111,10 @@ class Density:
         return _distance(self.features, self.look, describe(self.model, image, self.window))
 
     def save(self, path: str | Path) -> Path:
-        """Write it as one safetensors file, whole or not at all; the model is not in it."""
+        """Write it as one safetensors file of float32, whole or not at all; the model is not in it."""
         arrays = {"features": self.features, "look": self.look}
         tensors = {
-            f"{name}.{field}": torch.from_numpy(np.ascontiguousarray(getattr(gaussian, field)))
+            f"{name}.{field}": torch.from_numpy(np.ascontiguousarray(getattr(gaussian, field), np.float32))
             for name, gaussian in arrays.items()
             for field in ("mean", "factor")
         }
@@ -213,7 +216,8 @@ def fit_density(
 def gaussian(vectors: Values) -> Gaussian:
     """The Gaussian of vectors (n, d), its covariance shrunken towards a diagonal one as Ledoit and Wolf (2004,
     *A well-conditioned estimator for large-dimensional covariance matrices*) find best, in units of each dimension's
-    standard deviation; it holds for fewer vectors than dimensions too.
+    standard deviation; it holds for fewer vectors than dimensions too. Its values are rounded to those of float32, as
+    :meth:`Density.save` keeps them, before anything is measured by it.
     """
     mean, n = vectors.mean(0), len(vectors)
     deviation = vectors.std(0)
@@ -226,7 +230,7 @@ def gaussian(vectors: Values) -> Gaussian:
     share = float(np.clip(noise / spread, 0, 1)) if spread > 0 else 1.0
     values, axes = np.linalg.eigh((1 - share) * sample + share * max(level, 1e-6) * np.eye(len(sample)))
     factor = axes / np.sqrt(np.maximum(values, 1e-6 * values.max())) / scale[:, None]
-    return Gaussian(mean, factor)
+    return Gaussian(*(values.astype(np.float32).astype(np.float64) for values in (mean, factor)))
 
 
 def auroc(inside: NDArray[Any], outside: NDArray[Any]) -> float:

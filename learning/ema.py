@@ -90,6 +90,6 @@ class Teacher(nn.Module):
 def follow(mean: Mapping[str, Tensor], live: Mapping[str, Tensor], decay: float) -> None:
     """Move each floating-point tensor of ``mean`` to decay · mean + (1 - decay) · live; copy the others."""
     averaged = [name for name, t in mean.items() if t.is_floating_point()]
-    torch._foreach_lerp_([mean[name] for name in averaged], [live[name].detach() for name in averaged], 1 - decay)
+    torch._foreach_lerp_([mean[name] for name in averaged], [live[name] for name in averaged], 1 - decay)
     for name in mean.keys() - set(averaged):
         mean[name].copy_(live[name])

@@ -87,18 +87,28 @@ def class_mask(label: Tensor, classes: int, rng: np.random.Generator) -> Tensor:
     Of the classes that an image holds, half, rounded up, are drawn for each image by itself; 255 is never cut.
 
     Args:
-        label: (N, H, W) integers.
-        classes: values below it are classes.
+        label: (N, H, W) integers, 0 to 255.
+        classes: values below it are classes, others are never cut; 255 at most.
         rng: draws the classes.
     """
-    flat = torch.where(label == IGNORE, classes, label.long()).flatten(1)
-    present = torch.zeros(len(label), classes + 1, device=label.device).scatter_(1, flat, 1.0)[:, :classes]
+    flat = label.flatten(1)
+    present = _present(flat, classes).float()
     # Present classes come first, in random order: ranks below half their number are the drawn half.
     order = torch.from_numpy(rng.random((len(label), classes))).to(label.device) - present
     rank = order.argsort(1).argsort(1)
-    drawn = rank < ((present.sum(1, keepdim=True) + 1) / 2).floor()
-    drawn = torch.cat([drawn & (present > 0), drawn.new_zeros(len(label), 1)], 1)
-    return drawn.gather(1, flat).view(label.shape)
+    drawn = (rank < ((present.sum(1, keepdim=True) + 1) / 2).floor()) & (present > 0)
+    return F.pad(drawn, (0, IGNORE + 1 - classes)).gather(1, flat.long()).view(label.shape)
+
+
+def _present(flat: Tensor, classes: int) -> Tensor:
+    """Which classes each row of (N, P) holds, bool (N, classes).
+
+    Class by class, in bytes: comparisons that write bytes take a twentieth of the time of those that write booleans,
+    and scattering ones three times as long in all. Nothing waits for the device.
+    """
+    small = flat.to(torch.uint8)
+    same = torch.empty_like(small)
+    return torch.stack([torch.eq(small, one, out=same).amax(1) for one in range(classes)], 1).bool()
 
 
 def mix(mask: Tensor, one: Tensor, other: Tensor) -> Tensor:

@@ -131,6 +131,8 @@ def _explain(error: BaseException) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else FAULT
     if _is_usage(error):
+        # newer versions of typer let pydantic check values, and pass its prefix on
+        error.message = str(getattr(error, "message", "")).removeprefix("Value error, ")  # type: ignore[attr-defined]
         error.show()  # type: ignore[attr-defined]
         return FAILED
     if isinstance(error, MageError):

@@ -13,22 +13,13 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.windows import Window as Rectangle
 
-from mage.learning.mapping.access import (
-    CLOSED,
-    Places,
-    Route,
-    entries,
-    place_on,
-    place_reachability,
-    reach,
-    route,
-    seconds_by,
-)
+from mage.learning.mapping.access import CLOSED, Route, entries, reach, route
 from mage.learning.mapping.buildings import opened
 from mage.learning.mapping.cutoff import cut_off
 from mage.learning.mapping.findings import Access, Buildings, Facilities, Observed
 from mage.learning.mapping.maps import from_bytes
 from mage.learning.mapping.picture import Window
+from mage.learning.mapping.places import Places, place_on, place_reachability, seconds_by
 from mage.learning.mapping.roads import CAR, TRUCK, Layer, Roads, Stretches, Vehicle, blocked_along, drowned
 from mage.scenes.errors import ModelError
 from mage.scenes.grid import Grid

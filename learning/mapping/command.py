@@ -7,11 +7,12 @@ import math
 import re
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from mage.learning.names import Kind, Product
+from mage.learning.mapping import options
+from mage.learning.names import Product
 from mage.learning.options import DeviceName, need_torch, say
 from mage.scenes.errors import DatasetError, MissingExtraError
 
@@ -26,66 +27,35 @@ CODE = re.compile(r"[A-Za-z0-9-]{1,20}")  # of an activation: names of layers ar
 
 
 def map_event(
-    post: Annotated[Path, typer.Option(help="The image after the event: GeoTIFF, PNG or JPEG.")],
-    out: Annotated[Path, typer.Option(help="Folder for the product.")],
-    kind: Annotated[Kind, typer.Option(help="What struck, which says what to look for.")],
-    pre: Annotated[Path | None, typer.Option(help="The image before it; need not have the same grid.")] = None,
-    model: Annotated[
-        Path | None, typer.Option(help="A run, or a saved model.  [default: the one that comes with MAGE]")
-    ] = None,
-    product: Annotated[
-        Product, typer.Option(help="Grades of all buildings, the event's outline, or a first estimate by areas.")
-    ] = Product.GRADING,
-    buildings: Annotated[
-        Path | None, typer.Option(help="Footprints: GeoPackage, GeoJSON, GeoParquet, OSM.  [default: the model's own]")
-    ] = None,
-    roads: Annotated[Path | None, typer.Option(help="Roads, likewise.")] = None,
-    facilities: Annotated[Path | None, typer.Option(help="Hospitals, fire stations, shelters, likewise.")] = None,
-    areas: Annotated[Path | None, typer.Option(help="Administrative areas to rank, likewise.")] = None,
-    aoi: Annotated[Path | None, typer.Option(help="The area of interest, likewise.  [default: the images]")] = None,
-    terrain: Annotated[Path | None, typer.Option(help="Elevation of the ground, for the depth of floods.")] = None,
-    population: Annotated[Path | None, typer.Option(help="A GeoTIFF of people in each pixel.")] = None,
-    corrections: Annotated[
-        Path | None, typer.Option(help="The product's GeoPackage as an analyst edited it: all is computed anew.")
-    ] = None,
-    finetune: Annotated[
-        Path | None, typer.Option(help="Folder for a run: the model, trained further on the corrections.")
-    ] = None,
-    before: Annotated[
-        Path | None, typer.Option(help="Folder of an earlier product, of which this is a monitoring update.")
-    ] = None,
-    route: Annotated[
-        str | None, typer.Option(help='Find a way: "x,y x,y", longitudes and latitudes or map coordinates.')
-    ] = None,
-    name: Annotated[str, typer.Option(help="Of the event, for titles.")] = "",
-    activation: Annotated[str, typer.Option(help="Code of the activation, such as EMSR385.")] = "EMSR000",
-    aoi_number: Annotated[int, typer.Option(min=1, max=99, help="Number of the area of interest.")] = 1,
-    pre_date: Annotated[str | None, typer.Option(help="When --pre was sensed, such as 2011-05-20T17:00:00Z.")] = None,
-    post_date: Annotated[str | None, typer.Option(help="When --post was sensed.")] = None,
-    gsd: Annotated[
-        float | None,
-        typer.Option(help="Metres of a pixel of the map; a PNG or JPEG needs it.  [default: the image's]"),
-    ] = None,
-    bands: Annotated[
-        str | None,
-        typer.Option(
-            help="Of both images: for the model, such as 3,2,1, or by name, such as red=3,green=2,blue=1,nir=4,swir=6. "
-            " [default: as the files name them; red, green, blue]"
-        ),
-    ] = None,
-    reflectance: Annotated[
-        float | None,
-        typer.Option(
-            help="Value that is a reflectance of 1, for water and burn by infrared, such as 10000.  [default: the "
-            "files' scales]"
-        ),
-    ] = None,
-    no_register: Annotated[
-        bool, typer.Option("--no-register", help="Take the images to lie on each other exactly.")
-    ] = False,
-    ecc: Annotated[bool, typer.Option("--ecc", help="Refine how they lie by their correlation.")] = False,
-    window: Annotated[int, typer.Option(min=64, help="Pixels along a side that the model sees at once.")] = 1024,
-    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn by lot.")] = 0,
+    post: options.Post,
+    out: options.Out,
+    kind: options.Kind,
+    pre: options.Pre = None,
+    model: options.Model = None,
+    product: options.Product = Product.GRADING,
+    buildings: options.Buildings = None,
+    roads: options.Roads = None,
+    facilities: options.Facilities = None,
+    areas: options.Areas = None,
+    aoi: options.Aoi = None,
+    terrain: options.Terrain = None,
+    population: options.Population = None,
+    corrections: options.Corrections = None,
+    finetune: options.Finetune = None,
+    before: options.Before = None,
+    route: options.Route = None,
+    name: options.Name = "",
+    activation: options.Activation = "EMSR000",
+    aoi_number: options.AoiNumber = 1,
+    pre_date: options.PreDate = None,
+    post_date: options.PostDate = None,
+    gsd: options.Gsd = None,
+    bands: options.Bands = None,
+    reflectance: options.Reflectance = None,
+    no_register: options.NoRegister = False,
+    ecc: options.Ecc = False,
+    window: options.Window = 1024,
+    seed: options.Seed = 0,
     device: DeviceName = "auto",
 ) -> None:
     """Map an event from images after and before it: damaged buildings, hot spots, open roads, a report."""

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from toys import Stripes, ToyNet
 
@@ -86,6 +87,16 @@ def test_it_is_saved_and_loaded_and_equal_to_the_byte(density, tmp_path):
     image = Stripes(1)[0]["image"]
     assert again.score(image) == density.score(image)
     assert again.threshold == density.threshold
+
+
+def test_it_is_kept_in_float32_and_one_in_float64_is_read_as_well(density, tmp_path):
+    path = density.save(tmp_path / "d.safetensors")
+    with safe_open(path, framework="pt") as file:
+        kept, told = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118 - not a mapping
+    assert {values.dtype for values in kept.values()} == {torch.float32}
+    save_file({name: values.double() for name, values in kept.items()}, path, told)
+    image = Stripes(1)[0]["image"]
+    assert load_density(path, density.model).score(image) == density.score(image)
 
 
 def test_a_damaged_file_a_foreign_one_and_one_of_another_model_are_clear_errors(density, tmp_path):

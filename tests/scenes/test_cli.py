@@ -6,6 +6,7 @@ import errno
 import subprocess
 import sys
 import textwrap
+from enum import StrEnum
 from importlib import metadata
 
 import pytest
@@ -25,6 +26,13 @@ class Point:
         if isinstance(self._register, Exception):
             raise self._register
         return self._register
+
+
+class Colour(StrEnum):
+    """What an option may be."""
+
+    RED = "red"
+    GREEN = "green"
 
 
 def commands(*names, run=lambda: None):
@@ -113,6 +121,21 @@ def test_mage_alone_shows_what_it_can_do(mage):
 )
 def test_a_failure_is_one_sentence_and_an_exit_code(mage, error, code, line):
     assert mage(error) == (code, "begun\n", line)
+
+
+def test_a_value_that_an_option_does_not_take_is_told_without_a_prefix_of_the_library_that_checks_it(
+    monkeypatch, capsys
+):
+    def paint(colour: Colour):
+        """In one colour."""
+
+    monkeypatch.setattr(cli, "app", typer.Typer())
+    cli.app.command()(paint)
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["blue"])
+    assert stopped.value.code == 2
+    assert "'blue' is not one of 'red', 'green'" in (told := capsys.readouterr().err)
+    assert "Value error" not in told
 
 
 def test_a_missing_module_of_an_extra_is_answered_with_the_command_that_installs_it(mage):

@@ -15,7 +15,7 @@ import shapely
 from numpy.typing import NDArray
 
 from mage.learning.buildings import cems_verdicts, grade_entropy
-from mage.learning.mapping.access import entries, place_on, reach, reachability, route, seconds_to
+from mage.learning.mapping.access import entries, reach, reachability, route
 from mage.learning.mapping.areas import Area, affected_areas, cells
 from mage.learning.mapping.findings import (
     Access,
@@ -32,6 +32,7 @@ from mage.learning.mapping.findings import (
 from mage.learning.mapping.hotspots import hot_spots, kernel_density
 from mage.learning.mapping.maps import to_bytes
 from mage.learning.mapping.picture import ArrayPicture
+from mage.learning.mapping.places import place_on, seconds_to
 from mage.learning.mapping.register import Registration
 from mage.learning.mapping.roads import Roads, straight_roads
 from mage.scenes.grid import Grid

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import shapely
 
-from mage.learning.mapping.access import entries, place_on, reach, reachability, route, seconds_to
+from mage.learning.mapping.access import entries, reach, reachability, route
+from mage.learning.mapping.places import place_on, seconds_to
 from mage.learning.mapping.roads import CAR, TRUCK, Roads, Vehicle, blocked, drowned, straight_roads
 from mage.scenes.errors import ModelError
 from mage.scenes.grid import Grid

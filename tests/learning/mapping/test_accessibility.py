@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mage.learning.mapping import roads as network
-from mage.learning.mapping.access import place_on, place_reachability, reach
+from mage.learning.mapping.access import reach
 from mage.learning.mapping.accessibility import SHELTERS, find_access
 from mage.learning.mapping.cutoff import BESIDE, cut_off
 from mage.learning.mapping.findings import Buildings, Facilities, Observed
 from mage.learning.mapping.maps import to_bytes
+from mage.learning.mapping.places import place_on, place_reachability
 from mage.learning.mapping.roads import CAR, TRUCK, Roads, Stretches, blocked, blocked_along, drowned, straight_roads
 from mage.scenes.errors import DatasetError, ModelError
 from mage.scenes.grid import Grid
