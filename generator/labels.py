@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from shapely import Geometry
 
 from mage.generator.additions import Additions
-from mage.generator.covers import CLASS_OF_COVER, SOFT, Cover, burn, cover_of, road_ids
+from mage.generator.covers import CLASS_OF_COVER, SOFT, Cover, burn, cover_of, covered, road_ids
 from mage.generator.place import Place
 from mage.generator.props import Placements, tree_prototypes, vehicle_prototypes
 from mage.generator.rays import MOVED, Hits, cast_down, cast_placements, ground_seen, window_of
@@ -172,7 +172,9 @@ class Truth:
         standing = self._after.above(normal).above(risen)
         flood = self._flood_of(risen, normal, standing)
         # mud lies on the ground: what counts is how deep it was, and not through how much water one would look
-        peak = self._flood_of(self._water_over(self._base, impact.highest), normal, standing)
+        peak = flood
+        if self.sight.slanted or not np.array_equal(impact.highest, impact.levels, equal_nan=True):
+            peak = self._flood_of(self._water_over(self._base, impact.highest), normal, standing)
         debris, trees = np.full(self.grid.shape, -np.inf), self._trees
         heaped = np.zeros(self.grid.shape, bool)
         if struck is not None:
@@ -237,12 +239,12 @@ class Truth:
     def _changed(self, change: Change, added: Additions, date: int, worn: Sequence[Geometry] = ()) -> _Changed:
         cover = self._cover.copy()
         soil = [p.outline for p in change.patches if p.date == date and p.kind == "soil"]
-        cover[self._within(soil) & np.isin(cover, (Cover.GRASS, Cover.AGRICULTURE, Cover.SAND))] = Cover.BARE
-        cover[self._within(worn) & np.isin(cover, SOFT)] = Cover.BARE
+        for shapes, kinds in ((soil, (Cover.GRASS, Cover.AGRICULTURE, Cover.SAND)), (worn, SOFT)):
+            if shapes:
+                cover[self._within(shapes) & covered(cover, kinds)] = Cover.BARE
         things = added.shed < 0
         hits = cast_down(added.mesh.faces(things), self.sight)
-        kinds = np.append(added.cover[things], 0)[hits.face]
-        return _Changed(cover, np.where(hits.any, hits.z, -np.inf), kinds)
+        return _Changed(cover, hits.z, np.append(added.cover[things], 0)[hits.face])
 
     def _within(self, shapes: Sequence[Geometry]) -> NDArray[np.bool_]:
         """Where the ground that is seen lies in one of some shapes."""
@@ -269,6 +271,8 @@ class Truth:
     def _tents(self, added: Additions, standing: _Standing) -> NDArray[np.int32]:
         """Index of the tent on top, int32 (rows, columns), -1 for none."""
         own = added.tent >= 0
+        if not own.any():
+            return np.full(self.grid.shape, -1, np.int32)
         hits = cast_down(added.mesh.faces(own), self.sight)
         below = np.where(standing.built, standing.roof, self._terrain)
         shows = hits.any & (hits.z > np.maximum(below, self._works.z))
@@ -400,7 +404,7 @@ class _Changed:
 
 
 def _present(index: NDArray[Any]) -> NDArray[np.int64]:
-    return np.unique(index[index >= 0]).astype(np.int64)
+    return np.flatnonzero(np.bincount(index[index >= 0]))
 
 
 def _with_new(before: NDArray[np.int64], after: NDArray[np.int64]) -> NDArray[np.int64]:

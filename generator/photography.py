@@ -30,7 +30,7 @@ from mage.generator.trodden import trodden
 from mage.generator.turbid import RIVERS, Turbidity
 from mage.scenes.grid import Grid
 from mage.scenes.hazards.flood import FloodBasis
-from mage.scenes.terrain import depth_at
+from mage.scenes.terrain import Terrain, depth_at
 
 Seconds = dict[str, float]
 
@@ -138,8 +138,7 @@ def photograph(
         turbidity = RIVERS if water.flood is None else water.turbidity
         painting = Painting(fine, land.ground, land.ground)  # no water is in the picture
         if depth.any():
-            flooded = None if water.flood is None else depth_at(terrain, water.flood, fine) > 0
-            deep = deep_water(studio.place, fine, flooded, turbidity)
+            deep = deep_water(studio.place, fine, _flooded(terrain, water, fine, depth), turbidity)
             painting = with_water(land.ground, fine, depth, deep, turbidity)
         painting = replace(painting, decks=land.decks)
         beyond = None
@@ -151,6 +150,15 @@ def photograph(
         if beyond is not None:
             return studio.stage.photograph_spectrum(view, light, painting, beyond, *rest)
         return studio.stage.photograph(view, light, painting, *rest)
+
+
+def _flooded(terrain: Terrain, water: Water, fine: Grid, depth: NDArray[np.float64]) -> NDArray[np.bool_] | None:
+    """Where a flood is on a grid over which all water is ``depth`` deep; None without one."""
+    if water.flood is None:
+        return None
+    near = terrain.window(fine.bounds)
+    alone = not np.isfinite(water.normal[near]).any()
+    return np.asarray((depth if alone else depth_at(terrain, water.flood, fine)) > 0)
 
 
 class timed:  # noqa: N801 - reads as a statement

@@ -96,15 +96,17 @@ def _cells(grid: Grid) -> NDArray[np.int64]:
     x, y = grid.centres()
     i, j = (np.floor(v / PLOT).astype(np.int64) for v in (x, y))
     best, number = np.full(grid.shape, np.inf), np.zeros(grid.shape, np.int64)
-    for down in (-1, 0, 1):
-        for right in (-1, 0, 1):
-            a, b = (i + right)[None, :], (j + down)[:, None]
-            dx = (a + 0.5 + 0.42 * lattice(a + 0 * b, b + 0 * a, 311)) * PLOT - x[None, :]
-            dy = (b + 0.5 + 0.42 * lattice(a + 0 * b, b + 0 * a, 313)) * PLOT - y[:, None]
+    for b in range(int(j.min()) - 1, int(j.max()) + 2):
+        for a in range(int(i.min()) - 1, int(i.max()) + 2):
+            # of a square and those around it only, nearer ones or not
+            near = np.ix_(np.flatnonzero(np.abs(j - b) <= 1), np.flatnonzero(np.abs(i - a) <= 1))
+            at = np.array([a]), np.array([b])
+            dx = (a + 0.5 + 0.42 * lattice(*at, 311)) * PLOT - x[near[1]]
+            dy = (b + 0.5 + 0.42 * lattice(*at, 313)) * PLOT - y[near[0]]
             away = dx * dx + dy * dy
-            nearer = away < best
-            best = np.where(nearer, away, best)
-            number = np.where(nearer, (a * 4099 + b) % OPEN, number)
+            nearer = away < best[near]
+            best[near] = np.where(nearer, away, best[near])
+            number[near] = np.where(nearer, (a * 4099 + b) % OPEN, number[near])
     return number
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mage.generator.props import Placements
 from mage.generator.sight import Sight, sight_of
 from mage.scenes.grid import Grid
-from mage.scenes.mesh import Mesh
+from mage.scenes.mesh import Mesh, compacted
 from mage.scenes.terrain import Terrain
 
 Floats = NDArray[np.float64]
@@ -51,22 +51,23 @@ def cast_down(mesh: Mesh, view: Grid | Sight) -> Hits:
     candidates = _faces_over(mesh, sight)
     if len(candidates) == 0:
         return nothing
-    triangles = mesh.triangles[candidates]
-    used, compact = np.unique(triangles, return_inverse=True)
+    used, compact = compacted(mesh.triangles[candidates], len(mesh.vertices))
     x0, y0 = grid.centre
     vertices = sight.upright(mesh.vertices[used])
     top = vertices[:, 2].max()
-    scene, compact = EmbreeScene(), compact.reshape(-1, 3).astype(np.int32)
+    scene = EmbreeScene()
     TriangleMesh(scene, (vertices - (x0, y0, top)).astype(np.float32), compact)
-    points = sight.feet
-    origins = np.column_stack([points - (x0, y0), np.full(len(points), 10.0)]).astype(np.float32)
-    hit = scene.run(origins, np.tile(DOWN, (len(points), 1)), output=1)
-    index = hit["primID"]
-    met = index >= 0
-    face = np.where(met, candidates[index], -1)
-    z = np.full(len(points), -np.inf)
-    corners = vertices[compact[index[met]]]
-    z[met] = _height(corners, points[met], top + 10.0 - hit["tfar"][met].astype(float))
+    cast = _rays_over(vertices, sight)
+    points = sight.feet[cast]
+    origins = np.empty((len(points), 3), np.float32)
+    origins[:, :2], origins[:, 2] = points - (x0, y0), 10.0
+    hit = scene.run(origins, np.broadcast_to(DOWN, origins.shape).copy(), output=1)
+    met = np.flatnonzero(hit["primID"] >= 0)
+    index = hit["primID"][met]
+    face, z = nothing.face.ravel(), nothing.z.ravel()
+    pixels = np.arange(len(sight.feet))[cast][met]
+    face[pixels] = candidates[index]
+    z[pixels] = _height(vertices[compact[index]], points[met], top + 10.0 - hit["tfar"][met].astype(float))
     return Hits(face.reshape(grid.shape), z.reshape(grid.shape))
 
 
@@ -182,6 +183,17 @@ def _faces_over(mesh: Mesh, sight: Sight) -> NDArray[np.int64]:
     low, high = corners.min(axis=1), corners.max(axis=1)
     over = (high[:, 0] >= west) & (low[:, 0] <= east) & (high[:, 1] >= south) & (low[:, 1] <= north)
     return np.flatnonzero(over & (high > low).all(axis=1))
+
+
+def _rays_over(vertices: Floats, sight: Sight) -> NDArray[np.bool_] | slice:
+    """Which rays come within a pixel of the box around upright vertices (n, 3); the others meet nothing of them."""
+    reach = sight.grid.gsd
+    (west, south), (east, north) = vertices[:, :2].min(axis=0) - reach, vertices[:, :2].max(axis=0) + reach
+    left, low, right, high = sight.bounds
+    if west <= left and south <= low and east >= right and north >= high:
+        return slice(None)
+    x, y = sight.feet.T
+    return np.asarray((x >= west) & (x <= east) & (y >= south) & (y <= north))
 
 
 def _height(corners: Floats, xy: NDArray[np.float64], fallback: NDArray[np.float64]) -> NDArray[np.float64]:

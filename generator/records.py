@@ -124,8 +124,8 @@ def road_record(place: Place, impact: Impact, grid: Grid, index: int, number: in
 
 def pixel_counts(raster: NDArray[Any]) -> dict[str, int]:
     """Pixels per value, value as text."""
-    values, counts = np.unique(raster, return_counts=True)
-    return {str(int(v)): int(c) for v, c in zip(values, counts, strict=True)}
+    counts = np.bincount(raster.ravel())
+    return {str(value): int(counts[value]) for value in np.flatnonzero(counts).tolist()}
 
 
 def tidy(value: float | int | str | None) -> float | int | str | None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mage.scenes.grid import Grid, row_blocks
-from mage.scenes.mesh import Mesh, Surface, compacted, planar_uv
+from mage.scenes.mesh import Mesh, Surface, compacted
 
 Floats = NDArray[np.float64]
 
@@ -129,7 +129,8 @@ class Terrain:
         used, triangles = compacted(triangles, len(vertices))
         vertices = vertices[used]
         surface = np.full(len(triangles), Surface.GROUND, np.uint8)
-        return Mesh(vertices, triangles, surface, planar_uv(vertices, triangles))
+        # ground is painted by its place on the map
+        return Mesh(vertices, triangles, surface, vertices[:, :2].astype(np.float32)[triangles])
 
 
 _NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, -1))  # the six that share a triangle's edge

@@ -90,8 +90,7 @@ def float_image(name: str, pixels: NDArray[np.float32]) -> bpy.types.Image:
         old = None
     image = old or bpy.data.images.new(name, columns, rows, float_buffer=True, alpha=False)
     image.colorspace_settings.name = "Non-Color"  # the values are reflectances already
-    rgba = np.ones((rows, columns, 4), np.float32)
-    rgba[..., :3] = pixels[::-1]
+    rgba = cv2.cvtColor(cv2.flip(np.asarray(pixels, np.float32), 0), cv2.COLOR_RGB2RGBA)
     image.pixels.foreach_set(rgba.ravel())
     image.update()
     return image

@@ -276,10 +276,10 @@ def _open_ground(city: City, within: Grid) -> NDArray[np.bool_]:
     west, south, east, north = within.bounds
     x, y = terrain.axes()
     inside = ((y >= south) & (y <= north))[:, None] & ((x >= west) & (x <= east))
-    candidates = np.flatnonzero(inside & ~(normal > terrain.heights))
-    built, _ = shapely.STRtree([b.footprint for b in city.buildings]).query(
-        shapely.points(terrain.points()[candidates]), predicate="within"
-    )
-    ground = np.zeros(terrain.heights.shape, bool)
-    ground.flat[np.setdiff1d(candidates, candidates[built])] = True
+    ground = inside & ~(normal > terrain.heights)
+    for building in city.buildings:
+        window = terrain.window(building.footprint.bounds)
+        if ground[window].any():
+            u, v = x[window[1]], y[window[0]]
+            ground[window] &= ~shapely.contains_xy(building.footprint, *np.meshgrid(u, v))
     return ground
