@@ -1,7 +1,7 @@
 """What synthetic pairs are worth on real imagery: train on them alone, test on labelled real chips, change, test again.
 
 Run: ``python benchmarks/sim2real.py [--corpora FOLDER] [--seeds 0,1,2] [--short | --final] [NAME ...]``. The corpus is
-rendered where it is missing (`transfer/mixture.yaml`, 80 pairs of 256 px); every training is a run in a folder named
+rendered where it is missing (`transfer/mixture.yaml`, 88 pairs of 256 px); every training is a run in a folder named
 by the hash of its settings and is done once; results are in `results/sim2real.json`. Rounds see the part `dev` of the
 real chips (`transfer/chips.py`); `--final` opens the other, and the file notes when. Without NAMEs all of `TRAININGS`
 is done in order, but for trainings with real labels, which are of `dev` and so are tested on `final` alone. The model

@@ -46,6 +46,7 @@ ROWS = {
     "linear": replace(APART, colours="linear"),
     "apart, self": ROUNDS["apart, self"],
     "apart, open": replace(APART, start="apart", imagery="open", **SELF),
+    "denser, open": replace(DENSER, start="denser", imagery="open", **SELF),
 }
 
 ABLATIONS = {
@@ -67,5 +68,5 @@ FEW_LABELS = {f"{k} real": replace(REAL, few=k) for k in LABELS} | {
     f"apart, self + {k} real": replace(FEW, few=k) for k in LABELS
 }
 
-BEST = "apart, self"
+BEST = "denser, self"
 TRAININGS: dict[str, Setting] = ROUNDS | ROWS | ABLATIONS | FEW_LABELS
