@@ -36,6 +36,7 @@ REAL = {
     "european-suburb": [(ZURICH, 0.5, (0, 0))],
     "industrial": [(JOPLIN, 0.6, (1200, 900))],
     "informal": [("buildings/fair_kampala/img", 0.0746, (0, 0))],
+    "inner-suburb": [("damage/xbd_harvey/00000002_pre.png", 0.5, (200, 200))],
     "mediterranean": [(HATAY, 0.5, (300, 300)), (TURKOGLU, 0.5, (300, 300))],
     "suburb": [("damage/xbd_harvey/00000001_pre.png", 0.5, (400, 400)), (JOPLIN, 0.6, (600, 600))],
     "village": [(TURKOGLU, 0.5, (500, 900)), (JOPLIN, 0.6, (0, 0))],

@@ -118,9 +118,10 @@ def _rows(shapes: list[shapely.Geometry], touching: float, rng: np.random.Genera
 
 def _worthwhile(rows: list[list[int]], shapes: list[shapely.Geometry], rng: np.random.Generator) -> list[list[int]]:
     """The rows without most of those that are outbuildings beside what else the image shows."""
+    if not rows:
+        return []
     sizes = np.array([sum(shapes[i].area for i in row) for row in rows])
-    small = sizes < OUTBUILDING * np.median(sizes) if rows else sizes > 0
-    kept = ~small | (rng.random(len(rows)) >= LEFT_OUT)
+    kept = (sizes >= OUTBUILDING * np.median(sizes)) | (rng.random(len(rows)) >= LEFT_OUT)
     return [row for row, keep in zip(rows, kept, strict=True) if keep]
 
 

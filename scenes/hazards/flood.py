@@ -277,9 +277,9 @@ def _open_ground(city: City, within: Grid) -> NDArray[np.bool_]:
     x, y = terrain.axes()
     inside = ((y >= south) & (y <= north))[:, None] & ((x >= west) & (x <= east))
     ground = inside & ~(normal > terrain.heights)
-    for building in city.buildings:
-        window = terrain.window(building.footprint.bounds)
-        if ground[window].any():
-            u, v = x[window[1]], y[window[0]]
-            ground[window] &= ~shapely.contains_xy(building.footprint, *np.meshgrid(u, v))
+    plans = np.array([b.footprint for b in city.buildings], dtype=object)
+    left, low, right, high = shapely.bounds(plans).T
+    for plan in plans[(left <= east) & (right >= west) & (low <= north) & (high >= south)]:
+        rows, columns = terrain.window(plan.bounds)
+        ground[rows, columns] &= ~shapely.contains_xy(plan, *np.meshgrid(x[columns], y[rows]))
     return ground
