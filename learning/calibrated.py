@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,14 @@ from torch.utils.data import Dataset, Subset
 
 from mage.learning.evaluation import evaluate
 from mage.learning.scoring.calibration import Reliability
-from mage.learning.temperature import Temperatures, fit_temperatures
+from mage.learning.temperature import HEADS, Temperatures, fit_temperatures
 from mage.scenes.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """Temperatures of a model, and its reliability before and after, by kind of prediction, on tiles that the
-    temperatures it is measured with were not fitted to.
+    temperatures it is measured with were not fitted to. A head whose error did not fall so keeps a temperature of 1.
 
     >>> from mage.learning import ShardDataset, load_model
     >>> tiles = ShardDataset(root, labels=("post_building",))
@@ -51,7 +51,9 @@ def calibrate(
 ) -> Calibration:
     """Give a model temperatures fitted to all of a held-out split, and say what they are worth.
 
-    What they are worth is measured crosswise: those of the even tiles on the odd ones, and the other way round.
+    What they are worth is measured crosswise: those of the even tiles on the odd ones, and the other way round. The
+    likelihood that they are fitted by and the error that people read do not always fall together: a head is left at 1
+    where the expected calibration error, measured so, is not less than without.
 
     Args:
         model: gets ``temperatures``; see :func:`fit_temperatures`.
@@ -76,8 +78,20 @@ def calibrate(
     before = _measured(model, None, halves, progress)
     crosswise = [fit_temperatures(model, half, rng, progress=progress) for half in reversed(halves)]
     after = _measured(model, crosswise, halves, progress)
-    model.temperatures = fit_temperatures(model, dataset, rng, progress=progress)  # type: ignore[assignment]  # torch takes modules and tensors for all there is
-    return Calibration(model.temperatures, before, after)  # type: ignore[arg-type]
+    fitted = fit_temperatures(model, dataset, rng, progress=progress)
+    useless = {head: 1.0 for head in HEADS if not _helped(head, before, after)}
+    if useless:
+        fitted = replace(fitted, **useless)
+        after = _measured(model, [replace(found, **useless) for found in crosswise], halves, progress)
+    model.temperatures = fitted  # type: ignore[assignment]  # torch takes modules and tensors for all there is
+    return Calibration(fitted, before, after)
+
+
+def _helped(head: str, before: dict[str, Reliability], after: dict[str, Reliability]) -> bool:
+    """Whether the error of what a head says fell."""
+    name = "damage" if head == "classes" and "damage" in before else head
+    errors = [found[name].ece() if name in found else None for found in (before, after)]
+    return errors[0] is not None and errors[1] is not None and errors[1] < errors[0]
 
 
 def _measured(

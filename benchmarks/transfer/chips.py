@@ -18,7 +18,7 @@ per pixel, and both are left out. Scenes are cut into chips of 256 px, which int
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ SIDE = 256  # pixels of a chip
 Bytes = NDArray[np.uint8]
 TILE = re.compile(r"OAM-(\d+)-(\d+)-21\.png")
 SHARE = 0.14  # of the pixels of the suburbs of `mixture.yaml` that annotators would call building
-SHARES = {"kampala": 0.28, "zurich": 0.13, "dutch": 0.13}  # of informal settlements, European suburbs
+STYLE = {"kampala": 0.28, "zurich": 0.13, "dutch": 0.13}  # of informal settlements, European suburbs
 GAP, BORDER = 1_238_453, 1_238_440  # Kampala's column that is left out; what is west of the other is the western block
 
 
@@ -52,6 +52,11 @@ class Chip:
     scene: str
     image: Bytes
     mask: Bytes
+
+    @property
+    def place(self) -> str:
+        """Scenes of one event or city are one place."""
+        return self.scene.split("-")[0]
 
     def sample(self) -> dict[str, Any]:
         """As datasets give it, buildings numbered."""
@@ -80,18 +85,21 @@ class Chips(Dataset[dict[str, Any]]):
 
 
 class Before(Dataset[dict[str, Any]]):
-    """Crops of the images before, each shown twice, without labels, with the ``share`` of their pixels that is of
-    buildings in simulated places of their style, and the number of their ``place``.
+    """Crops of the images before, each shown twice, without labels, with the ``share`` of their pixels that should be
+    of buildings, and the number of their ``place``.
 
     Args:
         chips: their labels are not read.
         size: pixels of a crop.
         zoom: crops cover 1 / zoom to zoom times their size of ground.
+        shares: by place; by default those of simulated places of their style.
     """
 
-    def __init__(self, chips: Sequence[Chip], size: int, zoom: float = 1.0) -> None:
-        self.chips, self.size, self.zoom = list(chips), size, zoom
-        self.places = [chip.scene.split("-")[0] for chip in self.chips]
+    def __init__(
+        self, chips: Sequence[Chip], size: int, zoom: float = 1.0, shares: Mapping[str, float] | None = None
+    ) -> None:
+        self.chips, self.size, self.zoom, self.shares = list(chips), size, zoom, STYLE if shares is None else shares
+        self.places = [chip.place for chip in self.chips]
 
     def __len__(self) -> int:
         return len(self.chips)
@@ -104,7 +112,7 @@ class Before(Dataset[dict[str, Any]]):
         )
         image, _ = cropped(chip.image[:1], chip.mask, self.size, self.zoom, rng)
         place = self.places[int(index)]
-        told = {"share": torch.tensor(SHARES.get(place, SHARE)), "place": torch.tensor(self.places.index(place))}
+        told = {"share": torch.tensor(self.shares.get(place, SHARE)), "place": torch.tensor(self.places.index(place))}
         return {"image": torch.from_numpy(image.repeat(2, 0)), **told, "key": chip.key}
 
 

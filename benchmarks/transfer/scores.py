@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from transfer.chips import Chip, Chips
+from transfer.places import Parted, likely
 
-from mage.learning import Evaluation, Network, Prediction, TileCounts, bootstrap, evaluate
+from mage.learning import Evaluation, Network, Prediction, TileCounts, bootstrap, evaluate, place_threshold
 
+EVEN = 0.5
 DAMAGE_FIGURES = ("building_iou", "xview2_present", "xview2", "macro_f1", "buildings_f1", "quadratic_kappa")
 
 
@@ -32,7 +35,7 @@ class First(nn.Module):
         return Prediction(before.localisation, self.model(image).damage)
 
 
-def scored(model: Network, sets: dict[str, list[Chip]], *, alone: bool = True) -> dict[str, Any]:
+def scored(model: Network, sets: dict[str, list[Chip]], *, alone: bool = True, parted: bool = False) -> dict[str, Any]:
     """Figures as [value, low, high]: damage of pairs by set and of all pairs together, ``pairs``; buildings of what has
     one image.
 
@@ -40,24 +43,39 @@ def scored(model: Network, sets: dict[str, list[Chip]], *, alone: bool = True) -
         model: graded.
         sets: chips by the name of their set.
         alone: buildings are looked for in the image before alone: by networks that do not so anyway, as :class:`First`.
+        parted: by a threshold of each scene, found without labels, which are then in ``thresholds``; else by 0.5.
     """
     judged = First(model) if alone and not getattr(model, "alone", False) else model
-    graded = {name: chips for name, chips in sets.items() if any(((c.mask > 1) & (c.mask < 255)).any() for c in chips)}
-    pairs = evaluate(judged, Chips([chip for chips in graded.values() for chip in chips]))
-    results = {"pairs": figures(pairs, pairs.tiles, DAMAGE_FIGURES)}
+    even = dict.fromkeys(sorted({chip.scene for chips in sets.values() for chip in chips}), EVEN)
+    if parted:
+        every = [chip for chips in sets.values() for chip in chips]
+        even = {s: place_threshold(likely(judged, (chip for chip in every if chip.scene == s))) for s in even}
+    results: dict[str, Any] = {"thresholds": even} if parted else {}
+    graded: list[Evaluation] = []
     for name, chips in sets.items():
-        if name in graded:
-            keys = {chip.key for chip in chips}
-            mine = pairs.tiles.take([i for i, key in enumerate(pairs.tiles.keys) if key in keys])
-            results[name] = figures(pairs, mine, DAMAGE_FIGURES)
-        else:
-            found = evaluate(judged, Chips(chips), only_buildings=True)
-            results[name] = figures(found, found.tiles, ("building_iou",))
-    return results
+        grades = any(((chip.mask > 1) & (chip.mask < 255)).any() for chip in chips)
+        scenes = [
+            evaluate(
+                Parted(judged, even[scene]), Chips([c for c in chips if c.scene == scene]), only_buildings=not grades
+            )
+            for scene in sorted({chip.scene for chip in chips})
+        ]
+        results[name] = figures(scenes, DAMAGE_FIGURES if grades else ("building_iou",))
+        graded += scenes if grades else []
+    return results | {"pairs": figures(graded, DAMAGE_FIGURES)}
 
 
-def figures(evaluation: Evaluation, tiles: TileCounts, names: tuple[str, ...]) -> dict[str, list[float | None]]:
-    """Figures of some tiles, with 95 % intervals by a bootstrap over scenes, chips and buildings."""
-    asked = {name: evaluation.headlines[name] for name in names}
-    drawn = bootstrap(tiles, asked, np.random.default_rng(0))
+def figures(scenes: Sequence[Evaluation], names: tuple[str, ...]) -> dict[str, list[float | None]]:
+    """Figures of some scenes together, with 95 % intervals by a bootstrap over scenes, chips and buildings."""
+    asked = {name: scenes[0].headlines[name] for name in names}
+    drawn = bootstrap(joined([scene.tiles for scene in scenes]), asked, np.random.default_rng(0))
     return {name: [drawn[name].value, drawn[name].low, drawn[name].high] for name in names}
+
+
+def joined(parts: Sequence[TileCounts]) -> TileCounts:
+    """The tiles of all parts."""
+    return TileCounts(
+        tuple(key for part in parts for key in part.keys),
+        {name: tuple(place for part in parts for place in part.places[name]) for name in parts[0].places},
+        {name: np.concatenate([part.counts[name] for part in parts]) for name in parts[0].counts},
+    )

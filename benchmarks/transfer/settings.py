@@ -37,36 +37,38 @@ ROUNDS = {
     "apart, self": replace(APART, start="apart", **SELF),
     "denser": DENSER,
     "denser, self": replace(DENSER, start="denser", **SELF),
+    "parted, self": replace(DENSER, start="denser", parted=True, **SELF),
 }
 
 ROWS = {
-    "scratch": replace(APART, pretrained=False, fixed=False),
-    "apart": APART,
-    "histogram": replace(APART, colours="histogram"),
-    "linear": replace(APART, colours="linear"),
-    "apart, self": ROUNDS["apart, self"],
+    "scratch": replace(DENSER, pretrained=False, fixed=False),
+    "histogram": replace(DENSER, colours="histogram"),
+    "linear": replace(DENSER, colours="linear"),
     "apart, open": replace(APART, start="apart", imagery="open", **SELF),
     "denser, open": replace(DENSER, start="denser", imagery="open", **SELF),
+    "parted, open": replace(DENSER, start="denser", imagery="open", parted=True, **SELF),
 }
 
 ABLATIONS = {
-    "exact labels": replace(APART, annotated=False),
-    "no hidden channels": replace(APART, hide=0.0),
-    "one scale": replace(APART, zoom=1.0),
-    "plain light": replace(APART, jitter=1.0, far=False),
-    "suburbs": replace(APART, places=("suburb",)),
-    "20 pairs": replace(APART, most=20),
-    "40 pairs": replace(APART, most=40),
-    "nadir": replace(APART, views="nadir"),
-    "oblique": replace(APART, views="oblique"),
-    "encoder learns": replace(APART, rate=0.1),
+    "exact labels": replace(DENSER, annotated=False),
+    "no hidden channels": replace(DENSER, hide=0.0),
+    "one scale": replace(DENSER, zoom=1.0),
+    "plain light": replace(DENSER, jitter=1.0, far=False),
+    "suburbs": replace(DENSER, places=("suburb", "inner-suburb")),
+    "22 pairs": replace(DENSER, most=22),
+    "44 pairs": replace(DENSER, most=44),
+    "nadir": replace(DENSER, views="nadir"),
+    "oblique": replace(DENSER, views="oblique"),
+    "encoder learns": replace(DENSER, rate=0.1),
 }
 
-FEW = replace(ROWS["apart, self"], start="apart, self", adapted=False, steps=120)
 REAL = replace(APART, synthetic=False, weighted=False, steps=240)
-FEW_LABELS = {f"{k} real": replace(REAL, few=k) for k in LABELS} | {
-    f"apart, self + {k} real": replace(FEW, few=k) for k in LABELS
-}
+FEW = replace(ROUNDS["parted, self"], start="parted, self", parted=False, adapted=False, steps=120)
+FEW_LABELS = (
+    {f"{k} real": replace(REAL, few=k) for k in LABELS}
+    | {f"parted, self + {k} real": replace(FEW, few=k) for k in LABELS}
+    | {f"parted, self, then {k} real": replace(REAL, start="parted, self", few=k) for k in LABELS}
+)
 
-BEST = "denser, self"
+BEST = "parted, self"
 TRAININGS: dict[str, Setting] = ROUNDS | ROWS | ABLATIONS | FEW_LABELS

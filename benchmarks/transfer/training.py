@@ -18,6 +18,7 @@ from torch import nn
 from torch.utils.data import Dataset
 from transfer.chips import SHARE, Before, Chip, Chips
 from transfer.pairs import Colours, Pairs, looks
+from transfer.places import built_shares
 
 from mage.learning import (
     CBST,
@@ -67,6 +68,8 @@ class Setting:
         few: labelled real chips beside the source.
         start: name of the setting whose model it begins with.
         adapted: it begins with BatchNorm's statistics of the unlabelled real imagery.
+        parted: cbst is told the shares that the model it begins with finds by the threshold of each place; else those
+            of simulated places of the same style.
     """
 
     synthetic: bool = True
@@ -91,6 +94,7 @@ class Setting:
     few: int = 0
     start: str | None = None
     adapted: bool = False
+    parted: bool = False
     steps: int = 400
     batch: int = 8
     lr: float = 2e-3
@@ -147,6 +151,7 @@ def train(setting: Setting, ground: Ground, begin: Run | None = None) -> tuple[R
     source = pairs(setting, ground) if setting.synthetic else None
     weights = grade_weights(source.grade_counts()) if setting.weighted and source is not None else None
     model = network(setting, begin)
+    free = unlabelled(setting, ground, model)
     if setting.adapted:
         adapt_batch_norm(model, Before(ground.free[setting.imagery], 128), batch=8, device="cpu")
     options = {"weights": weights, "augment": looks(setting.jitter, setting.far, setting.same), "hide": setting.hide}
@@ -155,7 +160,7 @@ def train(setting: Setting, ground: Ground, begin: Run | None = None) -> tuple[R
         method,
         source,
         Chips(chosen(ground.few, setting.few, setting.seed), 128) if setting.few else None,
-        unlabelled(setting, ground),
+        free,
         out=out,
         steps=setting.steps,
         batch=setting.batch,
@@ -180,10 +185,11 @@ def learner(setting: Setting, model: nn.Module, options: dict[str, Any]) -> Supe
     return found
 
 
-def unlabelled(setting: Setting, ground: Ground) -> Dataset[dict[str, Any]] | None:
+def unlabelled(setting: Setting, ground: Ground, model: nn.Module) -> Dataset[dict[str, Any]] | None:
     """Real imagery whose labels are not read: pairs, or for cbst the images before alone."""
     if setting.method == "cbst":
-        return Before(ground.free[setting.imagery], 128, zoom=1.3)
+        chips = ground.free[setting.imagery]
+        return Before(chips, 128, 1.3, built_shares(model, chips) if setting.parted else None)
     return Chips(ground.free[setting.imagery], 128) if setting.method == "dacs" else None
 
 

@@ -28,15 +28,16 @@ AUTOMATIC = "Automatic extraction"
 NOT_SEEN, UNSURE, SOUND = "Not Analysed", "Possibly damaged", "No visible damage"
 
 
-def drawn_outlines(path: Path, grid: Grid, area: shapely.Geometry) -> Outlines:
+def drawn_outlines(path: Path, grid: Grid, area: shapely.Geometry, threshold: float) -> Outlines:
     """The buildings that a model sees within an area, numbered from north to south.
 
     Args:
         path: probabilities, as of :func:`~mage.learning.mapping.buildings.outlines`.
         grid: of that file.
         area: those that touch it count.
+        threshold: probability from which a pixel is of a building.
     """
-    polygons = [_polygonal(shape) for shape in outlines(path, grid)]
+    polygons = [_polygonal(shape) for shape in outlines(path, grid, threshold=threshold)]
     shapely.prepare(area)
     shape = np.array([p for p in polygons if p is not None and shapely.intersects(area, p)], object)
     place = shapely.bounds(shape).reshape(-1, 4)

@@ -252,6 +252,7 @@ class Findings:
         unlike: share of windows that look unlike what the model was trained on; None where the model cannot tell.
         model: what the model says of itself, by name.
         rasters: files of the product by name: probabilities, classes.
+        threshold: probability from which a pixel of this place counts as building; None without a model.
         corrections: log of an analyst's edits, a line each.
         versions: of the program and its libraries, by name.
         differences: to the product that this one updates; None where it updates none.
@@ -275,6 +276,7 @@ class Findings:
     unlike: float | None
     model: Mapping[str, str]
     rasters: Mapping[str, Path]
+    threshold: float | None = None
     corrections: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     differences: Differences | None = None

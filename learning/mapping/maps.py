@@ -97,7 +97,7 @@ def write_probabilities(
     return path
 
 
-def write_classes(path: Path, probabilities: Path, grid: Grid, grades: int) -> Path:
+def write_classes(path: Path, probabilities: Path, grid: Grid, grades: int, *, threshold: float = 0.5) -> Path:
     """The map that people look at: 0 background, then the grades from 1, 255 not known; a cloud-optimised GeoTIFF of
     bytes with a colour for each.
 
@@ -106,6 +106,7 @@ def write_classes(path: Path, probabilities: Path, grid: Grid, grades: int) -> P
         probabilities: as :func:`write_probabilities` writes them: no building, then a building of each grade.
         grid: of both.
         grades: their number.
+        threshold: probability of a building from which a pixel gets a grade.
 
     Raises:
         DatasetError: it cannot be written.
@@ -118,7 +119,7 @@ def write_classes(path: Path, probabilities: Path, grid: Grid, grades: int) -> P
                 part = Rectangle(0, top, grid.columns, min(BLOCK, grid.rows - top))
                 values = from_bytes(likely.read(list(range(1, 2 + grades)), window=part))
                 known = np.isfinite(values).all(axis=0)
-                file.write(np.where(known, classify(np.nan_to_num(values)), UNKNOWN), 1, window=part)
+                file.write(np.where(known, classify(np.nan_to_num(values), threshold), UNKNOWN), 1, window=part)
 
     write_cog(path, grid, 1, "uint8", UNKNOWN, fill)
     return path

@@ -41,6 +41,7 @@ def provenance(request: Request, findings: Findings) -> dict[str, Any]:
         if found is None
         else {"shift": found.shift, "residual": _finite(found.residual), "confidence": found.confidence},
         "unlike": findings.unlike,
+        "building_threshold": findings.threshold,
         "corrections": list(findings.corrections),
         "versions": dict(findings.versions),
     }

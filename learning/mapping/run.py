@@ -28,7 +28,7 @@ from mage.learning.mapping.finetuning import finetune
 from mage.learning.mapping.folder import CARD, ProductFolder, open_product
 from mage.learning.mapping.grader import Grader, check_dates
 from mage.learning.mapping.inputs import Request, checksum, on_map, sources
-from mage.learning.mapping.maps import write_classes, write_probabilities
+from mage.learning.mapping.maps import blocks, from_bytes, write_classes, write_probabilities
 from mage.learning.mapping.monitoring import differences, earlier_product, with_differences
 from mage.learning.mapping.observed import observe
 from mage.learning.mapping.population import read_population
@@ -48,6 +48,7 @@ from mage.learning.mapping.vector_inputs import (
     read_roads,
 )
 from mage.learning.runs import RECORD, publish
+from mage.learning.threshold import place_threshold
 from mage.scenes.errors import DatasetError
 
 CACHE = 256  # MB of blocks that GDAL keeps; it would take a twentieth of the machine's memory
@@ -155,8 +156,8 @@ def find(task: Task, folder: ProductFolder) -> Findings:
         MageError: as of :func:`make_map`.
     """
     request, scene, event = task.request, task.scene, task.request.event
-    rasters = predicted(task, folder)
-    found = assessed(task, rasters.get("probabilities"))
+    rasters, threshold = predicted(task, folder)
+    found = assessed(task, rasters.get("probabilities"), threshold)
     seen = observed(task, rasters.get("probabilities"), found, folder)
     found = beside_water(found, seen, event, scene.grid)
     found, seen, closures, log = corrected(task, found, seen)
@@ -182,17 +183,20 @@ def find(task: Task, folder: ProductFolder) -> Findings:
         unlike=unlike(task),
         model={} if task.grader is None else task.grader.facts,
         rasters=rasters,
+        threshold=threshold,
         corrections=log,
         versions=versions(),
     )
     return findings if request.files.before is None else monitored(findings, request.files.before)
 
 
-def predicted(task: Task, folder: ProductFolder) -> dict[str, Path]:
-    """The model's maps of a scene: ``probabilities`` and ``classes``; none without a model."""
+def predicted(task: Task, folder: ProductFolder) -> tuple[dict[str, Path], float | None]:
+    """The model's maps of a scene, ``probabilities`` and ``classes``, and from which probability on a pixel of this
+    place counts as building; none without a model.
+    """
     request, scene, grader = task.request, task.scene, task.grader
     if grader is None:
-        return {}
+        return {}, None
     identity = {
         "images": {role: task.sums[role] for role in ("pre", "post") if role in task.sums},
         "model": None if grader.file is None else checksum(grader.file),
@@ -218,17 +222,21 @@ def predicted(task: Task, folder: ProductFolder) -> dict[str, Path]:
         )
 
     def draw(path: Path) -> Path:
-        return write_classes(path, likely, scene.grid, grader.grades)
+        return write_classes(path, likely, scene.grid, grader.grades, threshold=threshold)
 
     likely = folder.step("probabilities.tif", identity, stream)
-    return {"probabilities": likely, "classes": folder.step("classes.tif", identity, draw)}
+    threshold = place_threshold(1 - from_bytes(values[0]) for _, values in blocks(likely))
+    return {
+        "probabilities": likely,
+        "classes": folder.step("classes.tif", identity | {"threshold": threshold}, draw),
+    }, threshold
 
 
-def assessed(task: Task, likely: Path | None) -> Buildings:
+def assessed(task: Task, likely: Path | None, threshold: float | None) -> Buildings:
     """The buildings of a file, or those that the model sees, with a verdict each."""
     grid, outlines = task.scene.grid, task.vectors.buildings
-    if outlines is None and likely is not None:
-        outlines = drawn_outlines(likely, grid, task.scene.area)
+    if outlines is None and likely is not None and threshold is not None:
+        outlines = drawn_outlines(likely, grid, task.scene.area, threshold)
     if outlines is None:
         none = np.array([], "<U1")
         outlines = Outlines(none, np.array([], object), none, none)
@@ -317,7 +325,7 @@ def teach(task: Task, findings: Findings, out: Path) -> None:
         grader.network,
         task.scene.shown(grader.network.dates),
         task.scene.grid,
-        assessed(task, findings.rasters["probabilities"]),
+        assessed(task, findings.rasters["probabilities"], findings.threshold),
         findings.buildings,
         out,
         seed=task.request.seed,

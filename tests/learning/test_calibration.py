@@ -146,6 +146,15 @@ def test_calibration_lowers_the_error_on_tiles_that_it_was_not_fitted_to_and_mov
     assert "before" in found.table()
 
 
+def test_a_temperature_that_does_not_carry_over_to_other_tiles_is_not_taken():
+    tiles = [tile if k % 2 else tile | {"image": 4 * tile["image"]} for k, tile in enumerate(told_tiles())]
+    model = Told(1.0)
+    found = calibrate(model, tiles, np.random.default_rng(0))
+    assert fit_temperatures(model, tiles, np.random.default_rng(0)).classes > 1.5
+    assert model.temperatures == found.temperatures == Temperatures()
+    assert found.after["classes"].ece() == found.before["classes"].ece()
+
+
 def test_both_heads_are_divided_each_by_its_own():
     output = Prediction(torch.full((1, 1, 2, 2), 4.0), torch.full((1, 4, 2, 2), 6.0))
     scaled = Temperatures(2.0, 3.0).apply(output)

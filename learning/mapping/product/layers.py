@@ -167,6 +167,8 @@ def provenance(findings: Findings) -> Layer:
         lines.append(("registration: confidence", f"{register.confidence:.3f}"))
     if findings.unlike is not None:
         lines.append(("share of windows unlike the training data", f"{findings.unlike:.3f}"))
+    if findings.threshold is not None:
+        lines.append(("probability from which a pixel is of a building", f"{findings.threshold:.3f}"))
     lines += [(f"correction {k}", line) for k, line in enumerate(findings.corrections, 1)]
     columns = {"name": text(name for name, _ in lines), "value": text(value for _, value in lines)}
     return Layer("provenance", None, None, columns, "model, versions, registration and corrections")

@@ -113,6 +113,11 @@ def _sureness(findings: Findings) -> str:
     paragraphs = [sure, words]
     if findings.unlike is not None:
         paragraphs.append(f"{percent(findings.unlike)} of the image looks unlike the model's training.")
+    if findings.threshold is not None:
+        paragraphs.append(
+            f"Here a pixel counts as building from a probability of {findings.threshold:.2f} on, which parts the "
+            "pixels of this place best."
+        )
     return f"{bar_chart(bars)}{note}{''.join(f'<p>{escape(text)}</p>' for text in paragraphs)}"
 
 

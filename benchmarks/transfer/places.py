@@ -1,0 +1,42 @@
+"""What a model finds in each place of real imagery, by a threshold of that place and without a label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transfer.chips import Chip
+
+from mage.learning import Prediction, place_threshold, predict_tile
+
+
+def likely(model: nn.Module, chips: Iterable[Chip]) -> list[NDArray[np.float32]]:
+    """Probabilities (H, W) of a building in the image before of each chip."""
+    images = (torch.from_numpy(np.ascontiguousarray(chip.image[[0, 0]])) for chip in chips)
+    return [1 - predict_tile(model, image)[0].cpu().numpy() for image in images]
+
+
+def built_shares(model: nn.Module, chips: Sequence[Chip]) -> dict[str, float]:
+    """Share of the pixels of each place that are of buildings, by the place's threshold."""
+    found = {}
+    for place in sorted({chip.place for chip in chips}):
+        values = np.concatenate([p.ravel() for p in likely(model, (c for c in chips if c.place == place))])
+        found[place] = float((values >= place_threshold([values])).mean())
+    return found
+
+
+class Parted(nn.Module):
+    """A damage model for one place: what reaches the place's threshold has a probability of a half and more."""
+
+    def __init__(self, model: nn.Module, threshold: float) -> None:
+        super().__init__()
+        self.model, self.grades = model, 4
+        self.even = float(np.log(threshold / (1 - threshold)))
+
+    def forward(self, image: Tensor) -> Prediction:
+        """Logits of (N, 2, 3, H, W)."""
+        found = self.model(image)
+        return found._replace(localisation=found.localisation - self.even)

@@ -1,0 +1,51 @@
+"""Where to part buildings from ground in a place of which no label is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+EVEN, LEAST = 0.5, 0.1  # thresholds: without a place, and the lowest that a place may have
+STEPS = 250  # of a probability
+
+
+def place_threshold(probabilities: Iterable[NDArray[np.floating]]) -> float:
+    """The probability from which a pixel of a place is best called building, without a label.
+
+    A network that learned elsewhere ranks the pixels of a new place better than it says how likely each is: at 0.5 it
+    misses buildings that still rank above the ground. This threshold parts the logits of all pixels into two groups of
+    least variance within (Otsu 1979, A threshold selection method from gray-level histograms), which uses the images of
+    a place and no label. Where it lies below 0.1 the groups are two kinds of ground, since hardly a building is there;
+    then, and where it lies above 0.5, it is 0.5. What it is worth is in ``benchmarks/README.md`` (sim2real).
+
+    Args:
+        probabilities: that a pixel is of a building, 0 to 1, arrays of any shape, such as windows of one place; NaN,
+            not known, does not count. A thousand pixels of a place that holds both are enough.
+
+    Returns:
+        0.1 to 0.5, to 1/250; 0.5 where nothing is known.
+
+    >>> ground, roofs = np.full(800, 0.02), np.full(200, 0.4)
+    >>> 0.02 < place_threshold([ground, roofs]) < 0.4, place_threshold([ground])
+    (True, 0.5)
+    """
+    counts = np.zeros(STEPS + 1)
+    for values in probabilities:
+        known = values[np.isfinite(values)]
+        counts += np.bincount(np.rint(known * STEPS).astype(np.int64), minlength=STEPS + 1)
+    share = np.clip(np.arange(STEPS + 1) / STEPS, 0.5 / STEPS, 1 - 0.5 / STEPS)
+    logit = np.log(share / (1 - share))
+    below, mass = np.cumsum(counts)[:-1], np.cumsum(counts * logit)
+    above = counts.sum() - below
+    with np.errstate(invalid="ignore", divide="ignore"):
+        apart = (mass[-1] * below / counts.sum() - mass[:-1]) ** 2 / (
+            below * above
+        )  # variance between, times a constant
+    apart[(below == 0) | (above == 0)] = 0
+    if not apart.any():
+        return EVEN
+    best = np.flatnonzero(apart == apart.max())
+    found = float((best[0] + best[-1] + 1) / 2 / STEPS)  # the middle of a gap, between the steps beside it
+    return found if LEAST <= found <= EVEN else EVEN
