@@ -108,7 +108,7 @@ def test_roads_are_numbered_and_blocked_by_deep_water_only() -> None:
     "name",
     [
         pytest.param("rotterdam_delfshaven_lod2.city.json", marks=pytest.mark.long),
-        "vienna_lod2.city.jsonl",
+        pytest.param("vienna_lod2.city.jsonl", marks=pytest.mark.long),
         "denhaag_lod2_small.city.json",
     ],
 )

@@ -415,6 +415,7 @@ def test_any_footprint_survives_any_collapse(
     assert all_of(after).bounds[0][2] > -0.5
 
 
+@pytest.mark.long
 def test_real_buildings_survive_every_way_of_failing(shared_data: Path) -> None:
     part = (90727.0, 435700.0, 90847.0, 435820.0)  # RD New: some sixty of Rotterdam's houses
     for name, within in (("rotterdam_delfshaven_lod2.city.json", part), ("vienna_lod2.city.jsonl", None)):

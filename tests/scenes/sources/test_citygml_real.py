@@ -185,6 +185,7 @@ def _area_of_source(element: etree._Element) -> float:
     return sum(_flat([_coordinates(ring) for ring in polygon.iter("{*}LinearRing")]) for polygon in _polygons(element))
 
 
+@pytest.mark.long
 class TestIngolstadt:
     def test_every_building_of_the_archive_is_read_at_level_3(self, ingolstadt: list[Told]) -> None:
         assert len(ingolstadt) == 53

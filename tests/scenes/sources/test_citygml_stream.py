@@ -96,6 +96,7 @@ def _read_apart(path: Path, size: int) -> dict[str, Any]:
 needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from /proc")
 
 
+@pytest.mark.long
 @needs_proc
 def test_memory_does_not_grow_with_a_file_of_30_megabytes(tmp_path: Path) -> None:
     """5 MB of it are one relief: its points alone are held until it is known to lie elsewhere."""

@@ -121,6 +121,7 @@ def test_buildings_are_watertight_and_look_outward(shared_data: Path, name: str)
     assert all(volume(b.mesh.vertices, b.mesh.triangles) > 0 for b in closed)
 
 
+@pytest.mark.long
 def test_rotterdam_has_as_many_buildings_and_as_much_ground_as_its_file(shared_data: Path) -> None:
     path = shared_data / ROTTERDAM
     found, document = city(path), json.loads(path.read_text())
