@@ -1,7 +1,8 @@
 """What can be seen of a place: where images are data, and where no cloud hides it after the event.
 
 A cloud is taken to be what is bright, white and alike over a wide area after the event and was not so before. The test
-is conservative: thin cloud, small cloud and cloud shadow pass; fresh snow, and a sheet of glinting water, may not.
+is conservative: thin cloud that hangs together with no thick one, small cloud and cloud shadow pass; fresh snow, and a
+sheet of glinting water, may not.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ Flags = NDArray[np.bool_]
 
 CELL, MOST = 4.0, 4096  # metres of a cell's side, about, and cells along a side of the place at most
 BLOCK = 1024  # pixels that are read at once, along each side, about
-# Of bytes. Sunlit cloud fills the upper end of an image's range, and is grey; roofs and concrete as bright are rarer,
-# and where they are as wide as a cloud the image before tells.
-BRIGHT, WHITE, ALIKE = 200.0, 20.0, 12.0  # darkest band at least; bands apart, and deviation in 3 x 3 cells, at most
+# Of bytes. Sunlit cloud is bright, grey and alike; roofs and concrete as bright are rarer, and where they are as wide
+# as a cloud the image before tells. The cloud over Ida-BD's 1-3 has a core of 197, 194, 202 and rims of 147, 142, 136.
+BRIGHT, BRIGHT_ALONE = 175.0, 200.0  # darkest band at least, with and without an image before
+WHITE, ALIKE = 20.0, 12.0  # bands apart, and deviation in 3 x 3 cells, at most
 BEFORE = 160.0  # darkest band of what cannot have been white already
+RIM_BRIGHT, RIM_WHITE, RIM_RISE = 105.0, 25.0, 40.0  # of what hangs together with a cloud: the same, and its rise
 WIDE, WIDE_ALONE = 60.0, 100.0  # metres: diameter of a disc that fits into a cloud, with and without an image before
 RIM = 12.0  # metres by which a cloud is grown, since its edge is thin
 
@@ -105,7 +108,7 @@ def look(pre: Picture | None, post: Picture) -> Sight:
     """
     cell = max(1, round(CELL / post.grid.gsd), -(-max(post.grid.shape) // MOST))
     grid = _cells(post.grid, cell)
-    white, both = np.zeros(grid.shape, bool), np.zeros(grid.shape, np.float32)
+    white, both, rim = np.zeros(grid.shape, bool), np.zeros(grid.shape, np.float32), np.zeros(grid.shape, bool)
     dark, apart, mean, squares = (np.zeros(grid.shape, np.float32) for _ in range(4))
     for window, at in _blocks(post.grid, cell):
         image, valid = post.read(window)
@@ -115,12 +118,15 @@ def look(pre: Picture | None, post: Picture) -> Sight:
         mean[at], squares[at], whole = light, light_squared, share >= 1
         if pre is not None:
             before, known = pre.read(window)
-            whole &= _mean(before, cell).min(0) < BEFORE
+            darkest = _mean(before, cell).min(0)
+            rim[at] = whole & (bands.min(0) - darkest >= RIM_RISE)
+            whole &= darkest < BEFORE
             share = _mean((valid & known)[None].astype(np.float32), cell)[0]
         white[at], both[at] = whole, share
     deviation = np.sqrt(np.maximum(_around(squares) - _around(mean) ** 2, 0))
-    white &= (dark >= BRIGHT) & (apart <= WHITE) & (deviation <= ALIKE)
-    cloud = _wide(white, (WIDE_ALONE if pre is None else WIDE) / grid.gsd, RIM / grid.gsd)
+    white &= (dark >= (BRIGHT_ALONE if pre is None else BRIGHT)) & (apart <= WHITE) & (deviation <= ALIKE)
+    cloud = _wide(white, (WIDE_ALONE if pre is None else WIDE) / grid.gsd)
+    cloud = _grown(cloud, rim & (dark >= RIM_BRIGHT) & (apart <= RIM_WHITE), RIM / grid.gsd)
     return Sight(grid, cell, cloud, (both >= 0.5) & ~cloud)
 
 
@@ -157,12 +163,18 @@ def _around(values: Floats) -> Floats:
     return np.asarray(ndimage.uniform_filter(values, 3, mode="nearest"), np.float32)
 
 
-def _wide(white: Flags, diameter: float, rim: float) -> Flags:
-    """What of a mask a disc of a diameter, in cells, fits into, grown by a rim."""
+def _wide(white: Flags, diameter: float) -> Flags:
+    """What of a mask a disc of a diameter, in cells, fits into."""
     if min(white.shape) < diameter:
         return np.zeros(white.shape, bool)
-    opened = cv2.morphologyEx(white.astype(np.uint8), cv2.MORPH_OPEN, _disc(diameter), borderValue=(0.0,))
-    return np.asarray(cv2.dilate(opened, _disc(2 * rim + 1)) > 0)
+    return np.asarray(cv2.morphologyEx(white.astype(np.uint8), cv2.MORPH_OPEN, _disc(diameter), borderValue=(0.0,)) > 0)
+
+
+def _grown(cloud: Flags, rim: Flags, margin: float) -> Flags:
+    """Clouds with what of their rims hangs together with them, and a margin around both, in cells."""
+    numbers = ndimage.label(cloud | rim)[0]
+    whole = np.isin(numbers, np.unique(numbers[cloud])) & (numbers > 0)
+    return np.asarray(cv2.dilate(whole.astype(np.uint8), _disc(2 * margin + 1)) > 0)
 
 
 def _disc(diameter: float) -> Bytes:

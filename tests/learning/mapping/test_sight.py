@@ -46,6 +46,37 @@ def test_a_wide_cloud_is_found_to_its_edge(before):
     assert at_pixels(sight.seen, sight)[~found].all()
 
 
+def test_the_thin_rim_of_a_cloud_belongs_to_it_and_thin_cloud_alone_does_not():
+    before = ground()
+    after, _ = cloud_over(before, 300, 300, 120, level=200)
+    middle = np.hypot(EAST - 300, DOWN - 300)
+    haze = np.rint(before * 0.4 + 200 * 0.6).astype(np.uint8)
+    after = np.where((middle > 60) & (middle < 110), haze, after)  # a ring of thin cloud around it
+    apart = np.hypot(EAST - 600, DOWN - 100) < 60
+    after = np.where(apart, haze, after)
+    cloud = seen(before, after).cloud
+    east, down = np.meshgrid(*(np.arange(side) * 4.0 + 2 for side in cloud.shape[::-1]))
+    distance = np.hypot(east - 300, down - 300)
+    assert cloud[distance < 105].all()
+    assert not cloud[distance > 130].any()
+
+
+@pytest.mark.parametrize(
+    ("place", "share"), [("idabd/1-3", 0.09), ("idabd/1-4", 0), ("xbd_harvey/00000001", 0), ("xbd_harvey/00000002", 0)]
+)
+def test_the_cloud_of_a_real_pair_is_found_and_no_other(shared_data, place, share):
+    import cv2
+
+    images = [cv2.imread(str(shared_data / "damage" / f"{place}_{date}.png")) for date in ("pre", "post")]
+    grid = Grid(*images[0].shape[:2], 0, 512, 0.5)
+    pre, post = (ArrayPicture(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)), grid) for image in images)
+    cloud = look(pre, post).cloud
+    assert cloud.mean() == pytest.approx(share, abs=0.02 if share else 0)
+    if share:
+        assert cloud[-20:, 20:40].all(), "its core"
+        assert not cloud[:80].any()
+
+
 def test_clouds_smaller_than_a_hall_are_left_to_the_model():
     post, _ = cloud_over(ground(), 340, 300, 45)
     assert not seen(ground(), post).cloud.any()
