@@ -32,6 +32,7 @@ from mage.learning.mapping.maps import blocks, from_bytes, write_classes, write_
 from mage.learning.mapping.monitoring import differences, earlier_product, with_differences
 from mage.learning.mapping.observed import observe
 from mage.learning.mapping.population import read_population
+from mage.learning.mapping.product.raster_styles import write_raster_styles
 from mage.learning.mapping.product.report import write_report
 from mage.learning.mapping.product.sheet import write_sheet
 from mage.learning.mapping.product.write import write_layers
@@ -339,6 +340,7 @@ def teach(task: Task, findings: Findings, out: Path) -> None:
 def write(findings: Findings, grader: Grader | None, folder: ProductFolder) -> list[Path]:
     """The files of a product, but for its provenance; those that ``findings`` name among them."""
     files = [*findings.rasters.values(), *findings.observed.rasters.values()]
+    files += write_raster_styles(files)
     if grader is not None and grader.card:
         publish(folder.path / CARD, grader.card.encode())
         files.append(folder.path / CARD)

@@ -81,6 +81,11 @@ def style(layer: Layer) -> str:
     else:
         renderer = _renderer(document, type="singleSymbol")
         _symbol(Xml.SubElement(renderer, "symbols"), layer, "0", OUTLINED.get(layer.feature, DARK), 0)
+    return document_text(document)
+
+
+def document_text(document: Xml.Element) -> str:
+    """A QML document as text."""
     Xml.indent(document, " ")
     return "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n" + Xml.tostring(document, "unicode") + "\n"
 
