@@ -27,6 +27,7 @@ from beside.kept import keep, read, rounded
 from transfer import chips as real
 from transfer.distances import features, table
 from transfer.more import Changed, ious, water_net
+from transfer.places import separability
 from transfer.scores import scored
 from transfer.settings import BEST, TRAININGS
 from transfer.training import Ground, Setting, pairs, train
@@ -86,6 +87,7 @@ def measured(name: str, setting: Setting, ground: Ground, part: str, sets: dict[
         found["together"] = scored(model, graded, alone=False)
     if part == "dev":
         found["blind"] = blind(model, [chip for chips in graded.values() for chip in chips])
+        found["blind"]["separability"] = separability(model, [chip for chips in sets.values() for chip in chips])
     if setting.method == "supervised" and part == "final" and not setting.few:
         adapt_batch_norm(model, real.Before(ground.free["dev"], 128), batch=8, device="cpu")
         found["adapted"] = scored(model, sets)

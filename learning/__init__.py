@@ -88,7 +88,7 @@ if TYPE_CHECKING:
     from mage.learning.single import SingleImage, ThemeImage
     from mage.learning.splits import Part, Row, by_block, by_event, by_place, leave_one_event_out
     from mage.learning.temperature import Temperatures, fit_temperatures
-    from mage.learning.threshold import place_threshold
+    from mage.learning.threshold import place_separability, place_threshold
     from mage.learning.train import fit
     from mage.learning.translate.color_map_gan import ColorMapGAN, ColourMap
     from mage.learning.translate.colour import HistogramMatching, LinearColour
@@ -246,6 +246,7 @@ __all__ = [
     "open_set",
     "over_seeds",
     "paired",
+    "place_separability",
     "place_threshold",
     "predict_maps",
     "predict_tile",
@@ -339,7 +340,7 @@ _HOMES = {
     "single": ("SingleImage", "ThemeImage"),
     "splits": ("Part", "Row", "by_block", "by_event", "by_place", "leave_one_event_out"),
     "temperature": ("Temperatures", "fit_temperatures"),
-    "threshold": ("place_threshold",),
+    "threshold": ("place_separability", "place_threshold"),
     "train": ("fit",),
     "translate.color_map_gan": ("ColorMapGAN", "ColourMap"),
     "translate.colour": ("HistogramMatching", "LinearColour"),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transfer.chips import Chip
 
-from mage.learning import Prediction, place_threshold, predict_tile
+from mage.learning import Prediction, place_separability, place_threshold, predict_tile
 
 
 def likely(model: nn.Module, chips: Iterable[Chip]) -> list[NDArray[np.float32]]:
@@ -26,6 +26,12 @@ def built_shares(model: nn.Module, chips: Sequence[Chip]) -> dict[str, float]:
         values = np.concatenate([p.ravel() for p in likely(model, (c for c in chips if c.place == place))])
         found[place] = float((values >= place_threshold([values])).mean())
     return found
+
+
+def separability(model: nn.Module, chips: Sequence[Chip]) -> float:
+    """How far apart buildings and ground lie, a mean over scenes: a validator that reads no label."""
+    scenes = sorted({chip.scene for chip in chips})
+    return float(np.mean([place_separability(likely(model, (c for c in chips if c.scene == s))) for s in scenes]))
 
 
 class Parted(nn.Module):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mage.learning import classify, place_threshold
+from mage.learning import classify, place_separability, place_threshold
 
 
 def sigmoid(logits):
@@ -66,3 +66,17 @@ def test_classes_follow_it():
     likely[2] = 1 - likely[0]
     assert classify(likely).tolist() == [[0, 0, 0, 2]]
     assert classify(likely, place_threshold([1 - likely[0]])).tolist() == [[0, 2, 2, 2]]
+
+
+def test_groups_that_lie_further_apart_are_told_apart_better_whatever_their_spread():
+    rng = np.random.default_rng(5)
+    found = [place_separability([place(-3.5, roofs, 0.2, rng, spread=0.5)[0]]) for roofs in (-3.5, -2.5, -1.5, -0.5, 1)]
+    assert found == sorted(found)
+    assert found[0] == pytest.approx(2 / np.pi, abs=0.02)  # of one bell curve, cut in its middle
+    assert found[-1] > 0.9
+
+
+def test_without_two_kinds_of_pixels_nothing_is_told_apart():
+    assert (
+        place_separability([]) == place_separability([np.full(5, 0.2)]) == place_separability([np.array([np.nan])]) == 0
+    )
