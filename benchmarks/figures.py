@@ -27,7 +27,8 @@ PANELS = (
     ("xView2 over present grades", "pairs", "xview2_present", 0.45),
     ("κ per building", "pairs", "quadratic_kappa", None),
 )
-REAL = re.compile(r"(?:(?P<start>.+) \+ )?(?P<count>\d+) real")
+REAL = re.compile(r"(?:(?P<start>.+?)(?P<how> \+|, then) )?(?P<count>\d+) real")
+HOW = {" +": "real chips beside pairs", ", then": "real chips alone"}  # what follows a start
 MARKS = "os^Dv<>pP*"
 # a value and the ends of its interval, of each seed
 Seeds = list[list[float]]
@@ -77,12 +78,14 @@ def ratios(parts: dict[str, Any]) -> Figure:
 
 
 def settings_of(results: dict[str, Any], part: str) -> dict[str, list[dict[str, Any]]]:
-    """Scores of every seed, by setting, the best at building outlines last."""
+    """Scores of every seed, by setting, the best at building outlines last; by the threshold of each place as well."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for key, result in results.items():
         name, *rest = key.rsplit("/", 2)
         if len(rest) == 2 and rest[1] == part and "scores" in result:
             found[name].append(result["scores"])
+            if "parted" in result:
+                found[f"{name}, by place"].append(result["parted"])
     return dict(sorted(found.items(), key=lambda item: _outlines(item[1])))
 
 
@@ -127,10 +130,10 @@ def labels(settings: dict[str, list[dict[str, Any]]]) -> Figure:
     lines: dict[str, dict[int, list[dict[str, Any]]]] = defaultdict(dict)
     for name, scores in settings.items():
         if match := REAL.fullmatch(name):
-            lines[match["start"] or "real alone"][int(match["count"])] = scores
-    for start in lines:
-        if start in settings:
-            lines[start][0] = settings[start]
+            line = f"{match['start']}, then {HOW[match['how']]}" if match["start"] else "real chips alone"
+            lines[line][int(match["count"])] = scores
+            if match["start"] in settings:
+                lines[line][0] = settings[match["start"]]
     figure = Figure(figsize=(11, 2.8), layout="constrained")
     panels = figure.subplots(1, len(PANELS))
     for axes, (title, images, name, aim) in zip(panels, PANELS, strict=True):
@@ -148,7 +151,7 @@ def labels(settings: dict[str, list[dict[str, Any]]]) -> Figure:
                 markersize=5,
                 linewidth=1,
                 elinewidth=0.7,
-                label=line if line == "real alone" else f"{line}, then real",
+                label=line,
             )
         if aim is not None:
             axes.axhline(aim, color="black", linewidth=0.8, linestyle="--")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-EVEN, LEAST = 0.5, 0.1  # thresholds: without a place, and the lowest that a place may have
+EVEN, SURE = 0.5, 0.1  # the threshold of any place, and the share of a place's buildings that must be above it
 STEPS = 250  # of a probability
 
 
@@ -17,22 +17,23 @@ def place_threshold(probabilities: Iterable[NDArray[np.floating]]) -> float:
     A network that learned elsewhere ranks the pixels of a new place better than it says how likely each is: at 0.5 it
     misses buildings that still rank above the ground. This threshold parts the logits of all pixels into two groups of
     least variance within (Otsu 1979, A threshold selection method from gray-level histograms), which uses the images of
-    a place and no label. Where it lies below 0.1 the groups are two kinds of ground, since hardly a building is there;
-    then, and where it lies above 0.5, it is 0.5. What it is worth is in ``benchmarks/README.md`` (sim2real).
+    a place and no label. Where less than a tenth of the upper group lies above 0.5, both are of ground, since hardly a
+    building is there; then, and where it lies above 0.5, it is 0.5. Temperatures change it as they change all
+    probabilities, and no pixel's group. What it is worth is in ``benchmarks/README.md`` (sim2real).
 
     Args:
         probabilities: that a pixel is of a building, 0 to 1, arrays of any shape, such as windows of one place; NaN,
             not known, does not count. A thousand pixels of a place that holds both are enough.
 
     Returns:
-        0.1 to 0.5, to 1/250; 0.5 where nothing is known.
+        Above 0 and at most 0.5, to 1/250; 0.5 where nothing is known.
 
-    >>> ground, roofs = np.full(800, 0.02), np.full(200, 0.4)
-    >>> 0.02 < place_threshold([ground, roofs]) < 0.4, place_threshold([ground])
+    >>> ground, roofs = np.full(800, 0.02), np.linspace(0.2, 0.6, 200)
+    >>> 0.02 < place_threshold([ground, roofs]) < 0.2, place_threshold([ground])
     (True, 0.5)
     """
-    found, _ = _parted(probabilities)
-    return found if LEAST <= found <= EVEN else EVEN
+    found, _, sure = _parted(probabilities)
+    return found if sure >= SURE and found < EVEN else EVEN
 
 
 def place_separability(probabilities: Iterable[NDArray[np.floating]]) -> float:
@@ -56,15 +57,15 @@ def place_separability(probabilities: Iterable[NDArray[np.floating]]) -> float:
     return _parted(probabilities)[1]
 
 
-def _parted(probabilities: Iterable[NDArray[np.floating]]) -> tuple[float, float]:
-    """Otsu's threshold, as a probability, and his measure of separability."""
+def _parted(probabilities: Iterable[NDArray[np.floating]]) -> tuple[float, float, float]:
+    """Otsu's threshold, as a probability, his measure of separability, and the share of the upper group above 0.5."""
     counts = np.zeros(STEPS + 1)
     for values in probabilities:
         known = values[np.isfinite(values)]
         counts += np.bincount(np.rint(known * STEPS).astype(np.int64), minlength=STEPS + 1)
     total = counts.sum()
     if np.count_nonzero(counts) < 2:
-        return EVEN, 0.0
+        return EVEN, 0.0, 0.0
     share = np.clip(np.arange(STEPS + 1) / STEPS, 0.5 / STEPS, 1 - 0.5 / STEPS)
     logit = np.log(share / (1 - share))
     logit = logit - counts @ logit / total
@@ -74,4 +75,5 @@ def _parted(probabilities: Iterable[NDArray[np.floating]]) -> tuple[float, float
     apart[parts] = mass[parts] ** 2 / (below * (total - below))[parts]
     best = np.flatnonzero(apart >= apart.max() * (1 - 1e-12))
     found = float((best[0] + best[-1] + 1) / 2 / STEPS)  # the middle of a gap, between the steps beside it
-    return found, float(apart.max() * total / (counts @ logit**2))
+    upper = counts[int(best[-1]) + 1 :].sum()
+    return found, float(apart.max() * total / (counts @ logit**2)), float(counts[round(EVEN * STEPS) :].sum() / upper)

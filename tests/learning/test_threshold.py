@@ -80,3 +80,12 @@ def test_without_two_kinds_of_pixels_nothing_is_told_apart():
     assert (
         place_separability([]) == place_separability([np.full(5, 0.2)]) == place_separability([np.array([np.nan])]) == 0
     )
+
+
+@given(st.floats(0.5, 4.0))
+def test_a_temperature_moves_no_pixel_from_one_group_to_the_other(temperature):
+    likely, built = place(-3.5, -0.5, 0.2, np.random.default_rng(6), spread=0.4)
+    cooler = sigmoid(np.log(likely / (1 - likely)) / temperature)
+    threshold = place_threshold([cooler])
+    assert (cooler[built] >= threshold).mean() > 0.99
+    assert (cooler[~built] >= threshold).mean() < 0.01
