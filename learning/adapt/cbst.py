@@ -28,9 +28,9 @@ class CBST(Supervised):
     Zou et al. count each class's share in the model's own predictions, which keeps what the model misses missing; here
     it is said: ``share`` of the pixels are of a building, where a sample does not say otherwise in ``share``. A map of
     footprints, the simulated places of the same style, or what lies above the place's own threshold
-    (:func:`~mage.learning.place_threshold`), which served best, tell it. Images of one share are ranked together, the latest
-    ``memory`` of them, by a teacher that follows the student; where samples say in ``place``, an integer, which place
-    they are of, those of one place: what is easy to see in one should not be all that is learned of several.
+    (:func:`~mage.learning.place_threshold`), which served best, tell it. Images of one share are ranked together, the
+    latest ``memory`` of them, by a teacher that follows the student; where samples say in ``place``, an integer, which
+    place they are of, those of one place: what is easy to see in one should not be all that is learned of several.
 
     Args:
         model: a damage model, or one whose class 0 is what is not looked for.
