@@ -28,12 +28,15 @@ Flags = NDArray[np.bool_]
 CELL, MOST = 4.0, 4096  # metres of a cell's side, about, and cells along a side of the place at most
 BLOCK = 1024  # pixels that are read at once, along each side, about
 # Of bytes. Sunlit cloud is bright, grey and alike; roofs and concrete as bright are rarer, and where they are as wide
-# as a cloud the image before tells. The cloud over Ida-BD's 1-3 has a core of 197, 194, 202 and rims of 147, 142, 136.
-BRIGHT, BRIGHT_ALONE = 175.0, 200.0  # darkest band at least, with and without an image before
-WHITE, ALIKE = 20.0, 12.0  # bands apart, and deviation in 3 x 3 cells, at most
+# as a cloud the image before tells. The clouds over Ida-BD have cores of 197, 194, 202 and rims of 147, 142, 136; debris
+# and dust after earthquakes and storms are as bright, but not so wide and so even.
+BRIGHT, BRIGHT_ALONE = 165.0, 200.0  # darkest band at least, with and without an image before
+ALIKE, ALIKE_ALONE = 20.0, 12.0  # deviation in 3 x 3 cells at most, likewise
+WHITE = 20.0  # bands apart at most
 BEFORE = 160.0  # darkest band of what cannot have been white already
-RIM_BRIGHT, RIM_WHITE, RIM_RISE = 105.0, 25.0, 40.0  # of what hangs together with a cloud: the same, and its rise
-WIDE, WIDE_ALONE = 60.0, 100.0  # metres: diameter of a disc that fits into a cloud, with and without an image before
+RISE = 50.0  # by which the darkest band of a cloud, and of its rim, is brighter than before
+RIM_BRIGHT, RIM_WHITE = 105.0, 25.0  # of what hangs together with a cloud
+WIDE, WIDE_ALONE = 40.0, 100.0  # metres: diameter of a disc that fits into a cloud, with and without an image before
 RIM = 12.0  # metres by which a cloud is grown, since its edge is thin
 
 
@@ -119,13 +122,14 @@ def look(pre: Picture | None, post: Picture) -> Sight:
         if pre is not None:
             before, known = pre.read(window)
             darkest = _mean(before, cell).min(0)
-            rim[at] = whole & (bands.min(0) - darkest >= RIM_RISE)
-            whole &= darkest < BEFORE
+            rim[at] = whole & (bands.min(0) - darkest >= RISE)
+            whole = rim[at] & (darkest < BEFORE)
             share = _mean((valid & known)[None].astype(np.float32), cell)[0]
         white[at], both[at] = whole, share
     deviation = np.sqrt(np.maximum(_around(squares) - _around(mean) ** 2, 0))
-    white &= (dark >= (BRIGHT_ALONE if pre is None else BRIGHT)) & (apart <= WHITE) & (deviation <= ALIKE)
-    cloud = _wide(white, (WIDE_ALONE if pre is None else WIDE) / grid.gsd)
+    bright, alike, wide = (BRIGHT_ALONE, ALIKE_ALONE, WIDE_ALONE) if pre is None else (BRIGHT, ALIKE, WIDE)
+    white &= (dark >= bright) & (apart <= WHITE) & (deviation <= alike)
+    cloud = _wide(white, wide / grid.gsd)
     cloud = _grown(cloud, rim & (dark >= RIM_BRIGHT) & (apart <= RIM_WHITE), RIM / grid.gsd)
     return Sight(grid, cell, cloud, (both >= 0.5) & ~cloud)
 
