@@ -104,7 +104,7 @@ def told(findings: Findings) -> list[str]:
     """Sentences on what was found."""
     counts = Counter(findings.buildings.verdict.tolist())
     lines = [f"{len(findings.buildings)} buildings" + "".join(f", {n} {word}" for word, n in sorted(counts.items()))]
-    if findings.registration is not None:
+    if findings.registration is not None and findings.registration.confidence:
         (right, down), off = findings.registration.shift, findings.registration.residual
         known = f", known to {off:.1f} px" if math.isfinite(off) else ""
         lines.append(f"the image after lies {right:.1f} px right and {down:.1f} px down of the one before{known}")

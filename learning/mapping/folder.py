@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +57,26 @@ class ProductFolder:
                 (self.path / name).unlink()
         self._write(PROVENANCE, {**about, "files": {name: checksum(self.path / name) for name in names}})
 
-    def begin(self) -> list[str]:
-        """Files of a product that was finished here before, which from now on is not."""
+    def begin(self, tell: Callable[[str], object] = lambda _: None) -> list[str]:
+        """Files of a product that was finished here before, which from now on is not.
+
+        A GeoPackage that somebody changed since is kept under another name, since edits may be in it.
+
+        Args:
+            tell: takes a sentence about what was kept.
+        """
         LocalStore(self.path).clean_partial()
         files = self._json(PROVENANCE).get("files")
+        files = {name: known for name, known in files.items() if self._ours(name)} if isinstance(files, dict) else {}
+        for name, known in files.items():
+            path = self.path / name
+            if path.suffix == ".gpkg" and path.is_file() and checksum(path) != known:
+                kept = _free(path)
+                path.rename(kept)
+                tell(f"{path.name} was changed since it was made: it is kept as {kept.name}")
         with suppress(OSError):
             (self.path / PROVENANCE).unlink(missing_ok=True)
-        return [name for name in files if self._ours(name)] if isinstance(files, dict) else []
+        return list(files)
 
     def _ours(self, name: str) -> bool:
         """Whether a name is of a file within the folder."""
@@ -79,6 +93,12 @@ class ProductFolder:
     def _write(self, name: str, content: Mapping[str, Any]) -> None:
         text = json.dumps({"format": FORMAT, **content}, indent=1, ensure_ascii=False, allow_nan=False)
         publish(self.path / name, (text + "\n").encode())
+
+
+def _free(path: Path) -> Path:
+    """A name beside a file that nothing has yet."""
+    names = (path.with_name(f"{path.stem}_changed{'' if k == 1 else k}{path.suffix}") for k in count(1))
+    return next(name for name in names if not name.exists())
 
 
 def open_product(path: Path) -> ProductFolder:

@@ -123,13 +123,21 @@ def _of_saved(place: Path, network: Network, *, bundled: bool) -> Grader:
     stated = [line.partition(":")[2].strip() for line in card.splitlines()[:10] if line.startswith("license")]
     facts |= {"licence": stated[-1]} if stated else {}
     if record.gsd is not None:
-        facts["pixels"] = f"{record.gsd[0]:g} to {record.gsd[1]:g} m"
+        facts["pixels"] = f"{record.gsd[0]:.2g} to {record.gsd[1]:.2g} m"
+    if warning := _warning(card):
+        facts["warning"] = warning
     return Grader(network, file, facts, card, density_of(place, network), record.gsd)
+
+
+def _warning(card: str) -> str:
+    """The first sentence of a card's section on limits; empty where there is none."""
+    text = " ".join(card.partition("\n## Limits\n")[2].partition("\n## ")[0].split())
+    return text.partition(". ")[0].rstrip(".") + "." if text else ""
 
 
 def _facts(name: str, network: Network) -> dict[str, str]:
     images = "before and after" if network.dates > 1 else "after"
-    calibrated = "yes" if network.temperatures is not None else "no"
+    calibrated = "on samples like its training" if network.temperatures is not None else "no"
     return {"name": name, "network": type(network).__name__, "images": images, "calibrated": calibrated}
 
 

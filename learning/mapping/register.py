@@ -51,8 +51,9 @@ class Registration:
         local: (n, 2) what they measured beyond ``shift``.
         residual: pixels; root mean square of a window's shift less that of the field without it. NaN where there are
             too few windows to tell.
-        confidence: share of the windows that see anything which agree with their neighbours within 2 pixels; 0 where
-            nothing was found, and then all is taken to lie where it should.
+        confidence: share of the windows that see anything which agree with their neighbours within 2 pixels, or, where
+            there are fewer than 3, with the shift of all; 0 where nothing was found, and then all is taken to lie where
+            it should.
         note: what a reader should know of how it was found; empty if nothing.
     """
 
@@ -241,13 +242,14 @@ def _told(astray: int, windows: int) -> str:
 
 def _field(shift: tuple[float, float], places: Floats, measured: Floats) -> Registration:
     """Windows that agree with the middle one of their neighbours make the field."""
-    nothing = Registration(shift, np.zeros((0, 2)), np.zeros((0, 2)), float("nan"), 0.0)
-    if len(places) < FEWEST:
-        return nothing
+    none = np.zeros((0, 2))
+    if len(places) < FEWEST:  # a small place: they make no field, and can say no or yes to the shift of all
+        agree = np.hypot(*measured.T) <= AGREE
+        return Registration(shift, none, none, float("nan"), float(agree.mean()) if len(agree) else 0.0)
     near = cKDTree(places).query(places, k=min(9, len(places)))[1]
     kept = np.hypot(*(measured - np.median(measured[near], axis=1)).T) <= AGREE
     if kept.sum() < FEWEST:
-        return nothing
+        return Registration(shift, none, none, float("nan"), 0.0)
     rest = measured[kept] - _smoothed(places[kept], places[kept], measured[kept], itself=False)
     residual = float(np.sqrt((rest**2).sum(1).mean()))
     return Registration(shift, places[kept], measured[kept], residual, float(kept.mean()))

@@ -32,6 +32,7 @@ from mage.learning.mapping.maps import blocks, from_bytes, write_classes, write_
 from mage.learning.mapping.monitoring import differences, earlier_product, with_differences
 from mage.learning.mapping.observed import observe
 from mage.learning.mapping.population import read_population
+from mage.learning.mapping.product.drawing import UNLIKE
 from mage.learning.mapping.product.raster_styles import write_raster_styles
 from mage.learning.mapping.product.report import write_report
 from mage.learning.mapping.product.sheet import write_sheet
@@ -53,7 +54,6 @@ from mage.learning.threshold import place_threshold
 from mage.scenes.errors import DatasetError
 
 CACHE = 256  # MB of blocks that GDAL keeps; it would take a twentieth of the machine's memory
-MUCH = 0.5  # share of windows unlike the training from which on a user is told
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +111,7 @@ def make_map(
     with rasterio.Env(GDAL_CACHEMAX=CACHE):
         task = prepare(request, grader, progress=progress, tell=tell)
         folder = open_product(out)
-        replaced = folder.begin()
+        replaced = folder.begin(tell)
         findings = find(task, folder)
         tell("writing the product")
         files = write(findings, grader, folder)
@@ -135,6 +135,10 @@ def prepare(request: Request, grader: Grader | None, *, progress: bool = False, 
     if request.finetune is not None and (files.corrections is None or grader is None):
         raise DatasetError("a model learns from corrections", expected="--corrections, and a model")
     given = files.given()
+    taken = request.taken
+    if "pre" in taken and "post" in taken and taken["pre"] > taken["post"]:
+        found = f"{taken['pre']:%Y-%m-%d} and {taken['post']:%Y-%m-%d}"
+        raise DatasetError("the image before was taken after the one after", found=found)
     if files.before is not None:
         earlier_product(files.before)
     scene = open_scene(request, grader, tell)
@@ -146,6 +150,9 @@ def prepare(request: Request, grader: Grader | None, *, progress: bool = False, 
         ([], []) if files.areas is None else read_areas(files.areas, grid),
         None if files.corrections is None else read_corrections(files.corrections, grid),
     )
+    for what, things in (("building", vectors.buildings), ("street", vectors.roads)):
+        if things is not None and not len(things):
+            tell(f"no {what} of the file lies on the map: are its coordinates of the same place?")
     sums = {role: checksum(path) for role, path in given.items()}
     return Task(request, grader, scene, vectors, sums, progress, tell)
 
@@ -305,7 +312,7 @@ def unlike(task: Task) -> float | None:
     if grader is None or grader.density is None:
         return None
     share = share_unlike(grader.density, task.scene.shown(grader.network.dates))
-    if share is not None and share >= MUCH:
+    if share is not None and share >= UNLIKE:
         task.tell(f"{share:.0%} of the scene looks unlike what the model was trained on: be careful with its grades")
     return share
 

@@ -83,7 +83,8 @@ def open_scene(request: Request, grader: Grader | None, tell: Tell) -> Scene:
     native = {"post": _own(post, request.gsd)}
     if pre is not None:
         native["pre"] = _own(pre, native["post"])
-    gsd = request.gsd or _fitting(native["post"], grader, tell)
+    gsd = request.gsd or _fitting(native["post"], grader)
+    _say(native["post"], gsd, grader, tell)
     grid, area = _place(request, post, pre, gsd)
     bands, names = _bands(request, grader), _telling(request, pre, post, tell)
     coloured = bands if bands is not None and len(bands) == 3 else _coloured(request)
@@ -125,7 +126,10 @@ def _registered(before: Picture, after: Picture, ecc: bool, tell: Tell) -> Regis
     if found.note:
         tell(found.note)
     if not found.confidence:
-        tell("how the images lie against each other could not be measured: they are taken as they are")
+        tell(
+            "nothing in the two images matches: do they show the same place? They are laid on each other as they are, "
+            "and grades cannot be trusted"
+        )
     return found
 
 
@@ -191,16 +195,22 @@ def _reflecting(
     return RasterPicture(raster, grid, bands=numbers, shift=shift, limits=limits)
 
 
-def _fitting(native: float, grader: Grader | None, tell: Tell) -> float | None:
+def _fitting(native: float, grader: Grader | None) -> float | None:
     """Metres of a pixel that a model can work with; None for the image's own."""
-    if grader is None or grader.gsd is None:
+    if grader is None or grader.gsd is None or native >= grader.gsd[0] * 0.999:
         return None
+    return grader.gsd[0]
+
+
+def _say(native: float, gsd: float | None, grader: Grader | None, tell: Tell) -> None:
+    """Where the pixels that are looked at are not the image's own, or not those that the model knows."""
+    if grader is None or grader.gsd is None:
+        return
+    looked_at = gsd or native
+    if looked_at > native * 1.001:
+        tell(f"the image is of {native:.3g} m a pixel; it is looked at in {looked_at:.3g} m")
     finest, coarsest = grader.gsd
-    if native < finest * 0.999:
-        tell(f"the image is of {native:g} m a pixel; it is looked at in {finest:g} m, the finest that the model knows")
-        return finest
-    if native > coarsest * 1.001:
+    if not finest * 0.999 <= looked_at <= coarsest * 1.001:
         tell(
-            f"the image is of {native:g} m a pixel, coarser than the {coarsest:g} m that the model knows: it errs more"
+            f"pixels of {looked_at:.3g} m are looked at; the model knows {finest:.2g} to {coarsest:.2g} m: it errs more"
         )
-    return None

@@ -28,7 +28,7 @@ Flags = NDArray[np.bool_]
 CELL, MOST = 4.0, 4096  # metres of a cell's side, about, and cells along a side of the place at most
 BLOCK = 1024  # pixels that are read at once, along each side, about
 # Of bytes. Sunlit cloud is bright, grey and alike; roofs and concrete as bright are rarer, and where they are as wide
-# as a cloud the image before tells. The clouds over Ida-BD have cores of 197, 194, 202 and rims of 147, 142, 136; debris
+# as a cloud the image before tells. Clouds over Ida-BD have cores of 197, 194, 202 and rims of 147, 142, 136; debris
 # and dust after earthquakes and storms are as bright, but not so wide and so even.
 BRIGHT, BRIGHT_ALONE = 165.0, 200.0  # darkest band at least, with and without an image before
 ALIKE, ALIKE_ALONE = 20.0, 12.0  # deviation in 3 x 3 cells at most, likewise

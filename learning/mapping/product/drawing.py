@@ -28,6 +28,7 @@ Flags = NDArray[np.bool_]
 BLOCK = 2048  # pixels: about the side of what is read of an image at once
 DOUBTFUL = 0.2  # P(blocked) from which on a road is not shown as open
 UNLIKE = 0.1  # share of unlike windows to warn of: twice what is taken for unlike by mistake, as evaluations do
+WARNING = "warning"  # the fact of a model that must be told with all that it says
 UNSURE = 0.5  # registration's confidence below which images may not lie on each other
 
 
@@ -246,6 +247,11 @@ def symbol(kind: str) -> str:
     return SYMBOLS.get(str(kind), "•")
 
 
+def outlines_given(findings: Findings) -> bool:
+    """Whether a file told where buildings are; else the model drew them."""
+    return any(source.role == "buildings" for source in findings.sources)
+
+
 def cautions(findings: Findings) -> Iterator[str]:
     """What must be known before anything else on the sheet is believed."""
     if findings.unlike is not None and findings.unlike >= UNLIKE:
@@ -254,8 +260,15 @@ def cautions(findings: Findings) -> Iterator[str]:
             "reliable than their probabilities say."
         )
     registration = findings.registration
-    if registration is not None and registration.confidence < UNSURE:
-        yield "Whether the images lie on each other could not be established: damage may be taken for displacement."
+    if registration is not None and not registration.confidence:
+        yield (
+            "Nothing in the two images matches: they may not show the same place. They were laid on each other as they "
+            "are; the grades mean nothing until somebody has looked."
+        )
+    elif registration is not None and registration.confidence < UNSURE:
+        yield "Whether the images lie on each other could not be established: displacement may be taken for damage."
+    if warning := findings.model.get(WARNING):
+        yield f"The model says of itself: {warning}"
     counts = verdict_counts(findings.buildings)
     share = counts[names.NOT_ANALYSED] / max(len(findings.buildings), 1)
     if share >= 0.2:

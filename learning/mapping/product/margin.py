@@ -27,6 +27,7 @@ from mage.learning.mapping.product.drawing import (
     extent_hectares,
     length,
     likely_wrong,
+    outlines_given,
     percent,
     printable,
     quantity,
@@ -168,7 +169,8 @@ def _other_keys(findings: Findings) -> list[Key]:
         keys.append(Key("ring", HOT, "Hot spot: damage clusters beyond chance (Gi*, 5 % false discoveries)"))
     unseen = shapely.difference(findings.area, findings.seen)
     if unseen.area > 1e-4 * findings.area.area:
-        keys.append(Key("stripes", "#666666", f"Not imaged ({percent(unseen.area / findings.area.area)} of the area)"))
+        share = percent(unseen.area / findings.area.area)
+        keys.append(Key("stripes", "#666666", f"Not seen: cloud or no image ({share} of the area)"))
     access = findings.access
     if access is None:
         return keys
@@ -191,7 +193,7 @@ def _figures(column: Column, findings: Findings) -> None:
     """The summary table, without what says that nothing happened."""
     column.heading("Consequences within the area of interest")
     shares = (0.62, 0.84, 1.0)
-    column.row(("", "affected", "by probability", "of"), shares, 5.8, color=SOFT)
+    column.row(("", "counted", "by probability", "of"), shares, 5.8, color=SOFT)
     group = ""
     for row in summary(findings).rows:
         if _silent(row):
@@ -265,11 +267,12 @@ def _method(findings: Findings) -> str:
     model = f"the model “{name}”" if name else "a model"
     pair = "the images before and after the event" if findings.pre is not None else "the image after the event alone"
     corrected = int((findings.buildings.method == "Photo-interpretation").sum())
+    drawn = "" if outlines_given(findings) else " It drew their outlines as well, which miss some and join others."
     by_hand = f" An analyst corrected {corrected:,} buildings." if corrected else ""
     return (
         f"Automatic extraction: {model} graded each building from {pair}; probabilities are means over the building's "
         "outline. A building is called destroyed, damaged or without visible damage where that is at least "
-        f"{percent(CONFIDENCE)} likely, else possibly damaged.{by_hand}"
+        f"{percent(CONFIDENCE)} likely, else possibly damaged.{drawn}{by_hand}"
     )
 
 
@@ -280,7 +283,8 @@ def _doubt(findings: Findings) -> str:
         committed = sum(counts[name] for name in (names.DESTROYED, names.DAMAGED, names.UNDAMAGED))
         wrong = likely_wrong(buildings)
         parts.append(
-            f"If the probabilities mean what they say, about {wrong:,.0f} of {committed:,} verdicts are wrong."
+            f"By the model's own probabilities, checked on images like its training alone, about {wrong:,.0f} of "
+            f"{committed:,} verdicts are wrong."
         )
         parts.append(
             "Beside verdicts stands how many there are by the probabilities, with 95 % intervals; these hold for "

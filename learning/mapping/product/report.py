@@ -24,6 +24,7 @@ from mage.learning.mapping.product.drawing import (
     PRODUCTS,
     Small,
     cautions,
+    outlines_given,
     percent,
     quantity,
     situation,
@@ -132,12 +133,14 @@ def _figures(findings: Findings, table: Summary) -> str:
     counts = verdict_counts(findings.buildings)
     total = len(findings.buildings)
     cards = {
-        "buildings": f"{total:,}",
+        "buildings" if outlines_given(findings) else "buildings, as the model draws them": f"{total:,}",
         "destroyed": f"{counts[names.DESTROYED]:,}",
         "damaged": f"{counts[names.DAMAGED]:,}",
         "possibly damaged": f"{counts[names.POSSIBLY]:,}",
         "of the buildings not analysed": percent(counts[names.NOT_ANALYSED] / total) if total else "–",
     }
+    if not findings.model and not outlines_given(findings):
+        cards = {}  # nobody looked for buildings
     for row in table.rows:
         if row.group == "Observed event" and row.affected:
             cards[row.item.lower()] = quantity(row.affected, row.unit)

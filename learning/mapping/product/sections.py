@@ -8,6 +8,7 @@ from html import escape
 import numpy as np
 import shapely
 
+from mage.learning.buildings import CONFIDENCE
 from mage.learning.mapping.access import CLOSED
 from mage.learning.mapping.findings import Findings
 from mage.learning.mapping.picture import Picture
@@ -47,7 +48,7 @@ def sections(findings: Findings, table: Summary) -> Iterator[str]:
         yield card("Access", _access(findings))
     yield card("Do the images lie on each other?", _registration(findings))
     yield card("What the model is least sure of", _doubtful(findings), wide=True)
-    yield card("Model", pairs_table(findings.model) if findings.model else "<p>The model says nothing of itself.</p>")
+    yield card("Model", pairs_table(findings.model) if findings.model else "<p>No model looked at buildings.</p>")
     yield card("Sources", _source_table(findings))
     yield card("Corrections", _corrections(findings))
     yield card("Made with", pairs_table(findings.versions) if findings.versions else "<p>Not stated.</p>")
@@ -63,10 +64,11 @@ def _summary_table(table: Summary) -> str:
         words = row.item.replace("_", " ")
         cells = [f"{words[:1].upper()}{words[1:]}", quantity(row.affected, row.unit), by_probability(row), total]
         rows += table_row(cells)
-    head = table_head(("", "affected", "by probability (95 %)", "of"))
+    head = table_head(("", "counted", "by probability (95 %)", "of"))
     note = (
-        "Beside the verdicts' counts stands how many there are by the probabilities, those of doubtful buildings among "
-        "them; its interval is for independent errors."
+        "“Affected” are destroyed, damaged and possibly damaged buildings together. Beside the verdicts' counts stands "
+        "how many there are by the model's probabilities, those of doubtful buildings among them; its interval holds "
+        "as far as these probabilities do, and for errors that do not go in one direction."
     )
     return f'<table>{head}<tbody>{rows}</tbody></table><p class="note">{note}</p>'
 
@@ -106,8 +108,10 @@ def _sureness(findings: Findings) -> str:
     committed = sum(counts[name] for name in (names.DESTROYED, names.DAMAGED, names.UNDAMAGED))
     wrong = likely_wrong(buildings)
     sure = (
-        f"If the probabilities mean what they say, about {wrong:,.0f} of the {committed:,} verdicts that commit "
-        f"themselves are wrong; {counts[names.POSSIBLY]:,} were left at “possibly damaged”."
+        "A building is called destroyed, damaged or without visible damage where the model gives that "
+        f"{percent(CONFIDENCE)} or more, “damaged” being all grades from minor to destroyed together; "
+        f"{counts[names.POSSIBLY]:,} were left at “possibly damaged”. By its own probabilities, checked on images like "
+        f"its training alone, about {wrong:,.0f} of the {committed:,} other verdicts are wrong."
     )
     note = '<p class="note">Buildings by the probability of their likeliest grade.</p>'
     paragraphs = [sure, words]
@@ -115,8 +119,8 @@ def _sureness(findings: Findings) -> str:
         paragraphs.append(f"{percent(findings.unlike)} of the image looks unlike the model's training.")
     if findings.threshold is not None:
         paragraphs.append(
-            f"Here a pixel counts as building from a probability of {findings.threshold:.2f} on, which parts the "
-            "pixels of this place best."
+            f"A pixel counts as building from a probability of {findings.threshold:.2f} on, found from this place's "
+            "own pixels."
         )
     return f"{bar_chart(bars)}{note}{''.join(f'<p>{escape(text)}</p>' for text in paragraphs)}"
 
