@@ -349,6 +349,7 @@ function ofBuilding(thing) {
     make("th", { scope: "row" }, data.grades[grade].name), make("td", { class: "n" }, percent(share)), make("td", {}, bar(share, data.grades[grade].colour))))));
   return [rows, pairs([
     ["Verdict", make("span", {}, swatch(data.verdicts[thing.verdict].colour), data.verdicts[thing.verdict].name)],
+    ["Damaged at all", thing.p ? percent(1 - thing.p[0]) : "not known"],
     ["Number", make("code", {}, thing.id)], ["Use", thing.kind], ["Determined by", thing.method],
     ["Uncertainty", thing.entropy === null ? "not known" : `${percent(thing.entropy)} of the greatest`],
     ["Could be looked at", percent(thing.valid)],

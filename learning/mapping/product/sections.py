@@ -197,13 +197,13 @@ def _doubtful(findings: Findings) -> str:
 
 
 def _building(findings: Findings, k: int) -> str:
-    """Pictures of a building, its verdict, that in the product before, and its likeliest grades."""
+    """Pictures of a building, its verdict, that in the product before, and how likely damage and its grade are."""
     buildings = findings.buildings
     pictures = [findings.post] if findings.pre is None else [findings.pre, findings.post]
     chips = "".join(_chip(picture, buildings.outline[k]) for picture in pictures)
-    best = np.argsort(-buildings.grades[k])[:2]
-    grades = grade_names(findings)
-    words = ", ".join(f"{grades[g].lower()} {percent(float(buildings.grades[k][g]))}" for g in best)
+    grades, likely = grade_names(findings), buildings.grades[k]
+    worst = 1 + int(likely[1:].argmax())
+    words = f"damaged at all {percent(1 - likely[0])}, most likely {grades[worst].lower()} ({percent(likely[worst])})"
     name = str(buildings.name[k]) or f"Building {buildings.identity[k]}"
     previous = "" if buildings.previous is None else str(buildings.previous[k])
     before = f"{previous} → " if previous not in ("", buildings.verdict[k]) else ""

@@ -27,8 +27,11 @@ def test_a_run_and_a_saved_model_say_what_they_are(short_run, tmp_path):
     assert of_run.facts["method"] == "Supervised"
     assert of_run.facts["calibrated"] == "no"
     assert "# " in of_run.card
-    save_model(load_model(short_run.path, "cpu"), tmp_path / "m", Card("A", "drawn", "CC0-1.0"), gsd=(0.3, 0.8))
+    card = Card("A", "drawn", "CC0-1.0", limits="Seen drawings\nalone. Knows no night.")
+    save_model(load_model(short_run.path, "cpu"), tmp_path / "m", card, gsd=(0.3, 0.8))
     saved = open_grader(tmp_path / "m", "cpu")
+    assert saved.facts["warning"] == "Seen drawings alone."
+    assert "warning" not in of_run.facts
     assert saved.gsd == (0.3, 0.8)
     assert saved.facts["licence"] == "cc0-1.0"
     assert saved.file == tmp_path / "m" / "model.safetensors"

@@ -123,6 +123,14 @@ def test_cautions_speak_of_unlike_images_bad_registration_and_much_cloud(finding
     words = list(cautions(doubtful))
     assert len(words) == 3
     assert words[0].startswith("40 % of the image looks unlike")
+    assert "displacement may be taken for damage" in words[1]
+
+
+def test_a_pair_that_nothing_matches_and_a_model_that_warns_of_itself_are_told_first_of_all(findings):
+    strangers = replace(findings, registration=replace(findings.registration, confidence=0.0))
+    assert ["may not show the same place" in words for words in cautions(strangers)] == [True]
+    warned = replace(findings, model={**findings.model, "warning": "Not for decisions."})
+    assert list(cautions(warned)) == ["The model says of itself: Not for decisions."]
 
 
 @settings(max_examples=30, deadline=None)

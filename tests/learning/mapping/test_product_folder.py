@@ -65,3 +65,25 @@ def test_a_folder_of_other_things_is_refused(tmp_path):
         open_product(tmp_path)
     with pytest.raises(DatasetError, match="cannot be used for a product"):
         open_product(tmp_path / "letter.txt")
+
+
+def test_a_package_that_somebody_edited_is_kept_when_the_product_is_made_anew(tmp_path):
+    folder, told = open_product(tmp_path / "p"), []
+    for name, text in (("a.gpkg", "ours"), ("b.txt", "ours")):
+        (folder.path / name).write_text(text)
+    folder.finish([folder.path / "a.gpkg", folder.path / "b.txt"], {}, folder.begin(told.append))
+    (folder.path / "b.txt").write_text("of no worth")
+    (folder.path / "a.gpkg").write_text("edited")
+    before = folder.begin(told.append)
+    assert told == ["a.gpkg was changed since it was made: it is kept as a_changed.gpkg"]
+    (folder.path / "a.gpkg").write_text("ours anew")
+    folder.finish([folder.path / "a.gpkg"], {}, before)
+    (folder.path / "a.gpkg").write_text("edited again")
+    folder.finish([], {}, folder.begin(told.append))
+    assert [(folder.path / name).read_text() for name in ("a_changed.gpkg", "a_changed2.gpkg")] == [
+        "edited",
+        "edited again",
+    ]
+    assert not (folder.path / "b.txt").exists()
+    assert folder.begin(told.append) == []
+    assert len(told) == 2

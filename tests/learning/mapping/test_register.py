@@ -120,6 +120,19 @@ def test_unlike_images_are_left_where_they_are_and_say_so():
     assert (nothing.shift, nothing.confidence) == ((0.0, 0.0), 0.0)
 
 
+def test_a_place_too_small_for_a_field_is_measured_as_one():
+    rng = np.random.default_rng(3)
+    before = town(rng, 200)
+    same = register(picture(before), picture(before))
+    assert same.confidence == 1
+    assert np.hypot(*same.shift) < 0.05
+    moved = register(picture(before), picture(displaced(before, 5, -3)))
+    assert moved.confidence == 1
+    assert error(moved, 5, -3, 200) < 0.5
+    other = register(picture(before), picture(town(np.random.default_rng(8), 200)))
+    assert (other.shift, other.confidence) == ((0.0, 0.0), 0.0)
+
+
 def test_images_that_share_no_place_are_refused():
     image = town(np.random.default_rng(0), SIZE)
     left, right = np.zeros((2, SIZE, SIZE), bool)

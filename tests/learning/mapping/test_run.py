@@ -32,6 +32,7 @@ from mage.learning import SiameseDamageNet
 from mage.learning.mapping import run
 from mage.learning.mapping.findings import Kind
 from mage.learning.mapping.grader import Grader
+from mage.learning.mapping.inputs import moment
 from mage.learning.mapping.product.check import check_layers
 from mage.learning.mapping.run import make_map
 from mage.learning.mapping.scene import open_scene
@@ -378,6 +379,24 @@ def test_a_wrong_file_is_one_sentence_that_names_it_and_leaves_no_product(tmp_pa
     assert not (tmp_path / "product").exists()
 
 
+def test_dates_the_wrong_way_round_are_a_mistake(tmp_path):
+    pre, post = pair(tmp_path)
+    taken = {"pre": moment("2021-09-10"), "post": moment("2021-08-20")}
+    with pytest.raises(DatasetError, match=r"before was taken after the one after.*2021-09-10 and 2021-08-20"):
+        make_map(replace(request(post, pre), taken=taken), tmp_path / "product", reader())
+
+
+def test_footprints_elsewhere_and_pixels_that_the_model_does_not_know_are_told(tmp_path):
+    pre, post = pair(tmp_path)
+    far = write_geojson(tmp_path / "far.geojson", [{"type": "Polygon", "coordinates": [ring(9000, 9000)]}])
+    told = []
+    knowing = replace(reader(), gsd=(0.3 * GRID.gsd, 0.5 * GRID.gsd))
+    found = make_map(request(post, pre, buildings=far), tmp_path / "product", knowing, tell=told.append)
+    assert len(found.buildings) == 0
+    assert any("no building of the file lies on the map" in words for words in told)
+    assert any("it errs more" in words for words in told)
+
+
 def test_a_folder_of_other_things_is_left_as_it_is(tmp_path):
     pre, post = pair(tmp_path)
     (tmp_path / "full").mkdir()
@@ -418,7 +437,7 @@ def test_an_image_finer_than_the_model_knows_is_looked_at_in_pixels_that_it_does
     assert found.grid.gsd == 1.0
     assert any("looked at in 1 m" in line for line in said)
     find_in(request(post, pre), tmp_path / "coarse", replace(reader(), gsd=(0.1, 0.2)), tell=said.append)
-    assert any("coarser than" in line for line in said)
+    assert any("it errs more" in line for line in said)
 
 
 def test_a_model_of_more_bands_than_three_sees_them_and_people_see_colours(tmp_path):
