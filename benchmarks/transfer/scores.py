@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from transfer.chips import Chip, Chips
-from transfer.places import Parted, likely
+from transfer.places import Parted, grade_means, likely
 
 from mage.learning import Evaluation, Network, Prediction, TileCounts, bootstrap, evaluate, place_threshold
 
@@ -35,7 +35,9 @@ class First(nn.Module):
         return Prediction(before.localisation, self.model(image).damage)
 
 
-def scored(model: Network, sets: dict[str, list[Chip]], *, alone: bool = True, parted: bool = False) -> dict[str, Any]:
+def scored(
+    model: Network, sets: dict[str, list[Chip]], *, alone: bool = True, parted: bool = False, balanced: bool = False
+) -> dict[str, Any]:
     """Figures as [value, low, high]: damage of pairs by set and of all pairs together, ``pairs``; buildings of what has
     one image.
 
@@ -44,19 +46,26 @@ def scored(model: Network, sets: dict[str, list[Chip]], *, alone: bool = True, p
         sets: chips by the name of their set.
         alone: buildings are looked for in the image before alone: by networks that do not so anyway, as :class:`First`.
         parted: by a threshold of each scene, found without labels, which are then in ``thresholds``; else by 0.5.
+        balanced: grades that are seldom said in a scene are said more often, as :class:`~transfer.places.Parted` says.
     """
     judged = First(model) if alone and not getattr(model, "alone", False) else model
     even = dict.fromkeys(sorted({chip.scene for chips in sets.values() for chip in chips}), EVEN)
     if parted:
         every = [chip for chips in sets.values() for chip in chips]
         even = {s: place_threshold(likely(judged, (chip for chip in every if chip.scene == s))) for s in even}
+    means = {
+        s: grade_means(judged, (chip for chips in sets.values() for chip in chips if chip.scene == s), even[s])
+        for s in (even if balanced else ())
+    }
     results: dict[str, Any] = {"thresholds": even} if parted else {}
     graded: list[Evaluation] = []
     for name, chips in sets.items():
         grades = any(((chip.mask > 1) & (chip.mask < 255)).any() for chip in chips)
         scenes = [
             evaluate(
-                Parted(judged, even[scene]), Chips([c for c in chips if c.scene == scene]), only_buildings=not grades
+                Parted(judged, even[scene], means.get(scene)),
+                Chips([c for c in chips if c.scene == scene]),
+                only_buildings=not grades,
             )
             for scene in sorted({chip.scene for chip in chips})
         ]
