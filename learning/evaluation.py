@@ -16,6 +16,7 @@ from mage.learning.density import Density
 from mage.learning.devices import explained, pick_device
 from mage.learning.names import Head
 from mage.learning.network import Network
+from mage.learning.origins import origin, seen_again
 from mage.learning.runs import Origins, Run, open_run
 from mage.learning.saved import density_of, is_run, load_model
 from mage.learning.scoring.boundary import TOLERANCE, boundary_f1
@@ -262,14 +263,14 @@ def _boundary(tiles: TileCounts, task: Task) -> dict[str, float | None]:
 
 def _seen(origins: Origins | None, dataset: Dataset[dict[str, Any]]) -> Iterator[str]:
     """What of the dataset the run has trained on."""
-    if origins is None or not isinstance(dataset, ShardDataset):
+    if origins is None:
         return
+    mine = origin(dataset)
     for name, stream in origins.streams().items():
-        same = (stream.recipe_hash, stream.seed) == (dataset.record.recipe_hash, dataset.record.seed)
-        if not same or not (seen := len(set(stream.keys) & set(dataset.keys))):
+        if not (seen := seen_again(stream, mine)):
             continue
         kind = "unlabelled training" if name == "unlabelled" else "training"
-        whole = f"the {kind} samples" if seen == len(dataset) else f"{seen} {kind} samples of {len(dataset)}"
+        whole = f"the {kind} samples" if seen == mine.samples else f"{seen} {kind} samples of {mine.samples}"
         doubt = "says that it adapted to these images" if name == "unlabelled" else "says that it learned"
         yield f"evaluated on {whole}: {doubt}, not that it generalises"
 

@@ -130,6 +130,11 @@ class LabelledScenes(Dataset[SampleDict]):
         """Names of all scenes, in the order of their indices."""
         return [scene.row.key for scene in self.scenes]
 
+    @property
+    def files(self) -> list[tuple[Path, ...]]:
+        """The images of each scene, in the order of the indices."""
+        return [scene.images for scene in self.scenes]
+
     def image(self, path: Path) -> NDArray[Any]:
         """An image (H, W, C), uint8, or float32 of about 0-1 with NaN where it is none."""
         if path.suffix.lower() not in GEOTIFF:
