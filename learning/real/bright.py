@@ -32,7 +32,7 @@ class BRIGHT(LabelledScenes):
         root: the folder with the three in it.
         split: train, val or test, if their lists are there; None takes all.
         taxonomy: ``BRIGHT.DAMAGE`` or ``BRIGHT.CLASSES``.
-        size: side of a square crop in pixels; None gives whole images.
+        size: side of the square crops to train with, pixels; None gives whole images, as scores want them.
         transform: applied to each sample last.
 
     Raises:

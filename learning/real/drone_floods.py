@@ -86,7 +86,7 @@ class FloodNet(_DroneScenes):
         root: the folder with the splits in it.
         split: train, val or test; None takes all that are there.
         taxonomy: one of those above, or your own.
-        size: side of a square crop in pixels; None gives whole photographs.
+        size: side of the square crops to train with, pixels; None gives whole photographs, as scores want them.
         transform: applied to each sample last.
 
     Raises:
@@ -118,7 +118,7 @@ class RescueNet(_DroneScenes):
         root: the folder with the splits in it.
         split: train, val or test; None takes all that are there.
         taxonomy: one of those above, or your own.
-        size: side of a square crop in pixels; None gives whole photographs.
+        size: side of the square crops to train with, pixels; None gives whole photographs, as scores want them.
         transform: applied to each sample last.
 
     Raises:

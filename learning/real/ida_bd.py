@@ -24,7 +24,7 @@ class IdaBD(LabelledScenes):
     Args:
         root: the folder with both in it.
         taxonomy: how to read the values 0-4.
-        size: side of a square crop in pixels; None gives whole images.
+        size: side of the square crops to train with, pixels; None gives whole images, as scores want them.
         transform: applied to each sample last.
 
     Raises:

@@ -27,7 +27,7 @@ class LabelledFolder(LabelledScenes):
         taxonomy: what the values of mask files become; None keeps 0-255.
         where: event and place of a sample by its name, for honest splits; None takes the first folder of the name
             (``harvey/houston-3`` is of ``harvey``), or the root's name, for both.
-        size: side of a square crop in pixels; None gives whole images.
+        size: side of the square crops to train with, pixels; None gives whole images, as scores want them.
         transform: applied to each sample last.
 
     Raises:

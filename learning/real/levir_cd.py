@@ -28,7 +28,7 @@ class LevirCD(LabelledScenes):
         root: the folder.
         split: train, val or test; None takes all.
         taxonomy: how to read the values 0 and 255.
-        size: side of a square crop in pixels; None gives whole images.
+        size: side of the square crops to train with, pixels; None gives whole images, as scores want them.
         transform: applied to each sample last.
 
     Raises:

@@ -50,7 +50,7 @@ class LabelledScenes(Dataset[SampleDict]):
         root: the set's folder, for errors.
         scenes: in any order; they are taken in that of their keys.
         taxonomy: what the values in mask files become.
-        size: side of a square crop in pixels; None gives whole images.
+        size: side of the square crops to train with, pixels; None gives whole images, as scores want them.
         transform: applied to each sample last.
 
     Raises:

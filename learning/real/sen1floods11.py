@@ -38,7 +38,7 @@ class Sen1Floods11(LabelledScenes):
         split: train, valid, test or bolivia (an event that is in no other); None takes all chips.
         bands: their numbers from 1; None takes all, 13 optical or 2 of radar. (4, 3, 2) is red, green, blue.
         taxonomy: how to read the values -1, 0 and 1.
-        size: side of a square crop in pixels; None gives whole chips.
+        size: side of the square crops to train with, pixels; None gives whole chips, as scores want them.
         transform: applied to each sample last.
 
     Raises:

@@ -37,7 +37,7 @@ class XBD(LabelledScenes):
         root: the folder with the splits in it.
         split: one of them; None takes all that are there.
         taxonomy: how to read the values 0-4 (and 255).
-        size: side of a square crop in pixels; None gives whole images.
+        size: side of the square crops to train with, pixels; None gives whole images, as scores want them.
         transform: applied to each sample last.
 
     Raises:
