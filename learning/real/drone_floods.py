@@ -52,6 +52,10 @@ def _graded(names: tuple[str, ...], jds: Mapping[int, int]) -> Taxonomy:
 class _DroneScenes(LabelledScenes):
     """Photographs ``SPLIT-org-img/NAME.jpg`` with ``SPLIT-label-img/NAME_lab.png``."""
 
+    LAYOUT = (
+        "SPLIT-org-img/NAME.jpg and SPLIT-label-img/NAME_lab.png, in the folder or in one below it; SPLIT one of "
+        f"{', '.join(SPLITS)}"
+    )
     EVENT: ClassVar[str]
     DAMAGE: ClassVar[Taxonomy]
 
@@ -65,7 +69,7 @@ class _DroneScenes(LabelledScenes):
         transform: Transform | None = None,
     ) -> None:
         there = SPLITS if split is None else (split,)
-        scenes = [scene for name in there for scene in _scenes(folder(Path(root)), name, self.EVENT)]
+        scenes = [scene for name in there for scene in _scenes(folder(Path(root), self.LAYOUT), name, self.EVENT)]
         if split is not None and not scenes:
             raise DatasetError("holds no such split", file=root, expected=f"{split}-org-img and {split}-label-img")
         super().__init__(root, scenes, taxonomy or self.DAMAGE, size=size, transform=transform)
