@@ -18,8 +18,10 @@ from mage.learning import (
     ShardDataset,
     SiameseDamageNet,
     Supervised,
+    class_counts,
     evaluate,
     fit,
+    grade_weights,
     open_run,
 )
 from mage.learning.adapt.rare import RareClasses
@@ -66,6 +68,13 @@ def test_a_folder_is_known_again_in_another_place_by_other_names_and_with_other_
         (moved / side / "a.png").rename(moved / side / "z.png")
     draw(moved, "m", seed=5)
     assert notes(run, LabelledFolder(moved))[0].startswith("evaluated on 4 training samples of 5")
+
+
+def test_grades_of_a_folder_are_weighted_by_its_masks(tmp_path):
+    whole = LabelledFolder(draw(tmp_path / "labelled", "ab"))
+    pixels = class_counts(whole, 5).sum(0)[1:]
+    assert pixels.tolist() == [96, 96, 96, 96]  # three of 16 columns each, in two masks
+    assert grade_weights(pixels) == pytest.approx([1, 1, 1, 1])
 
 
 def test_other_images_of_the_same_names_are_not_taken_for_those_of_the_training(run, tmp_path):
