@@ -16,7 +16,8 @@ from mage.learning.density import Density
 from mage.learning.devices import explained, pick_device
 from mage.learning.names import Head
 from mage.learning.network import Network
-from mage.learning.runs import Origins, Run, open_run
+from mage.learning.origins import origin, seen_again
+from mage.learning.runs import Origins, Run, TrainedOn, open_run
 from mage.learning.saved import density_of, is_run, load_model
 from mage.learning.scoring.boundary import TOLERANCE, boundary_f1
 from mage.learning.scoring.calibration import Reliability
@@ -121,7 +122,8 @@ def evaluate(
             :class:`~mage.learning.Prediction`) or ``classes`` (and returns logits; of two classes, they are building or
             none where the dataset does not name them, and labels of any grade count as one); a model stays on its
             device.
-        dataset: whole tiles with ``image`` and ``mask``, ``ShardDataset`` or any other. Where samples hold
+        dataset: whole tiles with ``image`` and ``mask``, ``ShardDataset`` or any other; of one that crops (``size=``)
+            the middle of each tile alone is scored, and a warning says so. Where samples hold
             ``building`` or ``post_building`` (``ShardDataset(..., labels=("post_building",))``), buildings are scored
             too. Where they hold ``event``, ``city`` or ``split``, or the dataset's index does, figures can be had by
             these. Where its ``taxonomy`` or ``transform`` has ``classes``, as those of sets of one image
@@ -160,7 +162,7 @@ def evaluate(
             reach = tolerance / _gsd(sample) if metres else tolerance
             count_sample(model, sample, task, reach, counted, density)
     tiles = counted.tiles()
-    found = _figures(tiles, task)
+    found, mine = _figures(tiles, task), origin(dataset)
     headlines = task.figures("buildings" in tiles.counts)
     return Evaluation(
         run=judged.name,
@@ -174,7 +176,7 @@ def evaluate(
         reliability=counted.reliability,
         tiles=tiles,
         task=task,
-        warnings=[*_seen(judged.origins, dataset), *_warnings(tiles, task, density)],
+        warnings=[*_seen(judged.origins, mine), *_cropped(mine), *_warnings(tiles, task, density)],
         intervals={} if rng is None else bootstrap(tiles, headlines, rng),
     )
 
@@ -260,18 +262,21 @@ def _boundary(tiles: TileCounts, task: Task) -> dict[str, float | None]:
     return {name: float(v) if np.isfinite(v) else None for name, v in zip(names, f1, strict=True)}
 
 
-def _seen(origins: Origins | None, dataset: Dataset[dict[str, Any]]) -> Iterator[str]:
+def _seen(origins: Origins | None, mine: TrainedOn) -> Iterator[str]:
     """What of the dataset the run has trained on."""
-    if origins is None or not isinstance(dataset, ShardDataset):
-        return
-    for name, stream in origins.streams().items():
-        same = (stream.recipe_hash, stream.seed) == (dataset.record.recipe_hash, dataset.record.seed)
-        if not same or not (seen := len(set(stream.keys) & set(dataset.keys))):
+    for name, stream in origins.streams().items() if origins is not None else ():
+        if not (seen := seen_again(stream, mine)):
             continue
         kind = "unlabelled training" if name == "unlabelled" else "training"
-        whole = f"the {kind} samples" if seen == len(dataset) else f"{seen} {kind} samples of {len(dataset)}"
+        whole = f"the {kind} samples" if seen == mine.samples else f"{seen} {kind} samples of {mine.samples}"
         doubt = "says that it adapted to these images" if name == "unlabelled" else "says that it learned"
         yield f"evaluated on {whole}: {doubt}, not that it generalises"
+
+
+def _cropped(mine: TrainedOn) -> Iterator[str]:
+    if mine.size is not None:
+        whole = "a dataset opened without `size` is scored whole"
+        yield f"of each tile at most the {mine.size} x {mine.size} px in its middle were scored: {whole}"
 
 
 def _warnings(tiles: TileCounts, task: Task, density: Density | None) -> Iterator[str]:

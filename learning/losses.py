@@ -215,7 +215,7 @@ def damage_loss(logits: Tensor, mask: Tensor, weights: Tensor | None = None) -> 
     return (entropy * share).sum() / share.sum().clamp(min=torch.finfo(torch.float32).tiny)
 
 
-def grade_weights(counts: Sequence[int]) -> list[float]:
+def grade_weights(counts: Sequence[int] | NDArray[np.integer[Any]]) -> list[float]:
     """Weight of each grade from how often it occurs: inverse square root of the frequency, 1 on average.
 
     The root lies between no weighting, which drowns rare grades, and inverse frequency, which lets a handful of

@@ -204,7 +204,8 @@ class Supervised(Method):
     Args:
         model: as of :class:`Method`.
         weights: of each class in the loss, see :func:`~mage.learning.supervised_losses`; None weighs all alike. For a
-            damage model ``grade_weights(dataset.grade_counts())`` keeps rare grades from drowning.
+            damage model ``grade_weights(dataset.grade_counts())`` keeps rare grades from drowning, or, of other sets
+            than MAGE's, ``grade_weights(class_counts(dataset, 5).sum(0)[1:])``, by pixels.
         augment: from (images, masks, rng) to (images, masks); applied to labelled samples. Masks are (N, H, W), or
             (N, K, H, W) where the model has further heads.
         hide: share of the features' channels that each labelled image is learned without (spatial dropout, Tompson et

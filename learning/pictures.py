@@ -62,6 +62,16 @@ class PictureFolder(Dataset[dict[str, Any]]):
         image = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
         return {"image": image, "key": path.relative_to(self.root).as_posix()}
 
+    @property
+    def keys(self) -> list[str]:
+        """Paths of all pictures within the folder, in the order of their indices."""
+        return [path.relative_to(self.root).as_posix() for path in self.paths]
+
+    @property
+    def files(self) -> list[tuple[Path, ...]]:
+        """The one of each sample."""
+        return [(path,) for path in self.paths]
+
 
 class PicturePairs(Dataset[dict[str, Any]]):
     """Pairs of PNG or JPEG files in a folder and those below it, as unlabelled images before and after: of two files
@@ -110,6 +120,16 @@ class PicturePairs(Dataset[dict[str, Any]]):
         dates = picture.reshape(*picture.shape[:2], 2, 3)
         image = torch.from_numpy(np.ascontiguousarray(dates.transpose(2, 3, 0, 1)))
         return {"image": image, "key": paths[0].relative_to(self.root).as_posix()}
+
+    @property
+    def keys(self) -> list[str]:
+        """Paths within the folder of the first pictures of all pairs, in the order of their indices."""
+        return [path.relative_to(self.root).as_posix() for path, _ in self.paths]
+
+    @property
+    def files(self) -> list[tuple[Path, ...]]:
+        """The two of each sample."""
+        return list(self.paths)
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mage.learning.methods import STREAMS, Method
-from mage.learning.runs import LOG, RECORD, TRAINED_ON, Arguments, Origins, Run, open_run, publish
+from mage.learning.runs import LOG, RECORD, TRAINED_ON, Arguments, Origins, Run, TrainedOn, open_run, publish
 from mage.learning.shapes import shape_of
 from mage.learning.trainer import method_record
 from mage.scenes.errors import ModelError
@@ -61,12 +61,15 @@ def _check_same(run: Run, origins: Origins, arguments: Arguments, method: Method
     _compare(run, "model", *({} if s is None else s.model_dump() for s in (shape, now)))
     how, used = run.record.method, method_record(method)
     _compare(run, "method", {"name": how.name} | how.settings, {"name": used.name} | used.settings)
-    for name in STREAMS:  # whose pixels' size follows from their samples, and runs before it was told lack it
-        streams = (getattr(o, name) for o in (run.trained_on(), origins))
+    for name in STREAMS:
+        before, now = (getattr(o, name) for o in (run.trained_on(), origins))
+        told = set(TrainedOn.model_fields) - {"gsd"}  # which follows from the samples, and runs of before lack it
+        if before is not None and not before.keys:
+            told -= {"size", "keys", "digests"}  # as runs of before lack them where samples are in files
         _compare(
             run,
             f"the {name} data's",
-            *({"presence": s is not None} | (s.model_dump(exclude={"gsd"}) if s else {}) for s in streams),
+            *({"presence": s is not None} | (s.model_dump(include=told) if s else {}) for s in (before, now)),
         )
 
 

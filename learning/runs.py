@@ -92,6 +92,7 @@ class TrainedOn(Strict):
     gsd: tuple[float, float] | None = None  # finest and coarsest, metres
     samples: int
     keys: list[str] = Field(default_factory=list)
+    digests: list[str] = Field(default_factory=list)  # of the images of each sample, where these are files
 
 
 class Origins(Strict):

@@ -45,8 +45,9 @@ class ShardDataset(Dataset[SampleDict]):
     Args:
         root: the dataset's folder.
         split: samples of this split only, as the index (``samples.parquet``) says; None takes all.
-        size: side of a square crop in pixels; None gives whole tiles. An index from :class:`EpochSampler` crops at
-            random, a plain int in the middle. Tiles smaller than the crop are mirrored, their mask filled with 255.
+        size: side of the square crops to train with, pixels; None gives whole tiles, as scores want them. An index from
+            :class:`EpochSampler` crops at random, a plain int in the middle. Tiles smaller than the crop are mirrored,
+            their mask filled with 255.
         labels: further label members to load, such as ``post_building`` or ``post_depth``; 0 outside the tile.
         images: further sensors whose images to load, by their names in ``dataset.json``.
         transform: applied to each sample last.

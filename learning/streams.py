@@ -11,13 +11,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mage.learning.adapt.rare import RareClasses
 from mage.learning.interruption import deaf
 from mage.learning.methods import STREAMS, Samples
+from mage.learning.origins import length
 from mage.learning.processes import ALONE, Processes
-from mage.learning.runs import TrainedOn
 from mage.learning.sampling import Draw, EpochSampler
-from mage.learning.shards import ShardDataset
 from mage.scenes.dataset.fields import label_members
 from mage.scenes.errors import DatasetError
 from mage.scenes.metrics import IGNORE
@@ -75,33 +73,6 @@ def gather(dataset: Dataset[dict[str, Any]], draws: Sequence[Draw], name: str) -
         DatasetError: a sample cannot be read.
     """
     return collate([dataset[draw] for draw in draws], labelled=name != "unlabelled")
-
-
-def length(dataset: Dataset[dict[str, Any]]) -> int:
-    """Number of samples; DatasetError if there is none."""
-    samples = len(dataset)  # type: ignore[arg-type]  # map-style ones have a length
-    if samples < 1:
-        raise DatasetError("the dataset is empty")
-    return samples
-
-
-def origin(dataset: Dataset[dict[str, Any]]) -> TrainedOn:
-    """What a run notes about the samples that it learned from."""
-    if isinstance(dataset, RareClasses):
-        return origin(dataset.dataset)  # the same samples in another order
-    if not isinstance(dataset, ShardDataset):
-        return TrainedOn(name=type(dataset).__name__, samples=length(dataset))
-    record = dataset.record
-    return TrainedOn(
-        name=record.name,
-        recipe_hash=record.recipe_hash,
-        seed=record.seed,
-        split=dataset.split,
-        size=dataset.size,
-        gsd=dataset.gsd,
-        samples=len(dataset),
-        keys=dataset.keys,
-    )
 
 
 def collate(samples: list[dict[str, Any]], labelled: bool = True, wants: Sequence[str] = ()) -> Samples:

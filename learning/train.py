@@ -15,11 +15,12 @@ from mage.learning.devices import explained
 from mage.learning.interruption import Interruption
 from mage.learning.log import Log, Watch, write_table
 from mage.learning.methods import STREAMS, Method, Samples
+from mage.learning.origins import origin
 from mage.learning.previews import EARLY, Previews
 from mage.learning.processes import join
 from mage.learning.resume import begin, checked, cut_log, find
 from mage.learning.runs import LOG, Origins, Run
-from mage.learning.streams import Datasets, origin, samplers, together
+from mage.learning.streams import Datasets, samplers, together
 from mage.learning.trainer import Training, method_record
 from mage.scenes.errors import ModelError
 

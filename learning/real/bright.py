@@ -32,7 +32,7 @@ class BRIGHT(LabelledScenes):
         root: the folder with the three in it.
         split: train, val or test, if their lists are there; None takes all.
         taxonomy: ``BRIGHT.DAMAGE`` or ``BRIGHT.CLASSES``.
-        size: side of a square crop in pixels; None gives whole images.
+        size: side of the square crops to train with, pixels; None gives whole images, as scores want them.
         transform: applied to each sample last.
 
     Raises:
@@ -43,6 +43,7 @@ class BRIGHT(LabelledScenes):
     ({0: 0, 1: 1, 2: 3, 3: 4}, ('background', 'intact', 'damaged', 'destroyed'))
     """
 
+    LAYOUT = "pre-event/NAME_pre_disaster.tif, post-event/NAME_post_disaster.tif and target/NAME_building_damage.tif"
     DAMAGE: ClassVar = Taxonomy(("background", *JDS_NAMES), {0: 0} | {v: 1 + g for v, g in JDS_OF_BRIGHT.items()})
     CLASSES: ClassVar = Taxonomy(DAMAGED.classes, {value: value for value in range(4)})
 
@@ -55,7 +56,7 @@ class BRIGHT(LabelledScenes):
         size: int | None = None,
         transform: Transform | None = None,
     ) -> None:
-        scenes = list(_scenes(folder(Path(root)), split))
+        scenes = list(_scenes(folder(Path(root), self.LAYOUT), split))
         super().__init__(root, scenes, taxonomy or self.DAMAGE, size=size, transform=transform)
 
     def image(self, path: Path) -> NDArray[Any]:
@@ -68,7 +69,7 @@ def _scenes(root: Path, split: str | None) -> Iterator[Scene]:
     split_of = {name: path.stem.removesuffix("_set") for path in root.glob("*_set.txt") for name in _names(path)}
     if split is not None and split not in split_of.values():
         raise DatasetError("there is no list of this split", file=root / f"{split}_set.txt")
-    for post in sorted(folder(root / "post-event").glob("*_post_disaster.tif")):
+    for post in sorted(folder(root / "post-event", BRIGHT.LAYOUT).glob("*_post_disaster.tif")):
         key = post.stem.removesuffix("_post_disaster")
         if split is not None and split_of.get(key) != split:
             continue

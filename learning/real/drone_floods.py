@@ -52,6 +52,10 @@ def _graded(names: tuple[str, ...], jds: Mapping[int, int]) -> Taxonomy:
 class _DroneScenes(LabelledScenes):
     """Photographs ``SPLIT-org-img/NAME.jpg`` with ``SPLIT-label-img/NAME_lab.png``."""
 
+    LAYOUT = (
+        "SPLIT-org-img/NAME.jpg and SPLIT-label-img/NAME_lab.png, in the folder or in one below it; SPLIT one of "
+        f"{', '.join(SPLITS)}"
+    )
     EVENT: ClassVar[str]
     DAMAGE: ClassVar[Taxonomy]
 
@@ -65,7 +69,7 @@ class _DroneScenes(LabelledScenes):
         transform: Transform | None = None,
     ) -> None:
         there = SPLITS if split is None else (split,)
-        scenes = [scene for name in there for scene in _scenes(folder(Path(root)), name, self.EVENT)]
+        scenes = [scene for name in there for scene in _scenes(folder(Path(root), self.LAYOUT), name, self.EVENT)]
         if split is not None and not scenes:
             raise DatasetError("holds no such split", file=root, expected=f"{split}-org-img and {split}-label-img")
         super().__init__(root, scenes, taxonomy or self.DAMAGE, size=size, transform=transform)
@@ -86,7 +90,7 @@ class FloodNet(_DroneScenes):
         root: the folder with the splits in it.
         split: train, val or test; None takes all that are there.
         taxonomy: one of those above, or your own.
-        size: side of a square crop in pixels; None gives whole photographs.
+        size: side of the square crops to train with, pixels; None gives whole photographs, as scores want them.
         transform: applied to each sample last.
 
     Raises:
@@ -118,7 +122,7 @@ class RescueNet(_DroneScenes):
         root: the folder with the splits in it.
         split: train, val or test; None takes all that are there.
         taxonomy: one of those above, or your own.
-        size: side of a square crop in pixels; None gives whole photographs.
+        size: side of the square crops to train with, pixels; None gives whole photographs, as scores want them.
         transform: applied to each sample last.
 
     Raises:

@@ -9,7 +9,6 @@ from mage.learning.real.scenes import LabelledScenes, Scene, folder
 from mage.learning.real.taxonomy import DAMAGE, Taxonomy
 from mage.learning.shards import Transform
 from mage.learning.splits import Row
-from mage.scenes.errors import DatasetError
 
 EVENT, PLACE = "hurricane-ida", "louisiana"
 PRE, POST = "_pre_disaster", "_post_disaster"
@@ -24,7 +23,7 @@ class IdaBD(LabelledScenes):
     Args:
         root: the folder with both in it.
         taxonomy: how to read the values 0-4.
-        size: side of a square crop in pixels; None gives whole images.
+        size: side of the square crops to train with, pixels; None gives whole images, as scores want them.
         transform: applied to each sample last.
 
     Raises:
@@ -41,6 +40,8 @@ class IdaBD(LabelledScenes):
     [2]
     """
 
+    LAYOUT = "images/NAME_pre_disaster.png, images/NAME_post_disaster.png and masks/NAME_post_disaster.png"
+
     def __init__(
         self,
         root: str | Path,
@@ -49,16 +50,12 @@ class IdaBD(LabelledScenes):
         size: int | None = None,
         transform: Transform | None = None,
     ) -> None:
-        super().__init__(root, list(_scenes(folder(Path(root)))), taxonomy, size=size, transform=transform)
+        super().__init__(root, list(_scenes(folder(Path(root), self.LAYOUT))), taxonomy, size=size, transform=transform)
 
 
 def _scenes(root: Path) -> Iterator[Scene]:
-    images = folder(root / "images")
+    images = folder(root / "images", IdaBD.LAYOUT)
     keys = {p.stem.removesuffix(PRE).removesuffix(POST) for p in images.glob("*_disaster.png")}
     for key in sorted(keys):
         pre, post = (images / f"{key}{date}.png" for date in (PRE, POST))
         yield Scene(Row(key, EVENT, PLACE), (pre, post), root / "masks" / f"{key}{POST}.png")
-    if not keys:
-        raise DatasetError(
-            "holds no images of Ida-BD", file=images, expected="NAME_pre_disaster.png and _post_disaster.png"
-        )

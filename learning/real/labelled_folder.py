@@ -17,8 +17,8 @@ AS_THEY_ARE = Taxonomy((), {value: value for value in range(IGNORE + 1)})
 
 
 class LabelledFolder(LabelledScenes):
-    """``images/`` and ``masks/``, or ``pre/``, ``post/`` and ``masks/``: PNG, JPEG or 8-bit GeoTIFF files that have the
-    same name without its suffix, in folders below those where wanted.
+    """``images/`` and ``masks/``, or ``pre/``, ``post/`` and ``masks/``: PNG, JPEG or 8-bit GeoTIFF files, masks grey
+    PNG or GeoTIFF, that have the same name without its suffix, in folders below those where wanted.
 
     Samples are of one date, or pairs; the mask holds the values of the files, 255 ignored, unless a taxonomy says else.
 
@@ -27,7 +27,7 @@ class LabelledFolder(LabelledScenes):
         taxonomy: what the values of mask files become; None keeps 0-255.
         where: event and place of a sample by its name, for honest splits; None takes the first folder of the name
             (``harvey/houston-3`` is of ``harvey``), or the root's name, for both.
-        size: side of a square crop in pixels; None gives whole images.
+        size: side of the square crops to train with, pixels; None gives whole images, as scores want them.
         transform: applied to each sample last.
 
     Raises:
@@ -44,6 +44,11 @@ class LabelledFolder(LabelledScenes):
     [3]
     """
 
+    LAYOUT = (
+        "images/NAME and masks/NAME, or pre/NAME, post/NAME and masks/NAME; images PNG, JPEG or GeoTIFF, masks grey "
+        "PNG or GeoTIFF"
+    )
+
     def __init__(
         self,
         root: str | Path,
@@ -53,13 +58,13 @@ class LabelledFolder(LabelledScenes):
         size: int | None = None,
         transform: Transform | None = None,
     ) -> None:
-        scenes = list(_scenes(folder(Path(root)), where))
+        scenes = list(_scenes(folder(Path(root), self.LAYOUT), where))
         super().__init__(root, scenes, taxonomy or AS_THEY_ARE, size=size, transform=transform)
 
 
 def _scenes(root: Path, where: Callable[[str], tuple[str, str]] | None) -> Iterator[Scene]:
     dates = ("images",) if (root / "images").is_dir() else ("pre", "post")
-    sides = [_files(folder(root / name)) for name in (*dates, "masks")]
+    sides = [_files(folder(root / name, LabelledFolder.LAYOUT)) for name in (*dates, "masks")]
     for key in sorted(set().union(*sides)):
         for name, side in zip((*dates, "masks"), sides, strict=True):
             if key not in side:

@@ -28,7 +28,7 @@ class LevirCD(LabelledScenes):
         root: the folder.
         split: train, val or test; None takes all.
         taxonomy: how to read the values 0 and 255.
-        size: side of a square crop in pixels; None gives whole images.
+        size: side of the square crops to train with, pixels; None gives whole images, as scores want them.
         transform: applied to each sample last.
 
     Raises:
@@ -45,6 +45,11 @@ class LevirCD(LabelledScenes):
     ([1], 'val_27')
     """
 
+    LAYOUT = (
+        f"A, B and label in SPLIT, one of {', '.join(SPLITS)}, with files SPLIT_N.png; or in the folder itself, with "
+        "files SPLIT_N_ROW_COLUMN.png"
+    )
+
     def __init__(
         self,
         root: str | Path,
@@ -54,7 +59,7 @@ class LevirCD(LabelledScenes):
         size: int | None = None,
         transform: Transform | None = None,
     ) -> None:
-        top = folder(Path(root))
+        top = folder(Path(root), self.LAYOUT)
         places = [top] if (top / "A").is_dir() else [top / name for name in SPLITS if (top / name / "A").is_dir()]
         scenes = [scene for place in places for scene in _scenes(place) if split in (None, scene.row.split)]
         if split is not None and not scenes:
@@ -63,7 +68,7 @@ class LevirCD(LabelledScenes):
 
 
 def _scenes(place: Path) -> Iterator[Scene]:
-    names = {path.name for side in ("A", "B") for path in folder(place / side).glob("*.png")}
+    names = {path.name for side in ("A", "B") for path in folder(place / side, LevirCD.LAYOUT).glob("*.png")}
     for name in sorted(names):
         yield Scene(_row(place, name), (place / "A" / name, place / "B" / name), place / "label" / name)
 

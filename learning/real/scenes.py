@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -42,7 +42,8 @@ class LabelledScenes(Dataset[SampleDict]):
     """Scenes as samples with TorchGeo's keys: ``image``, uint8 (2, C, H, W) before and after, or (C, H, W) of one date;
     ``mask``, int64 (H, W), 255 ignored; ``key``.
 
-    The base of the sets in this package, and of those that others write: files are named, the rest is done. An index
+    The base of the sets in this package, and of those that others write: files are named, ``LAYOUT`` says in errors how
+    they lie, the rest is done. An index
     from :class:`~mage.learning.EpochSampler` crops at random, a plain int in the middle; images smaller than the crop
     are mirrored, their mask filled with 255.
 
@@ -50,7 +51,7 @@ class LabelledScenes(Dataset[SampleDict]):
         root: the set's folder, for errors.
         scenes: in any order; they are taken in that of their keys.
         taxonomy: what the values in mask files become.
-        size: side of a square crop in pixels; None gives whole images.
+        size: side of the square crops to train with, pixels; None gives whole images, as scores want them.
         transform: applied to each sample last.
 
     Raises:
@@ -70,6 +71,8 @@ class LabelledScenes(Dataset[SampleDict]):
     (torch.Size([2, 3, 8, 8]), tensor([1]))
     """
 
+    LAYOUT: ClassVar[str] = "one scene or more"
+
     def __init__(
         self,
         root: str | Path,
@@ -82,9 +85,7 @@ class LabelledScenes(Dataset[SampleDict]):
         self.root, self.taxonomy, self.size, self.transform = Path(root), taxonomy, checked_size(size), transform
         self.scenes = sorted(scenes, key=lambda scene: scene.row.key)
         if not self.scenes:
-            raise DatasetError(
-                "holds no scenes of this set", file=self.root, expected=str(type(self).__doc__).split("\n")[0]
-            )
+            raise DatasetError("holds no scenes of this set", file=self.root, expected=self.LAYOUT)
         for first, second in zip(self.scenes, self.scenes[1:], strict=False):
             if first.row.key == second.row.key:
                 raise DatasetError("two scenes of one name", file=second.images[0], found=second.row.key)
@@ -130,6 +131,11 @@ class LabelledScenes(Dataset[SampleDict]):
         """Names of all scenes, in the order of their indices."""
         return [scene.row.key for scene in self.scenes]
 
+    @property
+    def files(self) -> list[tuple[Path, ...]]:
+        """The images of each scene, in the order of the indices."""
+        return [scene.images for scene in self.scenes]
+
     def image(self, path: Path) -> NDArray[Any]:
         """An image (H, W, C), uint8, or float32 of about 0-1 with NaN where it is none."""
         if path.suffix.lower() not in GEOTIFF:
@@ -162,10 +168,10 @@ def read_geotiff(path: Path) -> NDArray[Any]:
     return values.transpose(1, 2, 0)
 
 
-def folder(path: Path) -> Path:
-    """The folder itself; DatasetError if there is none."""
+def folder(path: Path, layout: str) -> Path:
+    """The folder itself; DatasetError, which tells the layout of the set, if there is none."""
     if not path.is_dir():
-        raise DatasetError("no such folder", file=path)
+        raise DatasetError("no such folder", file=path, expected=layout)
     return path
 
 

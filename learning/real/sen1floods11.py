@@ -38,7 +38,7 @@ class Sen1Floods11(LabelledScenes):
         split: train, valid, test or bolivia (an event that is in no other); None takes all chips.
         bands: their numbers from 1; None takes all, 13 optical or 2 of radar. (4, 3, 2) is red, green, blue.
         taxonomy: how to read the values -1, 0 and 1.
-        size: side of a square crop in pixels; None gives whole chips.
+        size: side of the square crops to train with, pixels; None gives whole chips, as scores want them.
         transform: applied to each sample last.
 
     Raises:
@@ -49,6 +49,7 @@ class Sen1Floods11(LabelledScenes):
     {-1: 255, 0: 0, 1: 1}
     """
 
+    LAYOUT = f"{DATA}/S2Hand/NAME_S2Hand.tif (S1Hand of radar) and {DATA}/LabelHand/NAME_LabelHand.tif"
     WATER: ClassVar = Taxonomy(("dry", "water"), {-1: IGNORE, 0: 0, 1: 1})
 
     def __init__(
@@ -63,7 +64,7 @@ class Sen1Floods11(LabelledScenes):
         transform: Transform | None = None,
     ) -> None:
         self.radar, self.bands = radar, None if bands is None else tuple(bands)
-        scenes = list(_scenes(folder(Path(root)), "S1Hand" if radar else "S2Hand", split))
+        scenes = list(_scenes(folder(Path(root), self.LAYOUT), "S1Hand" if radar else "S2Hand", split))
         super().__init__(root, scenes, taxonomy or self.WATER, size=size, transform=transform)
 
     def image(self, path: Path) -> NDArray[np.float32]:
@@ -94,7 +95,7 @@ def _scenes(root: Path, kind: str, split: str | None) -> Iterator[Scene]:
     }
     if split is not None and split not in split_of.values():
         raise DatasetError("there is no list of this split", file=root / LISTS / f"flood_{split}_data.csv")
-    for image in sorted(folder(root / DATA / kind).glob(f"*_{kind}.tif")):
+    for image in sorted(folder(root / DATA / kind, Sen1Floods11.LAYOUT).glob(f"*_{kind}.tif")):
         key = image.stem.removesuffix(f"_{kind}")
         if split is None or split_of.get(key) == split:
             event = key.partition("_")[0]

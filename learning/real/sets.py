@@ -30,7 +30,7 @@ def open_set(
         kind: which, and how its masks are read.
         root: its folder.
         split: as of the set's class; None takes all.
-        size: side of a square crop in pixels; None gives whole images.
+        size: side of the square crops to train with, pixels; None gives whole images, as scores want them.
         labels: further ones to load; of ``mage`` alone.
 
     Raises:

@@ -37,7 +37,7 @@ class XBD(LabelledScenes):
         root: the folder with the splits in it.
         split: one of them; None takes all that are there.
         taxonomy: how to read the values 0-4 (and 255).
-        size: side of a square crop in pixels; None gives whole images.
+        size: side of the square crops to train with, pixels; None gives whole images, as scores want them.
         transform: applied to each sample last.
 
     Raises:
@@ -59,6 +59,12 @@ class XBD(LabelledScenes):
     (torch.Size([2, 3, 16, 16]), 'some-flood')
     """
 
+    LAYOUT = (
+        "SPLIT/images/NAME_pre_disaster.png and NAME_post_disaster.png, with "
+        "SPLIT/targets/NAME_post_disaster_target.png or SPLIT/labels/NAME_post_disaster.json; "
+        f"SPLIT one of {', '.join(SPLITS)}"
+    )
+
     def __init__(
         self,
         root: str | Path,
@@ -68,8 +74,9 @@ class XBD(LabelledScenes):
         size: int | None = None,
         transform: Transform | None = None,
     ) -> None:
-        there = [name for name in SPLITS if (folder(Path(root)) / name).is_dir()] if split is None else [split]
-        scenes = [scene for name in there for scene in _scenes(folder(Path(root) / name))]
+        top = folder(Path(root), self.LAYOUT)
+        there = [name for name in SPLITS if (top / name).is_dir()] if split is None else [split]
+        scenes = [scene for name in there for scene in _scenes(folder(top / name, self.LAYOUT))]
         super().__init__(root, scenes, taxonomy, size=size, transform=transform)
 
     def labels(self, scene: Scene, shape: tuple[int, int]) -> NDArray[Any]:
@@ -138,7 +145,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _scenes(split: Path) -> Iterator[Scene]:
     targets = (split / "targets").is_dir()
-    for post in sorted(folder(split / "images").glob(f"*{POST}.png")):
+    for post in sorted(folder(split / "images", XBD.LAYOUT).glob(f"*{POST}.png")):
         key = post.stem.removesuffix(POST)
         mask = split / "targets" / f"{post.stem}_target.png" if targets else split / "labels" / f"{post.stem}.json"
         event = key.rpartition("_")[0] or key

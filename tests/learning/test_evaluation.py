@@ -8,7 +8,7 @@ import shutil
 import pytest
 from fake_dataset import write_fake_dataset
 
-from mage.learning import DamageMetrics, ShardDataset, SiameseDamageNet, Supervised, evaluate, fit, load_model
+from mage.learning import DamageMetrics, Part, ShardDataset, SiameseDamageNet, Supervised, evaluate, fit, load_model
 from mage.scenes.errors import ModelError
 
 
@@ -44,6 +44,14 @@ def test_all_of_it_is_json_and_a_table(short_run, drawn):
 def test_a_warning_says_that_training_samples_were_evaluated(short_run, drawn):
     found = evaluate(short_run, ShardDataset(drawn), device="cpu")
     assert found.warnings[0].startswith("evaluated on the training samples: says that it learned")
+
+
+def test_a_warning_says_that_crops_were_scored_and_not_whole_tiles(drawn):
+    model = SiameseDamageNet(2)
+    found = evaluate(model, Part(ShardDataset(drawn, size=16), [0, 1]), device="cpu")
+    assert any("at most the 16 x 16 px in its middle were scored" in warning for warning in found.warnings)
+    assert found.figures["pixels"] == 2 * 16 * 16
+    assert not any("middle" in w for w in evaluate(model, ShardDataset(drawn), device="cpu").warnings)
 
 
 def test_no_such_warning_for_a_dataset_of_another_seed(short_run, tmp_path):

@@ -45,6 +45,18 @@ SETS = {
     "folder": (LabelledFolder, fake_sets.fake_folder, (2, 3), 2, {0, 1, 7, 255}),
 }
 
+# parts of where each set's files lie, which errors tell whoever has them elsewhere
+LAYOUTS = {
+    "xbd": ("SPLIT/images/NAME_pre_disaster.png", "SPLIT/targets/", "SPLIT/labels/", "tier3"),
+    "bright": ("pre-event/NAME_pre_disaster.tif", "post-event/", "target/NAME_building_damage.tif"),
+    "ida": ("images/NAME_pre_disaster.png", "masks/NAME_post_disaster.png"),
+    "floodnet": ("SPLIT-org-img/NAME.jpg", "SPLIT-label-img/NAME_lab.png"),
+    "rescuenet": ("SPLIT-org-img/NAME.jpg", "SPLIT-label-img/NAME_lab.png"),
+    "levir": ("A, B and label", "SPLIT_N.png", "SPLIT_N_ROW_COLUMN.png"),
+    "sen1floods11": ("HandLabeled/S2Hand/NAME_S2Hand.tif", "LabelHand/NAME_LabelHand.tif"),
+    "folder": ("images/NAME and masks/NAME", "pre/NAME, post/NAME and masks/NAME"),
+}
+
 
 @pytest.fixture(scope="session")
 def roots(tmp_path_factory):
@@ -172,10 +184,14 @@ def test_a_cut_file_is_named_and_not_half_read(copies, name, part):
 @pytest.mark.parametrize("name", SETS)
 def test_a_folder_that_is_not_there_or_is_empty_is_an_error(tmp_path, name):
     kind = SETS[name][0]
-    with pytest.raises(DatasetError, match="no such folder"):
+    with pytest.raises(DatasetError, match="no such folder; expected") as nowhere:
         kind(tmp_path / "nowhere")
-    with pytest.raises(DatasetError):
+    (tmp_path / "surplus").mkdir()
+    with pytest.raises(DatasetError) as empty:
         kind(tmp_path)
+    for caught in (nowhere, empty):
+        assert caught.value.expected == kind.LAYOUT
+        assert {part for part in LAYOUTS[name] if part not in str(caught.value)} == set()
 
 
 def test_splits_are_those_of_the_authors(roots):

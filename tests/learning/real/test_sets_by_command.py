@@ -49,6 +49,8 @@ def test_sets_are_trained_on_gone_on_with_and_scored_by_command(tmp_path, kind):
     shown = mage("evaluate", tmp_path / "run", *data, "--device", "cpu", "--json")
     assert shown.exit_code == 0, shown.output
     assert list(json.loads(shown.stdout)["classes"]) == names
+    assert "evaluated on the training samples" in json.loads(shown.stdout)["warnings"][0]
+    assert open_run(tmp_path / "run").trained_on().source.size == 16  # gone on with in the crops that it began with
 
 
 def test_a_plain_folder_of_single_images_has_the_classes_of_its_masks(tmp_path):
