@@ -41,24 +41,24 @@ OUT = Path(__file__).resolve().parents[1] / "assets" / "models" / "damage"
 MOST = 60  # samples of the training that tell what is like it
 TITLE, LICENCE = "MAGE's bundled damage model", "Apache-2.0"
 LIMITS = """\
-A baseline for research and for trying MAGE out, not for decisions. It has seen made-up suburbs, villages and informal
-settlements only, after floods, hurricanes, tornadoes, earthquakes and fires, in RGB from above at the pixels named
-above. Where buildings are it tells from the image before. Its grades of damage are hardly better than chance on real
-imagery: use it to see where buildings are and where to look first, train it further with labels of your own place, and
-never let it replace a look at the place. It does not know night, snow, radar or thermal images, views from more than
-30° off nadir, images that lie more than a few pixels apart, or towns that are built otherwise. Its probabilities were
-calibrated on simulated images."""
+A baseline for trying MAGE out, not for decisions: its grades of single buildings are hardly better than chance on real
+imagery. It has seen made-up suburbs, villages and informal settlements only, after floods, hurricanes, tornadoes,
+earthquakes and fires, in RGB from above at the pixels named above. Where buildings are it tells from the image before,
+best with a threshold of each place (`place_threshold`, as `mage map` does). Use it to see where buildings are and where
+to look first, train it further with labels of your own place, and never let it replace a look at the place. It does not
+know night, snow, radar or thermal images, views from more than 30° off nadir, images that lie more than a few pixels
+apart, or towns that are built otherwise. Its probabilities were calibrated on simulated images."""
 ORIGIN = """\
 ## Images and weights behind it
 
 All labels are of images that MAGE simulated, of cities that it made up. Where buildings are was then learned further by
-self-training (CBST) on real images that may be passed on, without a label: Joplin (an agency of the US government,
-taken to be in the public domain), Kampala (OpenAerialMap, CC BY 4.0), Zürich (SWISSIMAGE, © swisstopo) and a Dutch town
-(PDOK, CC BY 4.0). None is here. Its encoder is EfficientNet-Lite 0 as Google published it, trained on ImageNet, under
-Apache-2.0, but for the statistics of its BatchNorm, which are of those images; the photographs behind these weights are
-not redistributable, and none is here. The checkpoint is the last step; the setting was chosen among those of
-`benchmarks/transfer/settings.py` by what labels of other real places say, which no training has seen. `recipe.yaml`
-makes the dataset, and `benchmarks/bundle.py` this folder."""
+self-training (CBST, shares by each place's threshold) on real images that may be passed on, without a label: Joplin (an
+agency of the US government, taken to be in the public domain), Kampala (OpenAerialMap, CC BY 4.0), Zürich (SWISSIMAGE,
+© swisstopo) and a Dutch town (PDOK, CC BY 4.0). None is here. Its encoder is EfficientNet-Lite 0 as Google published
+it, trained on ImageNet, under Apache-2.0, but for the statistics of its BatchNorm, which are of those images; the
+photographs behind these weights are not redistributable, and none is here. The checkpoint is the last step; the setting
+was chosen among those of `benchmarks/transfer/settings.py` by what labels of other real places say, which no training
+has seen. `recipe.yaml` makes the dataset, and `benchmarks/bundle.py` this folder."""
 
 
 def parted(run: Run, training: Path, held_out: Path, most: int) -> tuple[Part, ShardDataset]:
