@@ -131,11 +131,13 @@ def _built(findings: Findings) -> Iterator[Row]:
         yield Row("Built-up", "Affected", "number", float(hit.sum()), count, *_bounds(buildings, "Affected"))
     else:
         hit = water
-    yield Row("Built-up", "In flood or fire", "number", float(water.sum()), count)
+    if any(extent.what in ("flood", "burn") for extent in findings.observed.extents):
+        yield Row("Built-up", "In flood or fire", "number", float(water.sum()), count)
     kinds = np.array([names.built_type(str(kind))[0] for kind in buildings.kind], dtype="<U40")
     for kind in names.BUILT_TYPES:
         chosen = kinds == kind
-        yield Row("Built-up", _plain(kind), "number", float((hit & chosen).sum()), float(chosen.sum()))
+        if chosen.any():
+            yield Row("Built-up", _plain(kind), "number", float((hit & chosen).sum()), float(chosen.sum()))
 
 
 def _bounds(buildings: Buildings, verdict: str) -> tuple[float | None, float | None, float | None]:

@@ -6,6 +6,7 @@ import numpy as np
 import shapely
 
 from mage.learning.buildings import CONFIDENCE
+from mage.learning.mapping.assessment import RADIUS
 from mage.learning.mapping.findings import Findings, Product, Source
 from mage.learning.mapping.product import names
 from mage.learning.mapping.product.drawing import (
@@ -166,7 +167,7 @@ def _other_keys(findings: Findings) -> list[Key]:
     keys = [Key("ring", AREA, "Area of interest")]
     keys += [Key("ring", turn.colour, f"{turn.word} since {turn.since}: {turn.amount}") for turn in turns(findings)]
     if len(clusters(findings.buildings)):
-        keys.append(Key("ring", HOT, "Hot spot: damage clusters beyond chance (Gi*, 5 % false discoveries)"))
+        keys.append(Key("ring", HOT, f"Hot spot: graded damage clusters beyond chance within {RADIUS:.0f} m (Gi*)"))
     unseen = shapely.difference(findings.area, findings.seen)
     if unseen.area > 1e-4 * findings.area.area:
         share = percent(unseen.area / findings.area.area)

@@ -351,7 +351,7 @@ function ofBuilding(thing) {
     ["Verdict", make("span", {}, swatch(data.verdicts[thing.verdict].colour), data.verdicts[thing.verdict].name)],
     ["Damaged at all", thing.p ? percent(1 - thing.p[0]) : "not known"],
     ["Number", make("code", {}, thing.id)], ["Use", thing.kind], ["Determined by", thing.method],
-    ["Uncertainty", thing.entropy === null ? "not known" : `${percent(thing.entropy)} of the greatest`],
+    ["Doubt between grades", thing.entropy === null ? "not known" : `${percent(thing.entropy)} of the greatest (entropy)`],
     ["Could be looked at", percent(thing.valid)],
     ["Hot spot", thing.hot === null ? undefined : thing.hot ? `yes, q = ${thing.q}` : `no, q = ${thing.q}`],
     ["Can be reached", thing.reached === undefined ? undefined : percent(thing.reached)],
