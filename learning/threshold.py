@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ EVEN, SURE = 0.5, 0.1  # the threshold of any place, and the share of a place's 
 STEPS = 250  # of a probability
 
 
-def place_threshold(probabilities: Iterable[NDArray[np.floating]]) -> float:
+def place_threshold(probabilities: Iterable[NDArray[np.floating[Any]]]) -> float:
     """The probability from which a pixel of a place is best called building, without a label.
 
     A network that learned elsewhere ranks the pixels of a new place better than it says how likely each is: at 0.5 it
@@ -36,7 +37,7 @@ def place_threshold(probabilities: Iterable[NDArray[np.floating]]) -> float:
     return found if sure >= SURE and found < EVEN else EVEN
 
 
-def place_separability(probabilities: Iterable[NDArray[np.floating]]) -> float:
+def place_separability(probabilities: Iterable[NDArray[np.floating[Any]]]) -> float:
     """How far apart buildings and ground lie in what a model says of a place: Otsu's measure of separability, the share
     of the variance of the logits that lies between the two groups of :func:`place_threshold`.
 
@@ -57,7 +58,7 @@ def place_separability(probabilities: Iterable[NDArray[np.floating]]) -> float:
     return _parted(probabilities)[1]
 
 
-def _parted(probabilities: Iterable[NDArray[np.floating]]) -> tuple[float, float, float]:
+def _parted(probabilities: Iterable[NDArray[np.floating[Any]]]) -> tuple[float, float, float]:
     """Otsu's threshold, as a probability, his measure of separability, and the share of the upper group above 0.5."""
     counts = np.zeros(STEPS + 1)
     for values in probabilities:
