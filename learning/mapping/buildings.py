@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
+import cv2
 import numpy as np
 import rasterio
 import shapely
 from numpy.typing import NDArray
 from rasterio.features import rasterize, shapes
 from rasterio.windows import Window as Rectangle
+from scipy import ndimage
 
-from mage.learning.mapping.maps import from_bytes
+from mage.learning.mapping.maps import STEPS, UNKNOWN, from_bytes
 from mage.scenes.errors import DatasetError
 from mage.scenes.grid import Grid
 
 Floats = NDArray[np.float64]
 ROWS = 512  # of a scene that are looked at at once
+BLOCK, HALO = 2048, 256  # pixels of a block in which outlines are drawn, and what is read around it
+LEVELS = 6  # from what is sure down to the threshold, at which buildings grow
+CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
+SEED = 10.0  # square metres that are surely of a building, without which there is none
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,33 +80,85 @@ def grade_footprints(path: Path, grid: Grid, footprints: NDArray[np.object_], *,
         return Gradings(located / known, sums[:, 1:] / located[:, None], np.where(all_of > 0, known / all_of, 0))
 
 
-def outlines(path: Path, grid: Grid, *, threshold: float = 0.5, least: float = 12.0) -> NDArray[np.object_]:
+def outlines(
+    path: Path, grid: Grid, *, threshold: float = 0.5, sure: float = 0.75, least: float = 12.0
+) -> NDArray[np.object_]:
     """Outlines of buildings that a model sees, polygons in the grid's frame, from north to south.
 
-    Pixels where a building is likelier than ``threshold`` are joined over their sides; corners of pixels are cut by a
-    simplification of three quarters of a pixel (Douglas and Peucker 1973).
+    Pixels where a building is likelier than ``sure`` and that hang together over their sides are one building, if they
+    cover 10 m²; it grows, level by level, to where one is likelier than ``threshold``, and meets its neighbours there:
+    one threshold for both would join what stands close, or draw it too small. ``benchmarks/README.md`` (maps) says what
+    that is worth.
+    Corners of pixels are cut by a simplification of three quarters of a pixel (Douglas and Peucker 1973). The scene is
+    looked at in blocks of 2,048 pixels; what reaches 256 pixels beyond that in which it begins is cut off there.
 
     Args:
         path: as of :func:`grade_footprints`.
         grid: of that file.
         threshold: of the probability that a building is there.
+        sure: likewise, not below the threshold.
         least: square metres; less is no building.
 
     Raises:
         DatasetError: as of :func:`grade_footprints`.
     """
+    found: list[shapely.Geometry] = []
     with opened(path, grid) as file:
-        mask = np.zeros(grid.shape, np.uint8)
-        for top in range(0, grid.rows, ROWS):
-            rows = slice(top, min(top + ROWS, grid.rows))
-            none = from_bytes(file.read(1, window=Rectangle(0, top, grid.columns, rows.stop - top)))
-            mask[rows] = 1 - none >= threshold  # NaN, not known, is no building
+        for top, left in product(range(0, grid.rows, BLOCK), range(0, grid.columns, BLOCK)):
+            window = _around(top, grid.rows), _around(left, grid.columns)
+            rows, columns = window
+            none = file.read(1, window=Rectangle(columns.start, rows.start, *(s.stop - s.start for s in window[::-1])))
+            labels = _parted(none, threshold, sure, SEED / grid.gsd**2)
+            core = (
+                slice(top - rows.start, top - rows.start + BLOCK),
+                slice(left - columns.start, left - columns.start + BLOCK),
+            )
+            transform = rasterio.Affine(*grid.part(window).transform)
+            found += _polygons(labels, core, transform, least, 0.75 * grid.gsd)
+    drawn = np.array(found, dtype=object)
+    place = shapely.bounds(drawn).reshape(-1, 4)
+    return drawn[np.lexsort((place[:, 0], -place[:, 3]))]
+
+
+def _around(start: int, side: int) -> slice:
+    return slice(max(0, start - HALO), min(side, start + BLOCK + HALO))
+
+
+def _parted(none: NDArray[np.uint8], threshold: float, sure: float, seed: float) -> NDArray[np.int32]:
+    """Buildings by number from 1 where there are any, of probabilities of none, as bytes."""
+    known = none != UNKNOWN
+    seeds, count = ndimage.label(known & (none <= STEPS * (1 - sure)))
+    large = np.bincount(seeds.ravel(), minlength=count + 1) >= seed
+    large[0] = False
+    if not large.any():
+        return np.zeros(none.shape, np.int32)
+    labels = np.where(large[seeds], seeds, 0).astype(np.float32)  # whole numbers up to 2^24, which OpenCV can dilate
+    for level in np.linspace(sure, threshold, LEVELS + 1)[1:]:
+        within = (known & (none <= STEPS * (1 - level))).astype(np.float32)
+        before, now = -1, cv2.countNonZero(labels)
+        while now > before:
+            grown = np.asarray(cv2.multiply(cv2.dilate(labels, CROSS), within), np.float32)
+            cv2.copyTo(labels, (labels > 0).view(np.uint8), grown)  # what has a number keeps it
+            labels, before, now = grown, now, cv2.countNonZero(grown)
+    return labels.astype(np.int32)
+
+
+def _polygons(
+    labels: NDArray[np.int32], core: tuple[slice, slice], transform: rasterio.Affine, least: float, tolerance: float
+) -> list[shapely.Geometry]:
+    """Outlines of the buildings that begin within a core, the topmost of their pixels from the left."""
+    numbers, first = np.unique(labels, return_index=True)
+    row, column = np.divmod(first, labels.shape[1])
+    mine = np.zeros(int(labels.max()) + 1, bool)
+    mine[numbers] = (core[0].start <= row) & (row < core[0].stop) & (core[1].start <= column) & (column < core[1].stop)
+    mine[0] = False
+    kept = np.where(mine[labels], labels, 0)
     found = []
-    for shape, _ in shapes(mask, mask=mask.view(bool), transform=rasterio.Affine(*grid.transform)):
+    for shape, _ in shapes(kept, mask=kept > 0, transform=transform):
         polygon = shapely.Polygon(shape["coordinates"][0], shape["coordinates"][1:])
         if polygon.area >= least:
-            found.append(shapely.make_valid(polygon.simplify(0.75 * grid.gsd)))
-    return np.array(found, dtype=object)
+            found.append(shapely.make_valid(polygon.simplify(tolerance)))
+    return found
 
 
 def _ids(footprints: NDArray[np.object_], part: Grid) -> NDArray[np.int32]:

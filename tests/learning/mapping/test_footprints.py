@@ -10,6 +10,7 @@ import pytest
 import shapely
 from pyproj import Transformer
 
+from mage.learning.mapping import buildings
 from mage.learning.mapping.buildings import grade_footprints, outlines
 from mage.learning.mapping.maps import UNKNOWN, to_bytes, write_cog
 from mage.learning.mapping.vectors import Features, read_features, write_parquet
@@ -54,6 +55,45 @@ def test_buildings_off_the_scene_or_below_a_pixel_are_not_known(scene):
     found = grade_footprints(scene, GRID, np.array([box(0, 500, 9, 9), box(500.6, 10.6, 0.3, 0.3)]))
     assert found.valid.tolist() == [0, 0]
     assert np.isnan(found.located).all()
+
+
+def likely(tmp_path, built):
+    return written(tmp_path / "likely.tif", np.stack([1 - built, built]).astype(np.float32))
+
+
+def test_houses_that_a_low_threshold_would_join_meet_where_they_are_least_likely(tmp_path):
+    built = np.zeros(GRID.shape)
+    built[100:120, 10:50] = 0.4  # a yard between two houses
+    built[100:120, 10:28] = built[100:120, 34:50] = 0.9
+    built[100:120, 30] = 0.3
+    built[300:320, 10:40] = 0.6  # nothing of it is sure
+    west, east = sorted(outlines(likely(tmp_path, built), GRID, threshold=0.25), key=lambda shape: shape.bounds[0])
+    assert west.touches(east)
+    assert west.bounds[2] == pytest.approx(box(100, 30, 1, 1).bounds[0], abs=0.5)
+    assert (west.area, east.area) == (pytest.approx(20 * 20 / 4, rel=0.06), pytest.approx(20 * 20 / 4, rel=0.06))
+    assert [shape.area for shape in outlines(likely(tmp_path, built), GRID)] == [18 * 20 / 4, 16 * 20 / 4]
+
+
+def test_what_is_sure_on_a_few_pixels_alone_is_no_building(tmp_path):
+    built = np.zeros(GRID.shape)
+    built[100:120, 10:30], built[110:115, 15:20] = 0.5, 0.9
+    assert len(outlines(likely(tmp_path, built), GRID)) == 0
+
+
+def test_outlines_do_not_depend_on_the_blocks_that_they_are_drawn_in(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    built = np.zeros(GRID.shape)
+    for row, column in rng.integers(0, (580, 60), (60, 2)):
+        built[row : row + 14, column : column + 14] = np.maximum(
+            built[row : row + 14, column : column + 14], rng.uniform(0.4, 1)
+        )
+    path = likely(tmp_path, built)
+    whole = outlines(path, GRID, threshold=0.3)
+    monkeypatch.setattr(buildings, "BLOCK", 50)
+    monkeypatch.setattr(buildings, "HALO", 600)
+    assert [shape.wkt for shape in outlines(path, GRID, threshold=0.3)] == [shape.wkt for shape in whole]
+    monkeypatch.setattr(buildings, "HALO", 40)  # what is longer is cut off
+    assert sum(shape.area for shape in outlines(path, GRID, threshold=0.3)) <= sum(shape.area for shape in whole)
 
 
 def test_no_building_is_no_trouble(scene):
