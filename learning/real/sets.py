@@ -16,9 +16,14 @@ from mage.learning.real.sen1floods11 import Sen1Floods11
 from mage.learning.real.xbd import XBD
 from mage.learning.shards import ShardDataset
 from mage.learning.single import ThemeImage
+from mage.scenes.dataset.index import MANIFEST
 from mage.scenes.errors import DatasetError
 
 RGB = (4, 3, 2)  # bands of Sentinel-2
+OTHERS = (
+    "what `mage generate` wrote; `--set folder` reads a folder of masks/ and images/, or of masks/, pre/ and post/, "
+    "and `--set xbd` and so on a published set"
+)
 
 
 def open_set(
@@ -42,6 +47,8 @@ def open_set(
     """
     if split is not None and kind in (SetName.IDA_BD, SetName.FOLDER):
         raise DatasetError(f"'{kind}' has no splits", file=root, found=split)
+    if kind is SetName.MAGE and Path(root).is_dir() and not (Path(root) / MANIFEST).is_file():
+        raise DatasetError(f"not a dataset: no {MANIFEST} (generation did not finish?)", file=root, expected=OTHERS)
     match kind:
         case SetName.MAGE:
             return ShardDataset(root, split=split, size=size, labels=labels)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from mage.scenes.errors import MissingExtraError
 
 HERE = Path(__file__).parent
 BLOCKED = ("bpy", "shapely", "lxml", "scipy", "rasterio", "pyproj", "mapbox_earcut", "embreex", "mage.generator")
@@ -48,6 +51,27 @@ for module in pkgutil.walk_packages(mage.learning.__path__, "mage.learning."):
 print(len([m for m in sys.modules if m.startswith("mage.learning.")]) > 10)
 """
     assert python(code).strip() == "True"
+
+
+def test_a_map_in_python_says_which_extra_it_lacks(monkeypatch):
+    from mage.learning import mapping
+
+    there = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pyogrio" else there(name))
+    with pytest.raises(MissingExtraError, match=r"'pyogrio'.*pip install 'mage-eo\[mapping\]'"):
+        mapping.make_map  # noqa: B018
+    assert python(f"{BLOCK}\nimport mage.learning.commands, mage.learning.mapping as m; print(len(m.__all__))") == "5\n"
+
+
+def test_names_of_mapping_are_those_of_its_modules():
+    import mage.learning.mapping as mapping
+    from mage.learning.mapping.inputs import Request
+    from mage.learning.mapping.run import make_map
+
+    assert (mapping.make_map, mapping.Request) == (make_map, Request)
+    assert all(callable(getattr(mapping, name)) for name in mapping.__all__)
+    with pytest.raises(AttributeError, match="surplus"):
+        mapping.surplus  # noqa: B018
 
 
 def test_importing_the_package_and_its_commands_imports_neither_torch_nor_blender():

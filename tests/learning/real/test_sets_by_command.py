@@ -64,6 +64,15 @@ def test_a_plain_folder_of_single_images_has_the_classes_of_its_masks(tmp_path):
     assert list(json.loads(shown.stdout)["classes"]) == ["class-0", "class-1", "class-2"]
 
 
+def test_a_plain_folder_that_is_taken_for_a_dataset_is_told_how_it_is_read(short_run, tmp_path):
+    fake_sets.fake_folder(tmp_path / "own")
+    for line in (("evaluate", short_run.path), ("train", "--out", tmp_path / "run", *SMALL)):
+        shown = mage(*line, "--data", tmp_path / "own")
+        assert isinstance(shown.exception, DatasetError)
+        assert "no dataset.json" in str(shown.exception)
+        assert "`--set folder`" in str(shown.exception)
+
+
 def test_water_that_is_learned_from_simulated_images_is_scored_on_real_ones_by_command(drawn, tmp_path):
     began = mage("train", "--data", drawn, "--set", "mage-water", "--out", tmp_path / "run", "--steps", 1, *SMALL)
     assert began.exit_code == 0, began.output
