@@ -23,10 +23,10 @@ def to_linear(srgb: ArrayLike) -> Floats:
     return np.asarray(np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4), float)
 
 
-def to_srgb(linear: ArrayLike) -> Floats:
-    """Linear light to sRGB values in [0, 255], not rounded (IEC 61966-2-1)."""
+def to_srgb(linear: ArrayLike) -> NDArray[Any]:
+    """Linear light to sRGB values in [0, 255], not rounded (IEC 61966-2-1); float32 of what is float32."""
     c = np.clip(np.asarray(linear), 0, 1)
-    return np.asarray(np.where(c <= 0.0031308, 12.92 * c, 1.055 * c ** (1 / 2.4) - 0.055) * 255, float)
+    return np.asarray(np.where(c <= 0.0031308, 12.92 * c, 1.055 * c ** (1 / 2.4) - 0.055) * 255)
 
 
 def reflectance(srgb: ArrayLike) -> Floats:
