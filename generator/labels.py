@@ -94,20 +94,18 @@ class Truth:
         self.place, self.sight = place, sight_of(view)
         self.grid = grid = self.sight.grid
         self._first = self if first is None else first
-        self._points = ground_seen(self.sight, place.city.ground)
+        above = not self.sight.slanted
+        # of a vertical ray, the pixel's centre
+        self._points: Floats | Grid = grid if above else ground_seen(self.sight, place.city.ground)
         self._terrain = place.city.ground.sample(self._points)
         self._works = cast_down(place.works.mesh, self.sight)
+        self._base = self._points
         # what lies beneath a deck is seen aslant, and never from above
-        above, deck = not self.sight.slanted, self._is_deck() & (self._works.z > self._terrain)
-        self._base = self._points if above else self._on_decks(deck)
-        self._moved = np.abs(self._base - grid.points().reshape(*grid.shape, 2)).max(axis=-1) > MOVED
         self._carriageway = road_ids(place, grid, decks=above)
         self._cover = cover_of(place, grid, self._carriageway, decks=above)
-        for where, decks in () if above else ((self._moved & ~deck, False), (deck, True)):
-            if where.any():
-                spots = Spots(self._base[where])
-                self._carriageway[where] = road_ids(place, spots, decks=decks)
-                self._cover[where] = cover_of(place, spots, self._carriageway[where], decks=decks)
+        self._moved = np.zeros(grid.shape, bool)
+        if not isinstance(self._points, Grid):
+            self._cover_aslant(self._points)
         self._before = self._standing(place.fabric, place.owner)
         self._after = self._before
         self._struck: Struck | None = None
@@ -117,6 +115,18 @@ class Truth:
         self.owner, self.roads = self._before.owner, self._before.roads
         self._trees = cast_placements(place.trees, tree_prototypes(), self.sight)
         self._normal = self._water_seen(place.water_levels)
+
+    def _cover_aslant(self, points: Floats) -> None:
+        """What slanted rays that meet the ground at points (rows, columns, 2) see of it and of decks."""
+        deck = self._is_deck() & (self._works.z > self._terrain)
+        met = self.sight.at(np.where(deck, self._works.z, self._terrain))
+        self._base = base = np.where(deck[..., None], met, points)
+        self._moved = np.abs(base - self.grid.points().reshape(*self.grid.shape, 2)).max(axis=-1) > MOVED
+        for where, decks in ((self._moved & ~deck, False), (deck, True)):
+            if where.any():
+                spots = Spots(base[where])
+                self._carriageway[where] = road_ids(self.place, spots, decks=decks)
+                self._cover[where] = cover_of(self.place, spots, self._carriageway[where], decks=decks)
 
     @property
     def water(self) -> NDArray[np.uint8]:
@@ -196,8 +206,8 @@ class Truth:
             "blocked": np.concatenate([[False], ~impact.car[edges]])[road].astype(np.uint8),
         }
 
-    def _water_over(self, points: Floats, levels: Floats) -> _Water:
-        """Water that stands at ``levels`` (on the terrain's vertices) over points (rows, columns, 2)."""
+    def _water_over(self, points: Floats | Grid, levels: Floats) -> _Water:
+        """Water that stands at ``levels`` (on the terrain's vertices) over points (rows, columns, 2) or the grid."""
         ground = self.place.city.ground
         depth = self._centimetres(depth_at(ground, levels, points))
         bed = self._terrain if points is self._points else ground.sample(points)
@@ -250,7 +260,7 @@ class Truth:
         """Where the ground that is seen lies in one of some shapes."""
         ones = [1] * len(shapes)
         inside = burn(list(shapes), ones, self.grid, "uint8") > 0
-        if self._moved.any():
+        if not isinstance(self._base, Grid) and self._moved.any():
             inside[self._moved] = burn(list(shapes), ones, Spots(self._base[self._moved]), "uint8") > 0
         return inside
 
@@ -324,10 +334,6 @@ class Truth:
         cover = self.place.works.cover
         return cover[np.maximum(self._works.face, 0)] if len(cover) else np.zeros(self.grid.shape, np.uint8)
 
-    def _on_decks(self, deck: NDArray[np.bool_]) -> Floats:
-        """Where (rows, columns, 2) the cover of what is seen is asked: where rays meet a deck, else the ground."""
-        return np.where(deck[..., None], self.sight.at(np.where(deck, self._works.z, self._terrain)), self._points)
-
     def _bridged(self, water: _Water, standing: _Standing) -> NDArray[np.bool_]:
         """Where a deck stands above that water."""
         return standing.deck & (self._works.z > water.z)
@@ -361,8 +367,8 @@ class Truth:
             (top.trees, LandClass.TREE),
         ):
             above = z > np.maximum(wet_top, highest)
-            land[above] = kind[above] if isinstance(kind, np.ndarray) else kind
-            highest = np.where(above, z, highest)
+            np.copyto(land, np.asarray(kind, np.uint8), where=above)
+            np.copyto(highest, z, where=above)
         return {
             "class": land,
             "building": _numbered(standing.owner, self.buildings()),
