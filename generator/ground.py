@@ -15,12 +15,11 @@ import shapely
 from numpy.typing import NDArray
 
 from mage.generator.colour import in_bands, reflectance
-from mage.generator.covers import Cover, burn, cover_of, covered, road_ids
+from mage.generator.covers import Cover, burn, cover_of, covered, metres_inside, road_ids
 from mage.generator.marks import Mark
 from mage.generator.noise import fractal, value_noise
 from mage.generator.place import Place
 from mage.generator.plots import Plots, plots_of
-from mage.generator.turbid import RIVERS, Turbidity, seen_through
 from mage.scenes.grid import Grid, row_blocks
 from mage.scenes.style import Style
 from mage.scenes.ways import UNPAVED, WALKED
@@ -37,16 +36,6 @@ TURF, HARD = [(88, 124, 66), (98, 134, 72)], [(72, 104, 122), (150, 84, 66), (86
 WHITE, STEEL, TIE = 0.55, 0.4, 0.09  # reflectance of road paint, of worn rails and of sleepers
 JUNCTION = 11.0  # metres over which one street's surface passes into the next
 HARD_COURT = 900.0  # square metres; smaller sports fields are hard courts
-
-# Reflectances (R, G, B) of deep water: river as in xBD's Harvey pairs, canal and lake as in Dutch and Swiss
-# orthophotos (8-bit sRGB about 56, 75, 81 and 33, 70, 72); the sea, of which there is no picture, a little bluer.
-DEEP = {
-    "river": (0.19, 0.16, 0.078),
-    "canal": (0.075, 0.085, 0.06),
-    "lake": (0.028, 0.058, 0.062),
-    "sea": (0.022, 0.05, 0.07),
-}
-STILL, CLEARED = ("lake", "sea"), 0.85  # what thins a flood's silt out, and how much of it far from the shore
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,56 +57,6 @@ def paint_ground(place: Place, grid: Grid, *, decks: bool = True) -> Raster:
     roads = road_ids(place, grid, decks=decks)
     cover = cover_of(place, grid, roads, decks=decks)
     return _ground_colours(place, grid, cover, np.where(cover == Cover.ROAD, roads, 0))
-
-
-def with_water(
-    ground: Raster,
-    grid: Grid,
-    depth: NDArray[np.float64],
-    deep: NDArray[np.float32],
-    turbidity: Turbidity = RIVERS,
-) -> Painting:
-    """A tile's ground under ``depth`` (rows, columns) metres of water that reflects ``deep`` where it is too deep to
-    see the ground: (3,), or (rows, columns, 3); it hides the ground as its turbidity says.
-    """
-    wet = in_bands(_wetness(grid, depth))
-    wet *= ground
-    return Painting(grid, wet, _water_colours(grid, wet, depth, deep, turbidity))
-
-
-def deep_water(
-    place: Place, grid: Grid, flooded: NDArray[np.bool_] | None = None, turbidity: Turbidity = RIVERS
-) -> Raster:
-    """Reflectance of deep water by what carries it, float32 (rows, columns, 3); ``flooded`` says where a flood
-    of some turbidity is.
-
-    A flood's silt browns rivers and canals as it does the land; in a lake or the sea most of it is thinned out.
-    """
-    bodies = place.city.water
-    kinds = list(DEEP)
-    index = burn([b.outline for b in bodies], [kinds.index(b.kind) for b in bodies], grid, "uint8")
-    table = np.array(list(DEEP.values()), np.float32)
-    if place.style.look.river is not None:
-        table[kinds.index("river")] = reflectance(place.style.look.river.srgb)
-    colours = table.take(index, axis=0)
-    # waters mix where they meet
-    mixed = colours
-    if (index != index.flat[0]).any():
-        mixed = np.asarray(cv2.GaussianBlur(colours, (0, 0), max(2.0 / grid.gsd, 0.3)), np.float32)
-    if flooded is None:
-        return mixed
-    wide = burn(
-        [b.outline for b in bodies if b.kind in STILL], [1] * sum(b.kind in STILL for b in bodies), grid, "uint8"
-    )
-    silt = flooded.astype(np.float32)
-    if wide.any():
-        # it thins out from the shore on
-        clear = cv2.GaussianBlur(wide.astype(np.float32), (0, 0), max(12.0 / grid.gsd, 0.3)) * wide
-        silt *= 1 - np.float32(CLEARED) * np.clip(2 * clear - 1, 0, 1)
-    silted = turbidity.colour.astype(np.float32) - mixed
-    silted *= in_bands(silt)
-    silted += mixed
-    return np.asarray(silted, np.float32)
 
 
 def _base(style: Style, name: str) -> NDArray[np.float64]:
@@ -296,12 +235,6 @@ def _lay_pitches(place: Place, grid: Grid, cover: NDArray[np.uint8], ground: Any
         ground[inside] = colour[inside]
 
 
-def _inside(mask: NDArray[np.bool_], grid: Grid) -> Raster:
-    """Metres from each pixel of a mask to the nearest one outside it, float32 (rows, columns)."""
-    # a hundredth off at most where it counts, in a quarter of the time of the exact one
-    return np.asarray(cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)) * grid.gsd
-
-
 def _streets(
     place: Place,
     grid: Grid,
@@ -316,7 +249,7 @@ def _streets(
     streets for walkers paved.
     """
     edges, edge = place.city.roads.edges, roads.take(at) - 1
-    inside, width = _inside(roads > 0, grid).take(at), np.array([e.width for e in edges])[edge]
+    inside, width = metres_inside(roads > 0, grid).take(at), np.array([e.width for e in edges])[edge]
     surface = _asphalt(place, grid, roads, at, inside, width, 0.08 * fine.take(at) + 0.08 * broad.take(at))
     soil = np.array([e.kind in UNPAVED for e in edges])[edge]
     if soil.any():
@@ -368,31 +301,3 @@ def _paint(place: Place, grid: Grid, cover: NDArray[np.uint8], pixels: Raster) -
         at = np.flatnonzero(share if where is None else share * where)
         alpha = strength * share.take(at)[:, None]
         pixels[at] = pixels[at] * (1 - alpha) + tone * alpha
-
-
-def _wetness(grid: Grid, depth: NDArray[np.float64]) -> Raster:
-    """Factor on the ground's reflectance: soaked within a few metres of water, as dark as 0.62 of dry."""
-    if not (depth > 0).any():
-        return np.ones(grid.shape, np.float32)
-    away = _inside(depth <= 0, grid)
-    reach, wetness = value_noise(grid, 7.0, 71), np.empty(grid.shape, np.float32)
-    for rows in row_blocks(grid.shape):
-        far = away[rows] / np.maximum(np.float32(1.5) + reach[rows], 0.4)
-        wetness[rows] = 1 - np.float32(0.38) * np.exp(-(far**2))
-    return wetness
-
-
-def _water_colours(
-    grid: Grid, ground: Raster, depth: NDArray[np.float64], deep: NDArray[np.float32], turbidity: Turbidity
-) -> Raster:
-    """The ground through water, with silt in slow plumes."""
-    plume = fractal(grid, (90.0, 37.0, 12.0), seed=73)
-    streak = fractal(grid, (6.0, 2.0), seed=79)
-    deep, water, share = np.broadcast_to(deep, ground.shape), np.empty_like(ground), None
-    for rows in row_blocks(grid.shape):
-        here = water[rows]
-        share = in_bands(np.exp(plume[rows] * 0.05 + streak[rows] * 0.02), share)
-        np.multiply(deep[rows], share, out=here)
-        share = in_bands(seen_through(depth[rows], turbidity.extinction).astype(np.float32), share)
-        here += share * (0.6 * ground[rows] - here)
-    return water
