@@ -12,6 +12,8 @@ from mage.scenes.grid import Grid, row_blocks
 
 Raster = NDArray[np.float32]
 
+BLOCK = 1 << 16  # pixels of noise that are worked out at once
+
 
 def lattice(i: NDArray[np.int64], j: NDArray[np.int64], seed: int) -> NDArray[np.float32]:
     """A number in [-1, 1) for every lattice point, by integer mixing (finaliser of MurmurHash3): no state, no table."""
@@ -36,8 +38,8 @@ def value_noise(grid: Grid | Spots, wavelength: float, seed: int) -> Raster:
         low, high = (lattice(i, j + k, seed) * (1 - u) + lattice(i + 1, j + k, seed) * u for k in (0, 1))
         return np.asarray(low * (1 - v) + high * v, np.float32)
     octave, noise = _Octave.over(grid, wavelength, seed), np.empty(grid.shape, np.float32)
-    spare = np.empty_like(noise[next(row_blocks(grid.shape))])
-    for rows in row_blocks(grid.shape):
+    spare = np.empty_like(noise[next(row_blocks(grid.shape, BLOCK))])
+    for rows in row_blocks(grid.shape, BLOCK):
         octave.noise(rows, noise[rows], spare)
     return noise
 
@@ -54,8 +56,8 @@ def fractal(grid: Grid | Spots, wavelengths: tuple[float, ...], seed: int, fallo
             total += np.float32(weight) * value_noise(grid, wavelength, seed + 101 * k)
         return total / spread
     octaves = [_Octave.over(grid, wavelength, seed + 101 * k) for k, wavelength in enumerate(wavelengths)]
-    noise, spare = np.empty((2, *total[next(row_blocks(grid.shape))].shape), np.float32)
-    for rows in row_blocks(grid.shape):
+    noise, spare = np.empty((2, *total[next(row_blocks(grid.shape, BLOCK))].shape), np.float32)
+    for rows in row_blocks(grid.shape, BLOCK):
         part = total[rows]
         for weight, octave in zip(weights, octaves, strict=True):
             own = octave.noise(rows, noise[: len(part)], spare)
