@@ -63,11 +63,6 @@ def _base(style: Style, name: str) -> NDArray[np.float64]:
     return np.array([reflectance(s.srgb) for s in style.look.ground[name]])
 
 
-def _mixed(grid: Grid, swatches: NDArray[np.float64], seed: int, wavelength: float) -> Raster:
-    """Swatches blended by noise: patches of one and the other, tens of metres wide."""
-    return _blended(swatches, 0.75 * _mottled(grid, seed, wavelength) + 0.5)
-
-
 def _mottled(grid: Grid, seed: int, wavelength: float) -> Raster:
     mottled = value_noise(grid, wavelength / 5, seed + 1)
     mottled *= np.float32(0.35)
