@@ -51,7 +51,7 @@ class PlainStage(Stage):
         owner = place.owner[worn.source]
         for i in np.unique(owner):
             own = owner == i
-            mesh: Mesh = worn.mesh.faces(own)
+            mesh: Mesh = worn.mesh.faces(own).compact()
             data = bpy.data.meshes.new(f"building{i}")
             data.from_pydata(mesh.vertices.tolist(), [], mesh.triangles.tolist())
             layer = data.uv_layers.new(name="uv")
