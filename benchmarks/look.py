@@ -245,7 +245,10 @@ def main() -> None:
         print(line(name, np.median(own, axis=0)))
         if others:
             theirs = np.array([figures(*tile) for tile in others])
-            print(line("real", np.nanmedian(theirs, axis=0)))
+            known = np.isfinite(theirs).any(axis=0)  # roofs where there are masks
+            middle = np.full(len(NAMES), np.nan)
+            middle[known] = np.nanmedian(theirs[:, known], axis=0)
+            print(line("real", middle))
             table[name] = own, theirs
         picture = sheet([p for p, _ in ours], [p for p, _ in others])
         (folder / f"{name}.png").write_bytes(encode_png(picture))
