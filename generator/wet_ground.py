@@ -98,6 +98,7 @@ def _water_colours(
         here = water[rows]
         share = in_bands(np.exp(plume[rows] * 0.05 + streak[rows] * 0.02), share)
         np.multiply(deep[rows], share, out=here)
-        share = in_bands(seen_through(depth[rows], turbidity.extinction).astype(np.float32), share)
+        seen = seen_through(depth[rows].astype(np.float32), turbidity.extinction)
+        share = in_bands(seen.astype(np.float32), share)
         here += share * (0.6 * ground[rows] - here)
     return water
