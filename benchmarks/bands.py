@@ -21,7 +21,7 @@ from mage.generator.bands import beyond_light
 from mage.generator.blender.engine import start_engine
 from mage.generator.blender.stage import Stage
 from mage.generator.build import build_place
-from mage.generator.ground import Painting, deep_water, paint_ground, with_water
+from mage.generator.ground import Painting, paint_ground
 from mage.generator.ground_bands import ground_beyond, water_beyond
 from mage.generator.place import Place
 from mage.generator.plan import ShardJob, make_plan
@@ -37,6 +37,7 @@ from mage.generator.spectra import (
     standing_kinds,
     tree_kinds,
 )
+from mage.generator.wet_ground import deep_water, with_water
 from mage.scenes.dataset.fields import LandClass
 from mage.scenes.hazards.flood import prepare_flood
 from mage.scenes.parts import FloodPart

@@ -50,8 +50,12 @@ class Kind:
 HARVEY = [f"damage/xbd_harvey/0000000{i}" for i in range(3)]
 ADIYAMAN = "damage/turkey_eq_2023/adiyaman_merkez_6_pre.jpg"
 KINDS = {
-    "suburb, Harvey before": Kind("suburb", "xbd", "2023-02-25", tuple((f"{n}_pre.png", 0.5) for n in HARVEY)),
-    "suburb, Harvey after": Kind("suburb", "xbd", "2023-08-31", tuple((f"{n}_post.png", 0.5) for n in HARVEY), "post"),
+    "suburb, Harvey before": Kind("suburb", "xbd", "2023-02-25", tuple((f"{n}_pre.png", 0.5) for n in HARVEY[:2])),
+    "suburb, Harvey after": Kind(
+        "suburb", "xbd", "2023-08-31", tuple((f"{n}_post.png", 0.5) for n in HARVEY[:2]), "post"
+    ),
+    "inner suburb, Harvey before": Kind("inner-suburb", "xbd", "2023-02-25", ((f"{HARVEY[2]}_pre.png", 0.5),)),
+    "inner suburb, Harvey after": Kind("inner-suburb", "xbd", "2023-08-31", ((f"{HARVEY[2]}_post.png", 0.5),), "post"),
     "suburb, Ida-BD": Kind(
         "suburb", "idabd", "2023-10-15", tuple((f"damage/idabd/{n}_pre.png", 0.5) for n in ("1-3", "1-4"))
     ),
@@ -241,7 +245,10 @@ def main() -> None:
         print(line(name, np.median(own, axis=0)))
         if others:
             theirs = np.array([figures(*tile) for tile in others])
-            print(line("real", np.nanmedian(theirs, axis=0)))
+            known = np.isfinite(theirs).any(axis=0)  # roofs where there are masks
+            middle = np.full(len(NAMES), np.nan)
+            middle[known] = np.nanmedian(theirs[:, known], axis=0)
+            print(line("real", middle))
             table[name] = own, theirs
         picture = sheet([p for p, _ in ours], [p for p, _ in others])
         (folder / f"{name}.png").write_bytes(encode_png(picture))

@@ -14,13 +14,12 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from mage.generator.colour import reflectance
-from mage.generator.covers import Cover, burn, cover_of, covered, road_ids
+from mage.generator.colour import in_bands, reflectance
+from mage.generator.covers import Cover, burn, cover_of, covered, metres_inside, road_ids
 from mage.generator.marks import Mark
 from mage.generator.noise import fractal, value_noise
 from mage.generator.place import Place
 from mage.generator.plots import Plots, plots_of
-from mage.generator.turbid import RIVERS, Turbidity, seen_through
 from mage.scenes.grid import Grid, row_blocks
 from mage.scenes.style import Style
 from mage.scenes.ways import UNPAVED, WALKED
@@ -37,16 +36,6 @@ TURF, HARD = [(88, 124, 66), (98, 134, 72)], [(72, 104, 122), (150, 84, 66), (86
 WHITE, STEEL, TIE = 0.55, 0.4, 0.09  # reflectance of road paint, of worn rails and of sleepers
 JUNCTION = 11.0  # metres over which one street's surface passes into the next
 HARD_COURT = 900.0  # square metres; smaller sports fields are hard courts
-
-# Reflectances (R, G, B) of deep water: river as in xBD's Harvey pairs, canal and lake as in Dutch and Swiss
-# orthophotos (8-bit sRGB about 56, 75, 81 and 33, 70, 72); the sea, of which there is no picture, a little bluer.
-DEEP = {
-    "river": (0.19, 0.16, 0.078),
-    "canal": (0.075, 0.085, 0.06),
-    "lake": (0.028, 0.058, 0.062),
-    "sea": (0.022, 0.05, 0.07),
-}
-STILL, CLEARED = ("lake", "sea"), 0.85  # what thins a flood's silt out, and how much of it far from the shore
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,62 +59,8 @@ def paint_ground(place: Place, grid: Grid, *, decks: bool = True) -> Raster:
     return _ground_colours(place, grid, cover, np.where(cover == Cover.ROAD, roads, 0))
 
 
-def with_water(
-    ground: Raster,
-    grid: Grid,
-    depth: NDArray[np.float64],
-    deep: NDArray[np.float32],
-    turbidity: Turbidity = RIVERS,
-) -> Painting:
-    """A tile's ground under ``depth`` (rows, columns) metres of water that reflects ``deep`` where it is too deep to
-    see the ground: (3,), or (rows, columns, 3); it hides the ground as its turbidity says.
-    """
-    wet = ground * _wetness(grid, depth)[..., None]
-    return Painting(grid, wet, _water_colours(grid, wet, depth, deep, turbidity))
-
-
-def deep_water(
-    place: Place, grid: Grid, flooded: NDArray[np.bool_] | None = None, turbidity: Turbidity = RIVERS
-) -> Raster:
-    """Reflectance of deep water by what carries it, float32 (rows, columns, 3); ``flooded`` says where a flood
-    of some turbidity is.
-
-    A flood's silt browns rivers and canals as it does the land; in a lake or the sea most of it is thinned out.
-    """
-    bodies = place.city.water
-    kinds = list(DEEP)
-    index = burn([b.outline for b in bodies], [kinds.index(b.kind) for b in bodies], grid, "uint8")
-    table = np.array(list(DEEP.values()), np.float32)
-    if place.style.look.river is not None:
-        table[kinds.index("river")] = reflectance(place.style.look.river.srgb)
-    colours = table.take(index, axis=0)
-    # waters mix where they meet
-    mixed = colours
-    if (index != index.flat[0]).any():
-        mixed = np.asarray(cv2.GaussianBlur(colours, (0, 0), max(2.0 / grid.gsd, 0.3)), np.float32)
-    if flooded is None:
-        return mixed
-    wide = burn(
-        [b.outline for b in bodies if b.kind in STILL], [1] * sum(b.kind in STILL for b in bodies), grid, "uint8"
-    )
-    silt = flooded.astype(np.float32)[..., None]
-    if wide.any():
-        # it thins out from the shore on
-        clear = cv2.GaussianBlur(wide.astype(np.float32), (0, 0), max(12.0 / grid.gsd, 0.3)) * wide
-        silt *= 1 - np.float32(CLEARED) * np.clip(2 * clear - 1, 0, 1)[..., None]
-    silted = turbidity.colour.astype(np.float32) - mixed
-    silted *= silt
-    silted += mixed
-    return np.asarray(silted, np.float32)
-
-
 def _base(style: Style, name: str) -> NDArray[np.float64]:
     return np.array([reflectance(s.srgb) for s in style.look.ground[name]])
-
-
-def _mixed(grid: Grid, swatches: NDArray[np.float64], seed: int, wavelength: float) -> Raster:
-    """Swatches blended by noise: patches of one and the other, tens of metres wide."""
-    return _blended(swatches, 0.75 * _mottled(grid, seed, wavelength) + 0.5)
 
 
 def _mottled(grid: Grid, seed: int, wavelength: float) -> Raster:
@@ -143,16 +78,19 @@ def _plots_of(style: Style, name: str) -> Raster:
     return _blended(_base(style, name), at.astype(np.float32))
 
 
-def _chosen(colours: Raster, choice: Raster, mottled: Raster) -> Raster:
+def _chosen(colours: Raster, choice: Raster, mottled: Raster, out: Any = None) -> Raster:
     """Of such colours one a plot, mottled with the next, (..., 3)."""
-    return colours.take(np.clip((choice + 0.13 * mottled + 0.25) * 170, 0, 255).astype(np.uint8), axis=0)
+    which = np.clip((choice + 0.13 * mottled + 0.25) * 170, 0, 255).astype(np.uint8)
+    return colours.take(which, axis=0, out=out, mode="clip")
 
 
 def _sown(colours: Raster, choice: Raster, mottled: Raster, tone: Raster) -> Raster:
     """The same times e to the power of ``tone`` (rows, columns)."""
-    sown = np.empty((*choice.shape, 3), np.float32)
+    sown, factor = np.empty((*choice.shape, 3), np.float32), None
     for rows in row_blocks(choice.shape):
-        np.multiply(_chosen(colours, choice[rows], mottled[rows]), np.exp(tone[rows])[..., None], out=sown[rows])
+        _chosen(colours, choice[rows], mottled[rows], out=sown[rows])
+        factor = in_bands(np.exp(tone[rows]), factor)
+        sown[rows] *= factor
     return sown
 
 
@@ -215,7 +153,7 @@ def _banks(place: Place, grid: Grid) -> Raster:
     """How near permanent water is, float32 (rows, columns): 0.5 at the shore, 0 within a few metres."""
     outlines = [b.outline for b in place.city.water]
     wet = burn(outlines, [1] * len(outlines), grid, "uint8").astype(np.float32)
-    return np.asarray(cv2.GaussianBlur(wet, (0, 0), 2.2 / grid.gsd)) if wet.any() else wet
+    return _blurred(wet, grid, 2.2) if wet.any() else wet
 
 
 def _soft(
@@ -224,17 +162,32 @@ def _soft(
     """Grass and soil, which run into each other: grass thins out where it is worn, along walls, on banks and at its
     edges, and soil is overgrown, more on some plots than on others.
     """
-    soil = cv2.GaussianBlur((cover == Cover.BARE).astype(np.float32), (0, 0), 1.6 / grid.gsd)
+    soil = _blurred((cover == Cover.BARE).astype(np.float32), grid, 1.6)
     hard = ~covered(cover, (Cover.GRASS, Cover.BARE, Cover.FOREST, Cover.AGRICULTURE, Cover.SCRUB))
-    verge: Raster = np.asarray(cv2.GaussianBlur(hard.astype(np.float32), (0, 0), 1.1 / grid.gsd), np.float32)
-    patchy, ground = value_noise(grid, 9.0, 107), np.empty_like(lawn)
+    verge = _blurred(hard.astype(np.float32), grid, 1.1)
+    patchy, ground, share = value_noise(grid, 9.0, 107), np.empty_like(lawn), None
     for rows in row_blocks(grid.shape):
         ragged = 0.5 * fine[rows] + patchy[rows]
-        share = _worn(plots.wear[rows], soil[rows], verge[rows], bank[rows], fine[rows], ragged)[..., None]
-        litter, green, brown = plots.litter[rows][..., None], lawn[rows], bare[rows]
-        open_ground = (green * (1 - share) + brown * share) * plots.tone[rows]
-        ground[rows] = open_ground * (1 - litter) + (0.2 * brown + 0.45 * green) * litter
+        worn = _worn(plots.wear[rows], soil[rows], verge[rows], bank[rows], fine[rows], ragged)
+        green, brown, here = lawn[rows], bare[rows], ground[rows]
+        share = in_bands(worn, share)
+        np.subtract(brown, green, out=here)
+        here *= share
+        here += green
+        here *= plots.tone[rows]
+        share = in_bands(plots.litter[rows], share)
+        here += share * (0.2 * brown + 0.45 * green - here)
     return ground
+
+
+def _blurred(raster: Raster, grid: Grid, metres: float) -> Raster:
+    """A raster blurred by that standard deviation: a wide blur at as many fewer pixels as it leaves no detail in."""
+    wide = metres / grid.gsd
+    fewer = max(int(wide / 3), 1)
+    rows, columns = (-(-n // fewer) for n in grid.shape)
+    small = cv2.resize(raster, (columns, rows), interpolation=cv2.INTER_AREA)
+    blurred = cv2.GaussianBlur(small, (0, 0), wide / fewer)
+    return np.asarray(cv2.resize(blurred, grid.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _worn(wear: Raster, soil: Raster, verge: Raster, bank: Raster, fine: Raster, ragged: Raster) -> Raster:
@@ -277,11 +230,6 @@ def _lay_pitches(place: Place, grid: Grid, cover: NDArray[np.uint8], ground: Any
         ground[inside] = colour[inside]
 
 
-def _inside(mask: NDArray[np.bool_], grid: Grid) -> Raster:
-    """Metres from each pixel of a mask to the nearest one outside it, float32 (rows, columns)."""
-    return np.asarray(cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)) * grid.gsd
-
-
 def _streets(
     place: Place,
     grid: Grid,
@@ -296,7 +244,7 @@ def _streets(
     streets for walkers paved.
     """
     edges, edge = place.city.roads.edges, roads.take(at) - 1
-    inside, width = _inside(roads > 0, grid).take(at), np.array([e.width for e in edges])[edge]
+    inside, width = metres_inside(roads > 0, grid).take(at), np.array([e.width for e in edges])[edge]
     surface = _asphalt(place, grid, roads, at, inside, width, 0.08 * fine.take(at) + 0.08 * broad.take(at))
     soil = np.array([e.kind in UNPAVED for e in edges])[edge]
     if soil.any():
@@ -348,29 +296,3 @@ def _paint(place: Place, grid: Grid, cover: NDArray[np.uint8], pixels: Raster) -
         at = np.flatnonzero(share if where is None else share * where)
         alpha = strength * share.take(at)[:, None]
         pixels[at] = pixels[at] * (1 - alpha) + tone * alpha
-
-
-def _wetness(grid: Grid, depth: NDArray[np.float64]) -> Raster:
-    """Factor on the ground's reflectance: soaked within a few metres of water, as dark as 0.62 of dry."""
-    if not (depth > 0).any():
-        return np.ones(grid.shape, np.float32)
-    away = _inside(depth <= 0, grid)
-    reach, wetness = value_noise(grid, 7.0, 71), np.empty(grid.shape, np.float32)
-    for rows in row_blocks(grid.shape):
-        far = away[rows] / np.maximum(np.float32(1.5) + reach[rows], 0.4)
-        wetness[rows] = 1 - np.float32(0.38) * np.exp(-(far**2))
-    return wetness
-
-
-def _water_colours(
-    grid: Grid, ground: Raster, depth: NDArray[np.float64], deep: NDArray[np.float32], turbidity: Turbidity
-) -> Raster:
-    """The ground through water, with silt in slow plumes."""
-    plume = fractal(grid, (90.0, 37.0, 12.0), seed=73)
-    streak = fractal(grid, (6.0, 2.0), seed=79)
-    deep, water = np.broadcast_to(deep, ground.shape), np.empty_like(ground)
-    for rows in row_blocks(grid.shape):
-        silty = deep[rows] * np.exp(plume[rows] * 0.05 + streak[rows] * 0.02)[..., None]
-        seen = seen_through(depth[rows], turbidity.extinction)[..., None].astype(np.float32)
-        water[rows] = ground[rows] * 0.6 * seen + silty * (1 - seen)
-    return water

@@ -87,8 +87,8 @@ def water_beyond(
     depth: NDArray[np.float64],
     turbidity: Turbidity = RIVERS,
 ) -> tuple[Raster, Raster]:
-    """Ground beside and water above it, both float32 (rows, columns, 4), as :func:`mage.generator.ground.with_water`
-    has them in the visible.
+    """Ground beside and water above it, both float32 (rows, columns, 4), as in the visible by
+    :func:`mage.generator.wet_ground.with_water`.
 
     Args:
         painting: what that made of the visible.

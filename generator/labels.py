@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,18 @@ from shapely import Geometry
 
 from mage.generator.additions import Additions
 from mage.generator.covers import CLASS_OF_COVER, SOFT, Cover, burn, cover_of, covered, road_ids
+from mage.generator.layers import (
+    CENTIMETRES,
+    Changed,
+    Standing,
+    Top,
+    WaterSeen,
+    centimetres,
+    looked_up,
+    numbered,
+    present,
+    with_new,
+)
 from mage.generator.place import Place
 from mage.generator.props import Placements, tree_prototypes, vehicle_prototypes
 from mage.generator.rays import MOVED, Hits, cast_down, cast_placements, ground_seen, window_of
@@ -34,47 +45,7 @@ from mage.scenes.terrain import depth_at
 
 Floats = NDArray[np.float64]
 
-CENTIMETRES = 100.0
 WALL = 0.3  # upward part of the unit normal of a face below which it is a wall
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Standing:
-    """What stands at one date, (rows, columns) each.
-
-    Attributes:
-        roof: height of the highest face of a building, m; -inf where there is none.
-        owner: int32 index of the building on top, trees, cars and debris ignored, -1 for none.
-        deck: where a bridge's deck is above all buildings.
-        roads: int32 index of the road edge plus 1, ignoring all but buildings and the decks of bridges.
-        wall: where that highest face is a wall, as only slanted rays see it.
-    """
-
-    roof: Floats
-    owner: NDArray[np.int32]
-    deck: NDArray[np.bool_]
-    roads: NDArray[np.int32]
-    wall: NDArray[np.bool_]
-
-    @property
-    def built(self) -> NDArray[np.bool_]:
-        """Where a building stands, or lies within its outline."""
-        return self.owner >= 0
-
-    def above(self, water: _Water) -> _Standing:
-        """Without the walls that water hides; roofs under water are labelled, since that is how they are damaged."""
-        hidden = self.wall & (water.depth > 0) & (self.roof < water.z)
-        return replace(self, owner=np.where(hidden, -1, self.owner).astype(np.int32)) if hidden.any() else self
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Water:
-    """Water that rays meet, (rows, columns) each: its depth over the ground there, uint16 cm, 0 for none; the height of
-    its surface, m, meaningless where there is none.
-    """
-
-    depth: NDArray[np.uint16]
-    z: Floats
 
 
 class Truth:
@@ -94,29 +65,39 @@ class Truth:
         self.place, self.sight = place, sight_of(view)
         self.grid = grid = self.sight.grid
         self._first = self if first is None else first
-        self._points = ground_seen(self.sight, place.city.ground)
+        above = not self.sight.slanted
+        # of a vertical ray, the pixel's centre
+        self._points: Floats | Grid = grid if above else ground_seen(self.sight, place.city.ground)
         self._terrain = place.city.ground.sample(self._points)
         self._works = cast_down(place.works.mesh, self.sight)
+        self._base = self._points
         # what lies beneath a deck is seen aslant, and never from above
-        above, deck = not self.sight.slanted, self._is_deck() & (self._works.z > self._terrain)
-        self._base = self._points if above else self._on_decks(deck)
-        self._moved = np.abs(self._base - grid.points().reshape(*grid.shape, 2)).max(axis=-1) > MOVED
         self._carriageway = road_ids(place, grid, decks=above)
         self._cover = cover_of(place, grid, self._carriageway, decks=above)
-        for where, decks in () if above else ((self._moved & ~deck, False), (deck, True)):
-            if where.any():
-                spots = Spots(self._base[where])
-                self._carriageway[where] = road_ids(place, spots, decks=decks)
-                self._cover[where] = cover_of(place, spots, self._carriageway[where], decks=decks)
+        self._moved = np.zeros(grid.shape, bool)
+        if not isinstance(self._points, Grid):
+            self._cover_aslant(self._points)
         self._before = self._standing(place.fabric, place.owner)
         self._after = self._before
         self._struck: Struck | None = None
         self._sheds = 0
         self._tent = np.full(grid.shape, -1, np.int32)
-        self._changes: tuple[_Changed, _Changed] = (_Changed(self._cover), _Changed(self._cover))
+        self._changes: tuple[Changed, Changed] = (Changed(self._cover), Changed(self._cover))
         self.owner, self.roads = self._before.owner, self._before.roads
         self._trees = cast_placements(place.trees, tree_prototypes(), self.sight)
         self._normal = self._water_seen(place.water_levels)
+
+    def _cover_aslant(self, points: Floats) -> None:
+        """What slanted rays that meet the ground at points (rows, columns, 2) see of it and of decks."""
+        deck = self._is_deck() & (self._works.z > self._terrain)
+        met = self.sight.at(np.where(deck, self._works.z, self._terrain))
+        self._base = base = np.where(deck[..., None], met, points)
+        self._moved = np.abs(base - self.grid.points().reshape(*self.grid.shape, 2)).max(axis=-1) > MOVED
+        for where, decks in ((self._moved & ~deck, False), (deck, True)):
+            if where.any():
+                spots = Spots(base[where])
+                self._carriageway[where] = road_ids(self.place, spots, decks=decks)
+                self._cover[where] = cover_of(self.place, spots, self._carriageway[where], decks=decks)
 
     @property
     def water(self) -> NDArray[np.uint8]:
@@ -148,22 +129,22 @@ class Truth:
         """Indices of the buildings of which at least one pixel is in the tile: ascending before, then those that only
         the image after shows.
         """
-        return _with_new(_present(self._first.owner), _present(self._after.owner))
+        return with_new(present(self._first.owner), present(self._after.owner))
 
     def edges(self) -> NDArray[np.int64]:
         """Indices of the road edges in the tile, in the same order."""
-        return _with_new(_present(self._first.roads - 1), _present(self._after.roads - 1))
+        return with_new(present(self._first.roads - 1), present(self._after.roads - 1))
 
     def tents(self) -> NDArray[np.int64]:
         """Indices of the tents of a camp, likewise."""
-        return _present(self._tent)
+        return present(self._tent)
 
     def before(self, vehicles: Placements) -> dict[str, NDArray[Any]]:
         """The rasters of the image before, by field name."""
-        dry = _Water(np.zeros(self.grid.shape, np.uint16), self._terrain)
+        dry = WaterSeen(np.zeros(self.grid.shape, np.uint16), self._terrain)
         bare = np.full(self.grid.shape, -np.inf)
         standing = self._before.above(self._normal)
-        return self._both(standing, _Top(vehicles, self._trees, self._normal, dry, bare, self._changes[0]))
+        return self._both(standing, Top(vehicles, self._trees, self._normal, dry, bare, self._changes[0]))
 
     def after(self, vehicles: Placements, impact: Impact) -> dict[str, NDArray[Any]]:
         """The rasters of the image after, by field name."""
@@ -182,28 +163,28 @@ class Truth:
             heaped = self._heaped(struck, impact)
             trees = cast_placements(struck.trees, tree_prototypes(), self.sight)
         numbers, edges = self.buildings(), self.edges()
-        building, road = _numbered(standing.owner, numbers), _numbered(standing.roads - 1, edges)
-        return self._both(standing, _Top(vehicles, trees, normal, flood, debris, self._changes[1])) | {
-            "damage": _looked_up(building, self._of_all(impact.jds)[numbers]),
-            "ems98": _looked_up(building, self._of_all(impact.ems98)[numbers]),
-            "visible": _looked_up(building, self._of_all(impact.visible)[numbers]),
+        building, road = numbered(standing.owner, numbers), numbered(standing.roads - 1, edges)
+        return self._both(standing, Top(vehicles, trees, normal, flood, debris, self._changes[1])) | {
+            "damage": looked_up(building, self._of_all(impact.jds)[numbers]),
+            "ems98": looked_up(building, self._of_all(impact.ems98)[numbers]),
+            "visible": looked_up(building, self._of_all(impact.visible)[numbers]),
             "depth": flood.depth,
             "flood": (flood.depth > 0).astype(np.uint8),
             "mud": ((peak.depth > 0) & (flood.depth == 0)).astype(np.uint8),
             "debris": (np.isfinite(debris) | heaped).astype(np.uint8),
             "burn": self._burn(impact),
-            "tent": _numbered(self._tent, self.tents()),
+            "tent": numbered(self._tent, self.tents()),
             "blocked": np.concatenate([[False], ~impact.car[edges]])[road].astype(np.uint8),
         }
 
-    def _water_over(self, points: Floats, levels: Floats) -> _Water:
-        """Water that stands at ``levels`` (on the terrain's vertices) over points (rows, columns, 2)."""
+    def _water_over(self, points: Floats | Grid, levels: Floats) -> WaterSeen:
+        """Water that stands at ``levels`` (on the terrain's vertices) over points (rows, columns, 2) or the grid."""
         ground = self.place.city.ground
-        depth = self._centimetres(depth_at(ground, levels, points))
+        depth = centimetres(depth_at(ground, levels, points))
         bed = self._terrain if points is self._points else ground.sample(points)
-        return _Water(depth, bed + depth / CENTIMETRES)
+        return WaterSeen(depth, bed + depth / CENTIMETRES)
 
-    def _water_seen(self, levels: Floats) -> _Water:
+    def _water_seen(self, levels: Floats) -> WaterSeen:
         """The surface of water at ``levels`` where the rays meet it, if they do before they meet the ground."""
         if not self.sight.slanted or not np.isfinite(levels).any():
             return self._water_over(self._points, levels)
@@ -212,31 +193,31 @@ class Truth:
         z = cast_down(ground.part(window).water_mesh(levels[window]), self.sight).z
         wet = z > self._terrain
         z = np.where(wet, z, self._terrain)
-        depth = np.where(wet, self._centimetres(depth_at(ground, levels, self.sight.at(z))), 0)
-        return _Water(depth.astype(np.uint16), z)
+        depth = np.where(wet, centimetres(depth_at(ground, levels, self.sight.at(z))), 0)
+        return WaterSeen(depth.astype(np.uint16), z)
 
-    def _normal_after(self, risen: _Water) -> _Water:
+    def _normal_after(self, risen: WaterSeen) -> WaterSeen:
         """Permanent water after: where a ray meets the flood's surface first, it is what lies below that place."""
         if not self.sight.slanted:
             return self._normal
         first = (risen.depth > 0) & ((self._normal.depth == 0) | (risen.z >= self._normal.z))
         below = self._water_over(self.sight.at(risen.z), self.place.water_levels)
-        return _Water(
+        return WaterSeen(
             np.where(first, below.depth, self._normal.depth).astype(np.uint16), np.where(first, below.z, self._normal.z)
         )
 
-    def _flood_of(self, risen: _Water, normal: _Water, standing: _Standing) -> _Water:
+    def _flood_of(self, risen: WaterSeen, normal: WaterSeen, standing: Standing) -> WaterSeen:
         """Water that has risen, but none on buildings, on permanent water and on decks that stay above it."""
         # permanent water under a deck is not seen: what then stands over the deck is flood
         permanent = (normal.depth > 0) & ~self._bridged(normal, standing)
         dry = permanent | standing.built | self._bridged(risen, standing)
-        return _Water(np.where(dry, 0, risen.depth).astype(np.uint16), risen.z)
+        return WaterSeen(np.where(dry, 0, risen.depth).astype(np.uint16), risen.z)
 
     def _of_all(self, values: NDArray[Any]) -> NDArray[Any]:
         """Values of the city's buildings, followed by zeros: for new ones and, last, for none."""
         return np.concatenate([values, np.zeros(self._sheds + 1, values.dtype)])
 
-    def _changed(self, change: Change, added: Additions, date: int, worn: Sequence[Geometry] = ()) -> _Changed:
+    def _changed(self, change: Change, added: Additions, date: int, worn: Sequence[Geometry] = ()) -> Changed:
         cover = self._cover.copy()
         soil = [p.outline for p in change.patches if p.date == date and p.kind == "soil"]
         for shapes, kinds in ((soil, (Cover.GRASS, Cover.AGRICULTURE, Cover.SAND)), (worn, SOFT)):
@@ -244,23 +225,23 @@ class Truth:
                 cover[self._within(shapes) & covered(cover, kinds)] = Cover.BARE
         things = added.shed < 0
         hits = cast_down(added.mesh.faces(things), self.sight)
-        return _Changed(cover, hits.z, np.append(added.cover[things], 0)[hits.face])
+        return Changed(cover, hits.z, np.append(added.cover[things], 0)[hits.face])
 
     def _within(self, shapes: Sequence[Geometry]) -> NDArray[np.bool_]:
         """Where the ground that is seen lies in one of some shapes."""
         ones = [1] * len(shapes)
         inside = burn(list(shapes), ones, self.grid, "uint8") > 0
-        if self._moved.any():
+        if not isinstance(self._base, Grid) and self._moved.any():
             inside[self._moved] = burn(list(shapes), ones, Spots(self._base[self._moved]), "uint8") > 0
         return inside
 
-    def _with_sheds(self, standing: _Standing, added: Additions) -> _Standing:
+    def _with_sheds(self, standing: Standing, added: Additions) -> Standing:
         own = added.shed >= 0
         mesh = added.mesh.faces(own)
         hits = cast_down(mesh, self.sight)
         shows = hits.any & (hits.z > np.maximum(standing.roof, self._terrain))
         number = len(self.place.city.buildings) + np.append(added.shed[own], 0)[hits.face]
-        return _Standing(
+        return Standing(
             np.where(shows, hits.z, standing.roof),
             np.where(shows, number, standing.owner).astype(np.int32),
             standing.deck & ~shows,
@@ -268,7 +249,7 @@ class Truth:
             np.where(shows, self._wall(mesh, hits), standing.wall),
         )
 
-    def _tents(self, added: Additions, standing: _Standing) -> NDArray[np.int32]:
+    def _tents(self, added: Additions, standing: Standing) -> NDArray[np.int32]:
         """Index of the tent on top, int32 (rows, columns), -1 for none."""
         own = added.tent >= 0
         if not own.any():
@@ -278,13 +259,13 @@ class Truth:
         shows = hits.any & (hits.z > np.maximum(below, self._works.z))
         return np.where(shows, np.append(added.tent[own], 0)[hits.face], -1).astype(np.int32)
 
-    def _standing(self, fabric: Mesh, owner: NDArray[np.int32]) -> _Standing:
+    def _standing(self, fabric: Mesh, owner: NDArray[np.int32]) -> Standing:
         hits = cast_down(fabric, self.sight)
         deck = self._is_deck() & (self._works.z > np.maximum(hits.z, self._terrain))
         stands = hits.any & (hits.z > self._terrain) & ~deck
         whose = np.where(stands, owner[hits.face] if len(owner) else -1, -1).astype(np.int32)
         roads = np.where(stands | (self._cover != Cover.ROAD), 0, self._carriageway)
-        return _Standing(hits.z, whose, deck, roads, self._wall(fabric, hits))
+        return Standing(hits.z, whose, deck, roads, self._wall(fabric, hits))
 
     def _wall(self, mesh: Mesh, hits: Hits) -> NDArray[np.bool_]:
         """Where slanted rays have met a wall; a vertical one that meets a steep face of a roof takes it for a roof."""
@@ -292,7 +273,7 @@ class Truth:
             return np.zeros(self.grid.shape, bool)
         return hits.any & (np.abs(mesh.normals[:, 2])[hits.face] < WALL)
 
-    def _lying(self, debris: Floats, standing: _Standing) -> Floats:
+    def _lying(self, debris: Floats, standing: Standing) -> Floats:
         """Height of debris where it is above all that is built, -inf elsewhere."""
         below = np.where(standing.built, standing.roof, self._terrain)
         return np.where(debris > np.maximum(below, self._works.z), debris, -np.inf)
@@ -324,15 +305,11 @@ class Truth:
         cover = self.place.works.cover
         return cover[np.maximum(self._works.face, 0)] if len(cover) else np.zeros(self.grid.shape, np.uint8)
 
-    def _on_decks(self, deck: NDArray[np.bool_]) -> Floats:
-        """Where (rows, columns, 2) the cover of what is seen is asked: where rays meet a deck, else the ground."""
-        return np.where(deck[..., None], self.sight.at(np.where(deck, self._works.z, self._terrain)), self._points)
-
-    def _bridged(self, water: _Water, standing: _Standing) -> NDArray[np.bool_]:
+    def _bridged(self, water: WaterSeen, standing: Standing) -> NDArray[np.bool_]:
         """Where a deck stands above that water."""
         return standing.deck & (self._works.z > water.z)
 
-    def _water(self, standing: _Standing, normal: _Water) -> NDArray[np.uint8]:
+    def _water(self, standing: Standing, normal: WaterSeen) -> NDArray[np.uint8]:
         return ((normal.depth > 0) & ~standing.built & ~self._bridged(normal, standing)).astype(np.uint8)
 
     def _rise(self, highest: Floats) -> Floats:
@@ -342,7 +319,7 @@ class Truth:
         beneath = self.place.city.ground.sample(self.sight.at(highest))
         return np.where(highest > self._terrain, highest - beneath, 0.0)
 
-    def _both(self, standing: _Standing, top: _Top) -> dict[str, NDArray[Any]]:
+    def _both(self, standing: Standing, top: Top) -> dict[str, NDArray[Any]]:
         cars = cast_placements(top.vehicles, vehicle_prototypes(), self.sight)
         surface = np.where(standing.built, standing.roof, self._terrain)
         permanent = self._water(standing, top.normal)
@@ -361,64 +338,12 @@ class Truth:
             (top.trees, LandClass.TREE),
         ):
             above = z > np.maximum(wet_top, highest)
-            land[above] = kind[above] if isinstance(kind, np.ndarray) else kind
-            highest = np.where(above, z, highest)
+            np.copyto(land, np.asarray(kind, np.uint8), where=above)
+            np.copyto(highest, z, where=above)
         return {
             "class": land,
-            "building": _numbered(standing.owner, self.buildings()),
-            "height": self._centimetres(self._rise(highest)),
+            "building": numbered(standing.owner, self.buildings()),
+            "height": centimetres(self._rise(highest)),
             "water": permanent,
-            "road": _numbered(standing.roads - 1, self.edges()),
+            "road": numbered(standing.roads - 1, self.edges()),
         }
-
-    @staticmethod
-    def _centimetres(metres: NDArray[np.float64]) -> NDArray[np.uint16]:
-        return np.clip(np.rint(metres * CENTIMETRES), 0, 65535).astype(np.uint16)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Top:
-    """What covers ground and buildings at one date: vehicles, heights of crowns and debris, permanent and flood water,
-    benign change.
-    """
-
-    vehicles: Placements
-    trees: Floats
-    normal: _Water
-    flood: _Water
-    debris: Floats
-    changed: _Changed
-
-
-class _Changed:
-    """Ground cover at one date, and the height (-inf for none) and class of what benign change put there, buildings
-    apart; (rows, columns) each.
-    """
-
-    def __init__(
-        self, cover: NDArray[np.uint8], z: Floats | None = None, kind: NDArray[np.uint8] | None = None
-    ) -> None:
-        self.cover = cover
-        self.z = np.full(cover.shape, -np.inf) if z is None else z
-        self.kind = np.zeros(cover.shape, np.uint8) if kind is None else kind
-
-
-def _present(index: NDArray[Any]) -> NDArray[np.int64]:
-    return np.flatnonzero(np.bincount(index[index >= 0]))
-
-
-def _with_new(before: NDArray[np.int64], after: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.concatenate([before, np.setdiff1d(after, before)])
-
-
-def _numbered(index: NDArray[Any], present: NDArray[np.int64]) -> NDArray[np.uint16]:
-    """Indices (-1 for none) to numbers within the sample: 1 for the first of ``present``, 0 for none."""
-    table = np.zeros(int(max(index.max(initial=-1), present.max(initial=-1))) + 2, np.uint16)
-    table[present] = np.arange(1, len(present) + 1)
-    table[-1] = 0
-    return np.asarray(table[index], np.uint16)
-
-
-def _looked_up(building: NDArray[np.uint16], grades: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Grade plus 1 at every pixel of a building, 0 elsewhere."""
-    return np.concatenate([[0], grades.astype(np.int64) + 1])[building].astype(np.uint8)

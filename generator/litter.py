@@ -35,7 +35,6 @@ SOIL = [(136, 112, 104), (122, 102, 96), (148, 126, 112)]
 DENSE = 7.0  # pieces for each square metre of a house of which nothing stands
 LEAST = 12.0  # pieces of a house below which it is not worth the while
 FLIGHT, FARTHEST = 14.0, 90.0  # metres that pieces fly down-wind on average and at most; a third as far aside
-SWEPT = 0.35  # of the pieces stay on hard ground, from which they are soon cleared
 FULL = 0.35  # pieces a square metre at which soil and splinters hide half of the ground
 
 

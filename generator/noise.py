@@ -12,16 +12,20 @@ from mage.scenes.grid import Grid, row_blocks
 
 Raster = NDArray[np.float32]
 
+BLOCK = 1 << 16  # pixels of noise that are worked out at once
+
 
 def lattice(i: NDArray[np.int64], j: NDArray[np.int64], seed: int) -> NDArray[np.float32]:
     """A number in [-1, 1) for every lattice point, by integer mixing (finaliser of MurmurHash3): no state, no table."""
     h = (i.astype(np.uint32) * np.uint32(0x9E3779B1)) ^ (j.astype(np.uint32) * np.uint32(0x85EBCA77))
     h ^= np.uint32(seed * 0xC2B2AE3D & 0xFFFFFFFF)
-    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
-        h ^= h >> np.uint32(shift)
+    shifted = np.empty_like(h)
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
+        h ^= np.right_shift(h, np.uint32(shift), out=shifted)
         h *= np.uint32(factor)
-    h ^= h >> np.uint32(16)
-    return (h.astype(np.float64) / 2**31 - 1).astype(np.float32)
+    # half of the range below 0: the top bit turned over is a whole number's sign
+    h ^= np.uint32(1 << 31)
+    return h.view(np.int32).astype(np.float32) * np.float32(2**-31)
 
 
 def value_noise(grid: Grid | Spots, wavelength: float, seed: int) -> Raster:
@@ -34,8 +38,9 @@ def value_noise(grid: Grid | Spots, wavelength: float, seed: int) -> Raster:
         low, high = (lattice(i, j + k, seed) * (1 - u) + lattice(i + 1, j + k, seed) * u for k in (0, 1))
         return np.asarray(low * (1 - v) + high * v, np.float32)
     octave, noise = _Octave.over(grid, wavelength, seed), np.empty(grid.shape, np.float32)
-    for rows in row_blocks(grid.shape):
-        noise[rows] = octave.noise(rows)
+    spare = np.empty_like(noise[next(row_blocks(grid.shape, BLOCK))])
+    for rows in row_blocks(grid.shape, BLOCK):
+        octave.noise(rows, noise[rows], spare)
     return noise
 
 
@@ -51,10 +56,13 @@ def fractal(grid: Grid | Spots, wavelengths: tuple[float, ...], seed: int, fallo
             total += np.float32(weight) * value_noise(grid, wavelength, seed + 101 * k)
         return total / spread
     octaves = [_Octave.over(grid, wavelength, seed + 101 * k) for k, wavelength in enumerate(wavelengths)]
-    for rows in row_blocks(grid.shape):
+    noise, spare = np.empty((2, *total[next(row_blocks(grid.shape, BLOCK))].shape), np.float32)
+    for rows in row_blocks(grid.shape, BLOCK):
         part = total[rows]
         for weight, octave in zip(weights, octaves, strict=True):
-            part += np.float32(weight) * octave.noise(rows)
+            own = octave.noise(rows, noise[: len(part)], spare)
+            own *= np.float32(weight)
+            part += own
         part /= spread
     return total
 
@@ -81,14 +89,17 @@ class _Octave:
         along += values.take(i - columns[0] + 1, axis=1) * u
         return cls(along, j - rows[0], v[:, None])
 
-    def noise(self, rows: slice) -> Raster:
-        """The noise of some rows of pixels."""
+    def noise(self, rows: slice, out: Raster, spare: Raster) -> Raster:
+        """The noise of some rows of pixels, in ``out``; ``spare`` has at least as many rows."""
         share, lower = self.share[rows], self.lower[rows]
-        low, high = self.along.take(lower, axis=0), self.along.take(lower + 1, axis=0)
-        low *= 1 - share
+        high = spare[: len(lower)]
+        # told to clip, or else it would write to a copy first
+        self.along.take(lower, axis=0, out=out, mode="clip")
+        self.along.take(lower + 1, axis=0, out=high, mode="clip")
+        out *= 1 - share
         high *= share
-        low += high
-        return low
+        out += high
+        return out
 
 
 def _split(coordinate: NDArray[np.float64], wavelength: float) -> tuple[NDArray[np.int64], Raster]:

@@ -13,7 +13,7 @@ from mage.generator.additions import Additions
 from mage.generator.atmosphere import through
 from mage.generator.blender.devices import Device
 from mage.generator.blender.stage import Stage
-from mage.generator.ground import Painting, Raster, deep_water, paint_ground, with_water
+from mage.generator.ground import Painting, Raster, paint_ground
 from mage.generator.ground_bands import ground_beyond, water_beyond
 from mage.generator.place import Place
 from mage.generator.props import Placements
@@ -28,6 +28,7 @@ from mage.generator.smoke import smoky
 from mage.generator.struck import Struck
 from mage.generator.trodden import trodden
 from mage.generator.turbid import RIVERS, Turbidity
+from mage.generator.wet_ground import deep_water, with_water
 from mage.scenes.grid import Grid
 from mage.scenes.hazards.flood import FloodBasis
 from mage.scenes.terrain import Terrain, depth_at

@@ -98,16 +98,22 @@ def _cells(grid: Grid) -> NDArray[np.int64]:
     best, number = np.full(grid.shape, np.inf), np.zeros(grid.shape, np.int64)
     for b in range(int(j.min()) - 1, int(j.max()) + 2):
         for a in range(int(i.min()) - 1, int(i.max()) + 2):
-            # of a square and those around it only, nearer ones or not
-            near = np.ix_(np.flatnonzero(np.abs(j - b) <= 1), np.flatnonzero(np.abs(i - a) <= 1))
+            # it may be the nearest to its own square and those around it
+            rows, columns = _run(np.abs(j - b) <= 1), _run(np.abs(i - a) <= 1)
             at = np.array([a]), np.array([b])
-            dx = (a + 0.5 + 0.42 * lattice(*at, 311)) * PLOT - x[near[1]]
-            dy = (b + 0.5 + 0.42 * lattice(*at, 313)) * PLOT - y[near[0]]
-            away = dx * dx + dy * dy
-            nearer = away < best[near]
-            best[near] = np.where(nearer, away, best[near])
-            number[near] = np.where(nearer, (a * 4099 + b) % OPEN, number[near])
+            dx = (a + 0.5 + 0.42 * lattice(*at, 311)) * PLOT - x[columns]
+            dy = (b + 0.5 + 0.42 * lattice(*at, 313)) * PLOT - y[rows]
+            away = dx * dx + (dy * dy)[:, None]
+            nearer = away < best[rows, columns]
+            best[rows, columns][nearer] = away[nearer]
+            number[rows, columns][nearer] = (a * 4099 + b) % OPEN
     return number
+
+
+def _run(there: NDArray[np.bool_]) -> slice:
+    """From the first to the last of what is there, all of which follow each other."""
+    at = np.flatnonzero(there)
+    return slice(int(at[0]), int(at[-1]) + 1)
 
 
 def _litter(place: Place, grid: Grid) -> NDArray[np.float32]:

@@ -80,12 +80,12 @@ def cast_placements(placements: Placements, prototypes: tuple[Mesh, ...], view: 
     """
     sight = sight_of(view)
     owner, pixel = _windows(placements, prototypes, sight)
-    lean = np.array(sight.lean)
+    lean, way = np.array(sight.lean), np.stack([np.cos(placements.heading), np.sin(placements.heading)])
     top = np.full(len(sight.feet), -np.inf)
     for kind in np.unique(placements.prototype[owner]):
         of_kind = placements.prototype[owner] == kind
         i, p = owner[of_kind], pixel[of_kind]
-        cos, sin = np.cos(placements.heading[i]), np.sin(placements.heading[i])
+        cos, sin = way[:, i]
 
         def _turned(xy: Floats, i: Indices = i, cos: Floats = cos, sin: Floats = sin) -> Floats:
             along, across = xy[:, 0] * cos + xy[:, 1] * sin, xy[:, 1] * cos - xy[:, 0] * sin
@@ -110,8 +110,6 @@ def window_of(sight: Sight, ground: Terrain, top: float) -> tuple[slice, slice]:
 def ground_seen(sight: Sight, ground: Terrain) -> Floats:
     """Where (rows, columns, 2) each ray meets the ground: the pixel's centre, unless nearer ground hides it."""
     centres = sight.grid.points().reshape(*sight.grid.shape, 2)
-    if not sight.slanted:
-        return centres
     window = window_of(sight, ground, float(ground.heights.max()))
     hits = cast_down(ground.part(window).mesh(), sight)
     met = sight.at(np.where(hits.any, hits.z, sight.reference))
@@ -179,10 +177,12 @@ def _faces_over(mesh: Mesh, sight: Sight) -> NDArray[np.int64]:
     if len(mesh) == 0:
         return np.zeros(0, np.int64)
     west, south, east, north = sight.bounds
-    corners = sight.upright(mesh.vertices)[mesh.triangles][:, :, :2]
-    low, high = corners.min(axis=1), corners.max(axis=1)
-    over = (high[:, 0] >= west) & (low[:, 0] <= east) & (high[:, 1] >= south) & (low[:, 1] <= north)
-    return np.flatnonzero(over & (high > low).all(axis=1))
+    over = np.ones(len(mesh), bool)
+    for along, first, last in zip(sight.upright(mesh.vertices).T[:2], (west, south), (east, north), strict=True):
+        a, b, c = along[mesh.triangles.T]
+        low, high = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
+        over &= (high >= first) & (low <= last) & (high > low)
+    return np.flatnonzero(over)
 
 
 def _rays_over(vertices: Floats, sight: Sight) -> NDArray[np.bool_] | slice:

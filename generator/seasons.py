@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from mage.generator.colour import reflectance
+from mage.generator.colour import in_bands, reflectance
 from mage.generator.covers import Cover, burn, cover_of, covered, road_ids
 from mage.generator.ground import POOL, Raster
 from mage.generator.noise import fractal
@@ -117,9 +117,14 @@ def _ground_in(
     change[[Cover.GRASS, Cover.AGRICULTURE, Cover.SCRUB]] = wild - 1
     change[Cover.FOREST], change[Cover.BARE] = litter - 1, herbs - 1
     factor: Any = np.empty((*grid.shape, 3), np.float32)
+    patchy = None
     for rows in row_blocks(grid.shape):
-        patchy = (1 + np.float32(0.3) * uneven[rows])[..., None]
-        factor[rows] = np.maximum(1 + patchy * change.take(cover[rows], axis=0), 0.2)
+        here = factor[rows]
+        change.take(cover[rows], axis=0, out=here, mode="clip")
+        patchy = in_bands(1 + np.float32(0.3) * uneven[rows], patchy)
+        here *= patchy
+        here += 1
+        np.maximum(here, 0.2, out=here)
     _crops(place, grid, cover, season, factor)
     for patch in patches:
         _lay(place, grid, cover, patch, factor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,6 +32,7 @@ SENSOR_STREAM = 42
 def open_studio(job: ShardJob, threads: int, share: Share = WHOLE) -> Studio:
     """Build the job's city in memory and in Blender, on this worker's ``share`` of the GPUs."""
     seconds: Seconds = {}
+    cv2.setNumThreads(1)  # what is painted is too small to be worth waking others
     _load_plugins(job)  # before a city is built for what cannot be used
     with timed(seconds, "city"):
         place = build_place(job)

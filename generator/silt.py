@@ -2,7 +2,7 @@
 
 Silt settles from the water that stood above, so that it is thickest in the lowest places and where the water was
 slow; it dries from the highest shore down. Drift is left where the water stood longest: along that shore, and where it
-halted on its way down. Ground beside water that is still there is dark by :func:`mage.generator.ground.with_water`.
+halted on its way down. Ground beside water that is still there is dark by :func:`mage.generator.wet_ground.with_water`.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import shapely
@@ -124,14 +125,18 @@ def _around(city: City, bounds: Bounds) -> City:
         radius=city.trees.radius[near],
         species=city.trees.species[near],
     )
+
+    def _met(things: tuple[Any, ...], shapes: list[shapely.Geometry]) -> tuple[Any, ...]:
+        return tuple(things[i] for i in np.flatnonzero(shapely.intersects(np.array(shapes, object), view)))
+
     return replace(
         city,
         bounds=bounds,
         trees=trees,
-        buildings=tuple(b for b in city.buildings if b.footprint.intersects(view)),
-        roads=replace(city.roads, edges=tuple(e for e in city.roads.edges if e.line.intersects(view))),
-        land=tuple(p for p in city.land if p.outline.intersects(view)),
-        barriers=tuple(b for b in city.barriers if b.line.intersects(view)),
+        buildings=_met(city.buildings, [b.footprint for b in city.buildings]),
+        roads=replace(city.roads, edges=_met(city.roads.edges, [e.line for e in city.roads.edges])),
+        land=_met(city.land, [p.outline for p in city.land]),
+        barriers=_met(city.barriers, [b.line for b in city.barriers]),
     )
 
 
@@ -157,9 +162,11 @@ class _Spots:
         west, south, east, north = outline.bounds
         x, y = np.meshgrid(np.linspace(west, east, 7), np.linspace(south, north, 7))
         inside = shapely.contains_xy(outline, x, y)
-        places = zip(x[inside].tolist(), y[inside].tolist(), strict=True)
-        hits = [float(self.cover(at) == cover) for at in places]
-        return sum(hits) / max(len(hits), 1)
+        place, patch = self._patches.query(shapely.points(x[inside], y[inside]), predicate="intersects")
+        top = np.full(int(inside.sum()), -1)
+        np.maximum.at(top, place, patch)
+        covers = np.array([*(p.cover for p in self.city.land), ""])
+        return float((covers[top] == cover).sum()) / max(len(top), 1)
 
     def take(self, plan: Polygon, covers: tuple[str, ...], apart: float = APART) -> bool:
         """Whether there is room for a plan; if so it is taken."""

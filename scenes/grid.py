@@ -131,7 +131,9 @@ class Grid:
         return cls(rows, columns, west, north, gsd, crs)
 
 
-def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
-    """Blocks of a raster's rows, each small enough for all that is computed of it to stay in the processor's cache."""
-    step = max(BLOCK // max(shape[1], 1), 1)
+def row_blocks(shape: tuple[int, ...], pixels: int = BLOCK) -> Iterator[slice]:
+    """Blocks of a raster's rows, each small enough for all that is computed of it to stay in the processor's cache: of
+    about so many pixels, more where little is computed of each.
+    """
+    step = max(pixels // max(shape[1], 1), 1)
     return (slice(first, first + step) for first in range(0, shape[0], step))

@@ -103,7 +103,8 @@ class Season:
     def dull(self) -> float:
         """How far grass has paled in the cold, or gone to rest, 0-1."""
         if self.climate == "summer-humid":  # at rest from the first frosts to March, and quite green in May
-            frosty = float(np.clip((self.latitude - TROPIC) / (FROSTY - TROPIC), 0, 1))
+            # frosts are rare near the sea: Houston's lawns of late February, sRGB 90, 112, 70 (xBD, Harvey), are green
+            frosty = float(np.clip((self.latitude - TROPIC) / (FROSTY - TROPIC), 0, 1)) ** 3
             return frosty * _bell(self.day, COLDEST, 45.0)
         cold = float(np.clip((self.latitude - 28) / 22, 0, 1)) * (0.2 if self.climate == "summer-dry" else 1.0)
         return cold * _bell(self.day, COLDEST, 62.0)

@@ -150,9 +150,8 @@ def extended_levels(terrain: Terrain, levels: Floats) -> Floats:
     neighbours' levels, but only if the ground there is at or above it: water never leaks over ground that it
     did not reach.
     """
-    around = neighbours(levels)
-    highest = np.where(np.isfinite(around), around, -np.inf).max(axis=0)
-    shore = np.isnan(levels) & np.isfinite(highest) & (terrain.heights >= highest)
+    highest = np.fmax.reduce(neighbours(levels))
+    shore = np.isnan(levels) & (terrain.heights >= highest)
     return np.where(shore, highest, levels)
 
 

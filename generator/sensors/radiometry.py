@@ -73,16 +73,18 @@ def expose(reflected: Image, radiometry: Radiometry, rng: np.random.Generator) -
     if there are any, bands beyond the visible; 1 is a white plane in full light.
     """
     more = reflected.shape[-1] - 3
-    gain = np.append(radiometry.gain, [np.mean(radiometry.gain)] * more)
-    black = np.append(radiometry.black, [OUTSIDE * np.mean(radiometry.black)] * more)
+    gain = np.append(radiometry.gain, [np.mean(radiometry.gain)] * more).astype(np.float32)
+    black = np.append(radiometry.black, [OUTSIDE * np.mean(radiometry.black)] * more).astype(np.float32)
     image = _blur(np.maximum(np.nan_to_num(reflected), 0), radiometry.psf)
     image = image + np.float32(radiometry.sharpen) * (image - _blur(image, UNSHARP))
     display = to_srgb(image * gain + black)
-    luma = display[..., :3] @ np.array([0.299, 0.587, 0.114])
-    chroma = _blur((display - luma[..., None]).astype(np.float32), radiometry.chroma)
+    luma = display[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)
+    chroma = _blur(display - luma[..., None], radiometry.chroma)
     common = rng.normal(0, radiometry.noise * np.sqrt(radiometry.correlation), luma.shape)
     own = rng.normal(0, radiometry.noise * np.sqrt(1 - radiometry.correlation), display.shape)
-    return np.clip(np.rint(luma[..., None] + chroma + common[..., None] + own), 0, 255).astype(np.uint8)
+    own += chroma
+    own += (luma + common)[..., None]
+    return np.clip(np.rint(own, out=own), 0, 255, out=own).astype(np.uint8)
 
 
 def _blur(image: Image, sigma: float) -> Image:

@@ -25,7 +25,8 @@ def encode_sample(sample: Sample) -> list[tuple[str, bytes]]:
     """
     key = sample.record.key
     _check(sample, key)
-    files = {f"{name}.png": encode_png(raster) for name, raster in _rasters(sample).items()}
+    named = {name for name, field in label_members(sample.record.label_style).items() if field.unit is None}
+    files = {f"{name}.png": encode_png(r, measured=name not in named) for name, r in _rasters(sample).items()}
     files["json"] = encode_record(sample.record)
     return [(f"{key}.{field}", files[field]) for field in sorted(files)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -17,13 +18,17 @@ GREY, RGB = 0, 2  # colour types of the PNG specification
 KINDS = {(8, GREY): "uint8", (16, GREY): "uint16", (8, RGB): "uint8"}
 LARGEST = 16384  # pixels along a side
 LEVEL = 6
-# run-length matching halves the time on photographs and costs no bytes; labels have long matches worth finding
-PHOTOGRAPH = [cv2.IMWRITE_PNG_COMPRESSION, LEVEL, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
-RASTER = [cv2.IMWRITE_PNG_COMPRESSION, LEVEL, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
+# run-length matching halves the time on what is measured and costs no bytes; what has names has long matches worth
+# finding
+MEASURED = [cv2.IMWRITE_PNG_COMPRESSION, LEVEL, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+NAMED = [cv2.IMWRITE_PNG_COMPRESSION, LEVEL, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
 
 
-def encode_png(array: NDArray[Any]) -> bytes:
+def encode_png(array: NDArray[Any], *, measured: bool = False) -> bytes:
     """A uint8 or uint16 (rows, columns) raster or a uint8 (rows, columns, 3) RGB image as PNG.
+
+    ``measured`` says of a raster that its values differ from pixel to pixel, like those of any image, rather than name
+    things: it decides how long is searched for repetitions.
 
     Raises:
         DatasetError: another dtype or shape.
@@ -36,10 +41,24 @@ def encode_png(array: NDArray[Any]) -> bytes:
             expected="uint8 or uint16 (rows, columns), or uint8 (rows, columns, 3)",
             found=f"{array.dtype} {array.shape}",
         )
-    pixels = cv2.cvtColor(np.ascontiguousarray(array), cv2.COLOR_RGB2BGR) if colour else np.ascontiguousarray(array)
-    done, data = cv2.imencode(".png", pixels, PHOTOGRAPH if colour else RASTER)
+    if colour:
+        return _encoded(cv2.cvtColor(np.ascontiguousarray(array), cv2.COLOR_RGB2BGR), MEASURED)
+    value = array.flat[0]
+    if (array == value).all():
+        return _encoded_even(array.shape, array.dtype.name, int(value), measured)
+    return _encoded(np.ascontiguousarray(array), MEASURED if measured else NAMED)
+
+
+@lru_cache(maxsize=64)
+def _encoded_even(shape: tuple[int, ...], dtype: str, value: int, measured: bool) -> bytes:
+    """Of one value: most tiles have no water, no tents, no cloud, so that the same few are written again and again."""
+    return _encoded(np.full(shape, value, dtype), MEASURED if measured else NAMED)
+
+
+def _encoded(pixels: NDArray[Any], settings: list[int]) -> bytes:
+    done, data = cv2.imencode(".png", pixels, settings)
     if not done:
-        raise DatasetError("OpenCV could not encode a PNG", found=f"{array.dtype} {array.shape}")
+        raise DatasetError("OpenCV could not encode a PNG", found=f"{pixels.dtype} {pixels.shape}")
     return data.tobytes()
 
 

@@ -116,7 +116,7 @@ def encode_tile(tile: Tile) -> list[tuple[str, bytes]]:
             raise DatasetError(
                 f"band {name} does not fit", file=record.key, expected=str(kind), found=f"{values.dtype} {values.shape}"
             )
-        files[f"band_{name}.png"] = encode_png(values)
+        files[f"band_{name}.png"] = encode_png(values, measured=True)
     return [(f"{record.key}.{field}", files[field]) for field in sorted(files)]
 
 

@@ -17,7 +17,7 @@ from mage.generator.blender.camera import aim
 from mage.generator.blender.engine import render_array, start_engine
 from mage.generator.blender.geometry import add_mesh, add_object
 from mage.generator.blender.stage import Stage
-from mage.generator.ground import paint_ground, with_water
+from mage.generator.ground import paint_ground
 from mage.generator.labels import Truth
 from mage.generator.place import Place, prepare_place
 from mage.generator.props import place_vehicles
@@ -27,6 +27,7 @@ from mage.generator.sight import Sight
 from mage.generator.sky import Light, clear_light, sun_position
 from mage.generator.struck import Struck
 from mage.generator.views import View
+from mage.generator.wet_ground import with_water
 from mage.scenes.grid import Grid
 from mage.scenes.hazards.chain import combined
 from mage.scenes.impact import Vehicles

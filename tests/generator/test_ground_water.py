@@ -13,11 +13,11 @@ from scenes_in_closed_form import box_city, flat_terrain
 
 from mage.generator.build import build_place
 from mage.generator.colour import BLACK, GAIN, to_srgb
-from mage.generator.ground import DEEP, deep_water, with_water
 from mage.generator.place import Place, prepare_place
 from mage.generator.plan import make_plan
 from mage.generator.sample import draw_sample
 from mage.generator.turbid import RIVERS, Turbidity, draw_sediment, seen_through
+from mage.generator.wet_ground import DEEP, deep_water, with_water
 from mage.scenes.city import WaterBody
 from mage.scenes.errors import RecipeError
 from mage.scenes.grid import Grid

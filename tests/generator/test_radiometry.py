@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mage.generator.colour import reflectance, to_linear, to_srgb
+from mage.generator.colour import in_bands, reflectance, to_linear, to_srgb
 from mage.generator.sensors import Radiometry, expose, sample_radiometry
 from mage.generator.sensors.table import kinds
 
@@ -15,6 +15,20 @@ PLAIN = Radiometry((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), psf=0.5, sharpen=0.0, noise
 @given(st.integers(0, 255))
 def test_srgb_goes_there_and_back(value: int) -> None:
     assert to_srgb(to_linear(value)) == pytest.approx(value, abs=1e-6)
+
+
+def test_light_in_single_precision_is_shown_the_same_to_a_thousandth_of_a_step() -> None:
+    light = np.linspace(-0.1, 1.2, 5001)
+    shown = to_srgb(light.astype(np.float32))
+    assert shown.dtype == np.float32
+    np.testing.assert_allclose(shown, to_srgb(light), atol=1e-3)
+
+
+def test_a_raster_in_bands_is_the_same_in_each_and_lies_where_it_was_told_to() -> None:
+    raster, room = np.arange(12, dtype=np.float32).reshape(3, 4), np.empty((3, 4, 3), np.float32)
+    assert (in_bands(raster) == raster[..., None]).all()
+    in_bands(raster, room)
+    assert (room == raster[..., None]).all()
 
 
 def test_a_swatch_comes_back_as_the_colour_it_was_measured_at() -> None:

@@ -264,7 +264,7 @@ def test_a_picture_larger_than_its_record_says_is_refused_undecoded(tmp_path, mo
     sample = fake_sample(0, 48)
     small = encode_png(sample.labels["post_damage"])
     monkeypatch.setattr(
-        "mage.scenes.dataset.codec.encode_png", lambda a: encode_png(a) if a.ndim == 3 else larger(small)
+        "mage.scenes.dataset.codec.encode_png", lambda a, **_: encode_png(a) if a.ndim == 3 else larger(small)
     )
     write_samples(tmp_path / "d", [sample])
     for kind in ("folder", "huggingface", "xbd", "coco"):

@@ -42,6 +42,7 @@ def test_what_is_encoded_is_decoded_and_always_to_the_same_bytes(array):
     assert back.dtype == array.dtype
     np.testing.assert_array_equal(back, array)
     assert encode_png(np.asfortranarray(array)) == data
+    np.testing.assert_array_equal(decode_png(encode_png(array, measured=True)), array)
 
 
 def test_colours_are_stored_as_red_green_blue():
