@@ -126,6 +126,29 @@ def test_a_click_on_a_building_tells_its_probabilities(visit):
     assert "90 %" in facts
 
 
+def test_bars_of_probabilities_are_as_long_as_they_say_on_a_scale_that_can_be_read(visit):
+    page = visit()
+    page.locator(".doubts button").first.click()
+    cells = page.locator("#facts td:has(> .bar)")
+    assert cells.count() == 4
+    for row in page.locator("#facts tr:has(.bar)").all():
+        share = float(row.locator(".n").inner_text().split()[0]) / 100
+        whole = row.locator("td:has(> .bar)").bounding_box()["width"] - 10  # of which 10 are padding
+        assert whole > 100
+        assert row.locator(".bar").bounding_box()["width"] == pytest.approx(max(share, 0.005) * whole, abs=2)
+
+
+@pytest.mark.parametrize("width", [700, 1400])
+def test_cards_lie_apart_from_each_other(visit, width):
+    boxes = [card.bounding_box() for card in visit(viewport={"width": width, "height": 900}).locator(".card").all()]
+    assert len(boxes) > 4
+    for above in boxes:
+        for below in boxes:
+            beside = above["x"] + above["width"] <= below["x"] or below["x"] + below["width"] <= above["x"]
+            if below["y"] > above["y"] and not beside:
+                assert below["y"] - above["y"] - above["height"] > 15
+
+
 def test_the_list_of_doubts_leads_to_a_building_by_keyboard(visit):
     page = visit()
     before = page.evaluate("view.scale")
