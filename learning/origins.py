@@ -61,7 +61,8 @@ def seen_again(before: TrainedOn, now: TrainedOn) -> int:
     1
     """
     if now.digests:
-        return sum(digest in set(before.digests) for digest in now.digests)
+        seen = set(before.digests)
+        return sum(digest in seen for digest in now.digests)
     same = now.recipe_hash is not None and (now.recipe_hash, now.seed) == (before.recipe_hash, before.seed)
     return len(set(before.keys) & set(now.keys)) if same else 0
 
