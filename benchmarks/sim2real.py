@@ -1,20 +1,23 @@
 """What synthetic pairs are worth on real imagery: train on them alone, test on labelled real chips, change, test again.
 
-Run: ``python benchmarks/sim2real.py [--corpora FOLDER] [--seeds 0,1,2] [--short | --final] [NAME ...]``. The corpus is
-rendered where it is missing (`transfer/mixture.yaml`, 88 pairs of 256 px); every training is a run in a folder named
-by the hash of its settings and is done once; results are in `results/sim2real.json`. Rounds see the part `dev` of the
-real chips (`transfer/chips.py`); `--final` opens the other, and the file notes when. Without NAMEs all of `TRAININGS`
-is done in order, but for trainings with real labels, which are of `dev` and so are tested on `final` alone. The model
-is that of the last step: truth chooses nothing. The name `more` stands for water, change and distances of imagery.
+Run: ``python benchmarks/sim2real.py [--corpora FOLDER] [--seeds 0,1,2] [--short | --long] [--final] [NAME ...]``. A
+corpus is rendered where it is missing (`transfer/corpora.py`; the main one has 88 pairs of 256 px); every training is a
+run in a folder named by the hash of its settings and is done once; results are in `results/sim2real.json`. Rounds see
+the part `dev` of the real chips (`transfer/chips.py`); `--final` opens the other, and the file notes when. Without
+NAMEs all of `TRAININGS` is done in order, but for trainings with real labels, which are of `dev` and so are tested on
+`final` alone. The model is that of the last step: truth chooses nothing. The name `more` stands for water, change and
+distances of imagery.
 
 `--short`, as in `make bench`, renders 4 pairs of 128 px, trains two settings for 12 steps and tests them on four chips:
-it shows that all of it works, not what it reaches.
+it shows that all of it works, not what it reaches. `--long`, for a GPU, takes four times the pairs and eight times the
+steps, on whatever device is at hand, and calls its results so.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +28,7 @@ import numpy as np
 import torch
 from beside.kept import keep, read, rounded
 from transfer import chips as real
+from transfer.corpora import corpus
 from transfer.distances import features, table
 from transfer.more import Changed, ious, water_net
 from transfer.places import separability
@@ -32,31 +36,23 @@ from transfer.scores import scored
 from transfer.settings import BEST, TRAININGS
 from transfer.training import Ground, Setting, pairs, train
 
-from mage.generator.generate import generate
-from mage.generator.plan import make_plan, open_plan
 from mage.learning import Network, Run, adapt_batch_norm, mixed_consistency, neighbourhood_density
-from mage.scenes.recipe import read_recipe
 
-HERE = Path(__file__).resolve().parent
+Trainings = Mapping[str, Setting]
 FILE = "sim2real.json"  # of results
-MIXTURE = HERE / "transfer" / "mixture.yaml"
-SMALL = {"count": 4, "output.size": 128, "render.quality": "draft", "label_style": "annotator", "city.extent": 320}
+TIMES = 8  # as many steps in the long form
 
 
-def corpus(folder: Path, *, short: bool) -> str:
-    """The name of the corpus's folder, which holds its recipe's hash; rendered where it is not there yet."""
-    plan = make_plan(read_recipe("flood", SMALL)) if short else open_plan(str(MIXTURE))
-    name = f"{'short' if short else 'main'}-{plan.recipe_hash}"
-    if not (folder / name / "dataset.json").is_file():
-        generate(plan, folder / name, say=print, progress=True)
-    return name
+def lengthened(setting: Setting) -> Setting:
+    """A training in its long form: more steps and, of the main corpus, more pairs."""
+    return replace(setting, steps=TIMES * setting.steps, corpus="long" if setting.corpus == "main" else setting.corpus)
 
 
-def ground_of(folder: Path, source: str) -> Ground:
+def ground_of(folder: Path, source: str, device: str = "cpu") -> Ground:
     """Corpora, runs and the real chips of dev: labels for `few`, and images alone for adaptation."""
     few = real.harvey("dev") + real.ida("dev")
     free = {"dev": few + real.joplin() + real.kampala("dev"), "open": real.free_licence()}
-    return Ground(folder, source, folder / "runs", few, free)
+    return Ground(folder, source, folder / "runs", few, free, device)
 
 
 def sets_of(part: str, *, short: bool) -> dict[str, list[real.Chip]]:
@@ -67,13 +63,16 @@ def sets_of(part: str, *, short: bool) -> dict[str, list[real.Chip]]:
     return {"harvey": harvey, "ida": ida, "kampala": real.kampala(part)[: 1 if short else None]}
 
 
-def measured(name: str, setting: Setting, ground: Ground, part: str, sets: dict[str, list[real.Chip]]) -> None:
+def measured(
+    name: str, setting: Setting, trainings: Trainings, ground: Ground, part: str, sets: dict[str, list[real.Chip]]
+) -> None:
     """Train a setting, test it on a part of the real chips, and keep what was found."""
     key = f"{name}/{setting.seed}/{part}"
     kept = read(FILE).get(key, {})
     if kept.get("setting") == setting.name() and "balanced" in kept:
         return
-    run, seconds = train(setting, ground, begun(setting, ground))
+    ground = with_corpus(ground, setting)
+    run, seconds = train(setting, ground, begun(setting, trainings, ground))
     model = run.model("cpu")
     graded = {name: sets[name] for name in ("harvey", "ida")}
     found: dict[str, Any] = {
@@ -105,20 +104,26 @@ def blind(model: Network, chips: list[real.Chip]) -> dict[str, float]:
     }
 
 
-def begun(setting: Setting, ground: Ground) -> Run | None:
+def with_corpus(ground: Ground, setting: Setting) -> Ground:
+    """The ground with the corpus of a setting, rendered where it must be."""
+    return replace(ground, source=corpus(ground.corpora, setting.corpus)) if setting.synthetic else ground
+
+
+def begun(setting: Setting, trainings: Trainings, ground: Ground) -> Run | None:
     """The run that a setting begins with, of the same seed, if it does."""
     if setting.start is None:
         return None
-    first = replace(TRAININGS[setting.start], seed=setting.seed)
-    return train(first, ground, begun(first, ground))[0]
+    first = replace(trainings[setting.start], seed=setting.seed)
+    ground = with_corpus(ground, first)
+    return train(first, ground, begun(first, trainings, ground))[0]
 
 
-def further(name: str, ground: Ground, part: str, steps: int) -> None:
+def further(key: str, setting: Setting, trainings: Trainings, ground: Ground, part: str, steps: int) -> None:
     """Water, change by the model of a training, and how far apart synthetic and real images are."""
+    ground = with_corpus(ground, setting)
     source = ground.corpora / ground.source
-    setting = TRAININGS[name]
     water = water_net(source, ground.runs / f"water-{ground.source}-{steps}", steps=steps, seed=0)
-    model = train(setting, ground, begun(setting, ground))[0].model("cpu")
+    model = train(setting, ground, begun(setting, trainings, ground))[0].model("cpu")
     images = {
         "Harvey": [chip.image for chip in real.harvey("dev")],
         "Ida": [chip.image for chip in real.ida("dev")],
@@ -131,7 +136,7 @@ def further(name: str, ground: Ground, part: str, steps: int) -> None:
         "change": ious(Changed(model), real.change(part)),
         "distances": table({kind: features(these) for kind, these in images.items()}),
     }
-    keep(FILE, {f"more/{part}": rounded(found)})
+    keep(FILE, {key: rounded(found)})
     print(json.dumps(rounded(found), indent=1))
 
 
@@ -178,7 +183,9 @@ def main() -> None:
     asked.add_argument("names", nargs="*", help="of TRAININGS, or more; none is all of them")
     asked.add_argument("--corpora", type=Path, default=Path("out/sim2real"))
     asked.add_argument("--seeds", default="0")
-    asked.add_argument("--short", action="store_true", help="a few steps, to see that it works")
+    form = asked.add_mutually_exclusive_group()
+    form.add_argument("--short", action="store_true", help="a few steps, to see that it works")
+    form.add_argument("--long", action="store_true", help="more pairs and steps, on a GPU where there is one")
     asked.add_argument("--final", action="store_true", help="open the final chips")
     options = asked.parse_args()
     if not real.DATA.is_dir():
@@ -187,7 +194,8 @@ def main() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     part = "final" if options.final else "dev"
-    ground = ground_of(options.corpora, corpus(options.corpora, short=options.short))
+    source = corpus(options.corpora, "short" if options.short else "long" if options.long else "main")
+    ground = ground_of(options.corpora, source, "auto" if options.long else "cpu")
     if options.short:
         shortly(ground, sets_of(part, short=True))
         return
@@ -195,12 +203,14 @@ def main() -> None:
         keep(FILE, {"opened": {"final": datetime.now(UTC).strftime("%Y-%m-%d %H:%M")}})
     sets = sets_of(part, short=False)
     print(HEAD)
+    trainings = {name: lengthened(setting) if options.long else setting for name, setting in TRAININGS.items()}
     for seed in map(int, options.seeds.split(",")):
         for name in options.names or [*TRAININGS, "more"]:
+            called = f"{name}, long" if options.long else name
             if name == "more":
-                further(BEST, ground, part, steps=250)
-            elif options.final or not TRAININGS[name].few:
-                measured(name, replace(TRAININGS[name], seed=seed), ground, part, sets)
+                further(f"{called}/{part}", trainings[BEST], trainings, ground, part, steps=250)
+            elif options.final or not trainings[name].few:
+                measured(called, replace(trainings[name], seed=seed), trainings, ground, part, sets)
 
 
 def shortly(ground: Ground, sets: dict[str, list[real.Chip]]) -> None:

@@ -49,7 +49,10 @@ ROWS = {
     "parted, open": replace(DENSER, start="denser", imagery="open", parted=True, **SELF),
 }
 
+STRUCK = replace(DENSER, corpus="struck")
+
 ABLATIONS = {
+    "all of it": DENSER,  # trained with the others below, on the corpus as the generator renders it then
     "exact labels": replace(DENSER, annotated=False),
     "no hidden channels": replace(DENSER, hide=0.0),
     "one scale": replace(DENSER, zoom=1.0),
@@ -60,6 +63,12 @@ ABLATIONS = {
     "nadir": replace(DENSER, views="nadir"),
     "oblique": replace(DENSER, views="oblique"),
     "encoder learns": replace(DENSER, rate=0.1),
+    "scratch, geometry first": replace(ROWS["scratch"], pretext="geometry"),
+    "scratch, contrast first": replace(ROWS["scratch"], pretext="moco"),
+    "struck": STRUCK,
+    "struck at random": replace(STRUCK, corpus="struck at random"),
+    "struck apart from neighbours": replace(STRUCK, corpus="struck apart from neighbours"),
+    "struck, 16 samples": replace(STRUCK, corpus="struck, 16 samples"),
 }
 
 REAL = replace(APART, synthetic=False, weighted=False, steps=240)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -25,8 +26,10 @@ from mage.learning import (
     DACS,
     EfficientNetLite,
     FourierStyle,
+    Geometry,
     HistogramMatching,
     LinearColour,
+    MoCo,
     Run,
     ShardDataset,
     SiameseDamageNet,
@@ -39,6 +42,7 @@ from mage.learning import (
     load_pretrained,
     open_run,
 )
+from mage.learning.pretext.task import Pretext
 from mage.scenes.errors import ModelError
 
 TRANSLATORS = {"histogram": HistogramMatching, "linear": LinearColour, "fourier": FourierStyle}
@@ -49,7 +53,8 @@ class Setting:
     """One training.
 
     Attributes:
-        synthetic: learns from the corpus; else from real labels alone.
+        synthetic: learns from a corpus; else from real labels alone.
+        corpus: which, of :data:`~corpora.CORPORA`.
         annotated, zoom, jitter, far, same: of :class:`~pairs.Pairs` and :func:`~pairs.looks`.
         places: only pairs of places whose name begins with one of these.
         views: ``nadir`` keeps pairs seen within 10° of it, ``oblique`` the others.
@@ -57,6 +62,7 @@ class Setting:
         colours: images get the colours of unlabelled real ones: histogram, linear or fourier.
         alone: a decoder of its own looks for buildings in the image before.
         pretrained: the encoder begins with ImageNet weights; else it is the small one from scratch.
+        pretext: what the small one learns first: ``geometry`` of the corpus, or ``moco`` on unlabelled real imagery.
         lite: which EfficientNet-Lite it is.
         rate: of the encoder's learning, as a multiple of ``lr``; 0 leaves it as ImageNet made it.
         fixed: its BatchNorm keeps ImageNet's statistics; else it takes those of the batch.
@@ -73,6 +79,7 @@ class Setting:
     """
 
     synthetic: bool = True
+    corpus: str = "main"
     annotated: bool = True
     zoom: float = 1.0
     jitter: float = 1.0
@@ -84,6 +91,7 @@ class Setting:
     colours: str | None = None
     alone: bool = False
     pretrained: bool = True
+    pretext: str | None = None
     lite: int = 0
     rate: float = 0.0
     fixed: bool = False
@@ -131,7 +139,7 @@ class SteadyCBST(Steady, CBST):
 @dataclass(frozen=True, slots=True)
 class Ground:
     """Where things are: the folder of corpora and which is ours, runs, and real chips: ``few`` to draw labels from, and
-    by the kind of imagery ``free`` whose labels are not read.
+    by the kind of imagery ``free`` whose labels are not read; and the device that learns.
     """
 
     corpora: Path
@@ -139,6 +147,7 @@ class Ground:
     runs: Path
     few: list[Chip]
     free: dict[str, list[Chip]]
+    device: str = "cpu"
 
 
 def train(setting: Setting, ground: Ground, begin: Run | None = None) -> tuple[Run, float]:
@@ -150,10 +159,10 @@ def train(setting: Setting, ground: Ground, begin: Run | None = None) -> tuple[R
     began = time.process_time()
     source = pairs(setting, ground) if setting.synthetic else None
     weights = grade_weights(source.grade_counts()) if setting.weighted and source is not None else None
-    model = network(setting, begin)
+    model = network(setting, ground, begin)
     free = unlabelled(setting, ground, model)
     if setting.adapted:
-        adapt_batch_norm(model, Before(ground.free[setting.imagery], 128), batch=8, device="cpu")
+        adapt_batch_norm(model, Before(ground.free[setting.imagery], 128), batch=8, device=ground.device)
     options = {"weights": weights, "augment": looks(setting.jitter, setting.far, setting.same), "hide": setting.hide}
     method = learner(setting, model, options)
     run = fit(
@@ -166,7 +175,7 @@ def train(setting: Setting, ground: Ground, begin: Run | None = None) -> tuple[R
         batch=setting.batch,
         lr=setting.lr,
         seed=setting.seed,
-        device="cpu",
+        device=ground.device,
         preview=0,
         every=200,
         resume=_begun(out),
@@ -203,18 +212,34 @@ def _begun(out: Path) -> bool:
     return True
 
 
-def network(setting: Setting, begin: Run | None = None) -> nn.Module:
+def network(setting: Setting, ground: Ground, begin: Run | None = None) -> nn.Module:
     """The siamese net of a setting, of an EfficientNet-Lite or a small encoder, begun where ``begin`` ended."""
     if setting.pretrained:
         encoder = load_pretrained(EfficientNetLite(setting.lite), bundled_weights(setting.lite))
         model = SiameseDamageNet(encoder=encoder, alone=setting.alone, seed=setting.seed)
     else:
         model = SiameseDamageNet(alone=setting.alone, seed=setting.seed)
+        if setting.pretext is not None:
+            taught(model.encoder, setting, ground)
     if begin is not None:
         begin.load_into(model)
     if setting.pretrained and not setting.rate:
         model.encoder.requires_grad_(False).to(memory_format=torch.channels_last)
     return model
+
+
+def taught(encoder: nn.Module, setting: Setting, ground: Ground) -> None:
+    """Have an encoder learn its pretext task, 300 steps of 8 crops."""
+    if setting.pretext == "geometry":
+        method: Pretext = Geometry(encoder, seed=setting.seed)
+        root = ground.corpora / ground.source
+        streams: dict[str, Any] = {"source": ShardDataset(root, size=128, labels=("pre_height", "post_height"))}
+    else:  # a queue that fits so few images; both views are of one image
+        method = MoCo(encoder, queue=512, temporal=0.0, decay=0.99, seed=setting.seed)
+        streams = {"unlabelled": Before(ground.free[setting.imagery], 128, 1.3)}
+    with tempfile.TemporaryDirectory() as out:
+        options: dict[str, Any] = {"steps": 300, "batch": 8, "lr": 1e-3, "device": ground.device}
+        fit(method, **streams, out=out, seed=setting.seed, preview=0, **options)
 
 
 def pairs(setting: Setting, ground: Ground) -> Pairs:

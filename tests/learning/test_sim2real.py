@@ -15,9 +15,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from transfer import chips as real
 from transfer import more
 from transfer.chips import Chip
+from transfer.corpora import NAMES, planned
 from transfer.distances import frechet
 from transfer.pairs import cropped, looks
 from transfer.scores import DAMAGE_FIGURES, First, scored
+from transfer.settings import TRAININGS
 from transfer.training import Setting, chosen
 
 from mage.learning.sampling import Draw
@@ -84,6 +86,27 @@ def test_a_setting_is_named_by_all_that_is_set():
     assert Setting().name() == Setting().name()
     others = [replace(Setting(), seed=1), replace(Setting(), zoom=2.0), replace(Setting(), few=5)]
     assert len({Setting().name(), *(other.name() for other in others)}) == 4
+
+
+def test_corpora_of_struck_places_differ_in_one_thing(tmp_path):
+    struck, apart, clean = (
+        planned(tmp_path, name) for name in ("struck", "struck apart from neighbours", "struck, 16 samples")
+    )
+    assert len({plan.recipe_hash for plan in (struck, apart, clean)}) == 3
+    for before, other, samples in zip(
+        struck.campaign.events, apart.campaign.events, clean.campaign.events, strict=True
+    ):
+        assert before.recipe.hazard.kind in ("wind", "earthquake")
+        assert other.recipe.hazard.mode == "decorrelated"
+        physical = other.recipe.hazard.model_copy(update={"mode": "physical"})
+        assert other.recipe.model_copy(update={"hazard": physical}) == before.recipe
+        assert samples.recipe.render.spp == 16
+        assert samples.recipe.model_copy(update={"render": before.recipe.render}) == before.recipe
+
+
+def test_every_training_has_a_corpus_and_a_start():
+    assert {setting.corpus for setting in TRAININGS.values()} <= set(NAMES)
+    assert {setting.start for setting in TRAININGS.values()} - {None} <= set(TRAININGS)
 
 
 def test_fewer_labels_are_among_more():
