@@ -37,7 +37,7 @@ def wet(sample: dict[str, Any]) -> dict[str, Any]:
     return {"image": sample["image"][1], "mask": mask, "key": sample["key"]}
 
 
-def water_net(source: Path, out: Path, *, steps: int, seed: int) -> Network:
+def water_net(source: Path, out: Path, steps: int, seed: int) -> Network:
     """A net of one image that sees water, trained on the images after."""
     if not (out / "log.csv").is_file():
         net = SegmentationNet(2, encoder=load_pretrained(EfficientNetLite(0), bundled_weights(0)), seed=seed)

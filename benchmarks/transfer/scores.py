@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from transfer.chips import Chip, Chips
+from transfer.flooded import ByWater, distances
 from transfer.places import Parted, grade_means, likely
 
 from mage.learning import Evaluation, Network, Prediction, TileCounts, bootstrap, evaluate, place_threshold
@@ -36,7 +37,13 @@ class First(nn.Module):
 
 
 def scored(
-    model: Network, sets: dict[str, list[Chip]], *, alone: bool = True, parted: bool = False, balanced: bool = False
+    model: Network,
+    sets: dict[str, list[Chip]],
+    *,
+    alone: bool = True,
+    parted: bool = False,
+    balanced: bool = False,
+    water: Network | None = None,
 ) -> dict[str, Any]:
     """Figures as [value, low, high]: damage of pairs by set and of all pairs together, ``pairs``; buildings of what has
     one image.
@@ -47,6 +54,7 @@ def scored(
         alone: buildings are looked for in the image before alone: by networks that do not so anyway, as :class:`First`.
         parted: by a threshold of each scene, found without labels, which are then in ``thresholds``; else by 0.5.
         balanced: grades that are seldom said in a scene are said more often, as :class:`~transfer.places.Parted` says.
+        water: a net that sees water; scenes in which it finds a flood are graded by how near that is.
     """
     judged = First(model) if alone and not getattr(model, "alone", False) else model
     even = dict.fromkeys(sorted({chip.scene for chips in sets.values() for chip in chips}), EVEN)
@@ -61,14 +69,14 @@ def scored(
     graded: list[Evaluation] = []
     for name, chips in sets.items():
         grades = any(((chip.mask > 1) & (chip.mask < 255)).any() for chip in chips)
-        scenes = [
-            evaluate(
-                Parted(judged, even[scene], means.get(scene)),
-                Chips([c for c in chips if c.scene == scene]),
-                only_buildings=not grades,
-            )
-            for scene in sorted({chip.scene for chip in chips})
-        ]
+        scenes = []
+        for scene in sorted({chip.scene for chip in chips}):
+            mine = [c for c in chips if c.scene == scene]
+            net = Parted(judged, even[scene], means.get(scene))
+            if water is not None and grades and (far := distances(water, mine)) is not None:
+                scenes += [evaluate(ByWater(net, far[c.key]), Chips([c])) for c in mine]
+            else:
+                scenes.append(evaluate(net, Chips(mine), only_buildings=not grades))
         results[name] = figures(scenes, DAMAGE_FIGURES if grades else ("building_iou",))
         graded += scenes if grades else []
     return results | {"pairs": figures(graded, DAMAGE_FIGURES)}

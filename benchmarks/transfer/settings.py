@@ -38,6 +38,9 @@ ROUNDS = {
     "denser": DENSER,
     "denser, self": replace(DENSER, start="denser", **SELF),
     "parted, self": replace(DENSER, start="denser", parted=True, **SELF),
+    "water": DENSER,  # the networks of rounds 13 and 17 trained again, so that grades by water can be scored
+    "water, self": replace(DENSER, start="denser", parted=True, **SELF),
+    "water, open": replace(DENSER, start="denser", imagery="open", parted=True, **SELF),
 }
 
 ROWS = {
