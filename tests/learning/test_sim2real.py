@@ -17,6 +17,7 @@ from transfer import more
 from transfer.chips import Chip
 from transfer.corpora import NAMES, planned
 from transfer.distances import frechet
+from transfer.flooded import MAJOR, MINOR, ByWater, distances
 from transfer.pairs import cropped, looks
 from transfer.scores import DAMAGE_FIGURES, First, scored
 from transfer.settings import TRAININGS
@@ -167,6 +168,50 @@ def test_scores_are_given_for_each_set_and_all_pairs_together():
     assert set(found["p"]) == set(found["pairs"]) == set(DAMAGE_FIGURES)
     assert found["p"]["building_iou"][0] == found["k"]["building_iou"][0] == 1
     assert found["pairs"]["xview2_present"][0] == pytest.approx(1, abs=1e-5)
+
+
+class Blue(torch.nn.Module):
+    """Sees water where blue is bright."""
+
+    classes = 2
+
+    def __init__(self):
+        super().__init__()
+        self.nothing = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, image):
+        wet = 40 * (image[:, 2:] - 0.5)
+        return torch.cat([-wet, wet], 1)
+
+
+def scene(columns_before, columns_after, pool=False):
+    """Two chips beside each other, water in the first columns of the left one."""
+    whole = np.zeros((2, 3, 256, 512), np.uint8)
+    whole[0, 2, :, :columns_before] = whole[1, 2, :, :columns_after] = 255
+    whole[1, 2, 200:210, 400:410] = 255 * pool
+    mask = np.ones((256, 256), np.uint8)
+    return [Chip(f"harvey-9-0-{x}", "harvey-9", whole[..., x : x + 256], mask) for x in (0, 256)]
+
+
+def test_water_is_measured_from_across_chips_and_pools_are_no_flood():
+    far = distances(Blue(), scene(0, 100, pool=True))
+    assert far["harvey-9-0-0"][7, :100].max() == 0
+    assert far["harvey-9-0-0"][7, 139] == pytest.approx(0.5 * 40)
+    assert far["harvey-9-0-256"][205, 144] == pytest.approx(0.5 * 301)
+
+
+def test_a_river_as_wide_as_before_is_no_flood():
+    assert distances(Blue(), scene(100, 100)) is None
+    assert distances(Blue(), scene(100, 60)) is None
+    assert distances(Blue(), scene(100, 120)) is not None
+
+
+def test_grades_follow_the_distance_to_water_and_outlines_do_not():
+    far = np.array([[0, MAJOR, MAJOR + 1, MINOR, MINOR + 1]], np.float32)
+    image = torch.rand(1, 2, 3, 1, 5)
+    found = ByWater(Brightness(), far)(image)
+    assert found.damage.argmax(1).tolist() == [[[2, 2, 1, 1, 0]]]
+    assert torch.equal(found.localisation, Brightness()(image).localisation)
 
 
 def test_change_is_where_a_building_is_at_one_date_only():
