@@ -21,7 +21,7 @@ from transfer.chips import SIDE, Chip
 from mage.learning import Network, Prediction, predict_tile
 
 MAJOR, MINOR = 75.0, 150.0  # metres to the water
-NEW = 0.015  # share of a scene that is water after and was none before; less is no flood
+NEW = 1000.0  # m² of a scene that are water after and were none before; less is no flood
 SMALLEST = 200.0  # m² of water; less is a pool, or a shade
 GSD = 0.5  # metres, of Harvey and Ida-BD
 SURE = 4.0  # logit of the grade over the others
@@ -37,7 +37,7 @@ def distances(net: Network, chips: Sequence[Chip]) -> dict[str, NDArray[np.float
     for chip in chips:
         images[(..., *_window(corners[chip.key]))] = chip.image
     before, after = (_water(net, image) for image in images)
-    if (after & ~before).mean() < NEW:
+    if (after & ~before).sum() * GSD**2 < NEW:
         return None
     far = GSD * cv2.distanceTransform((~after).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return {key: far[_window(corner)] for key, corner in corners.items()}
