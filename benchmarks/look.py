@@ -61,7 +61,7 @@ KINDS = {
         "suburb", "idabd", "2023-10-15", tuple((f"damage/idabd/{n}_pre.png", 0.5) for n in ("1-3", "1-4"))
     ),
     "mediterranean, Türkiye": Kind(
-        "mediterranean", "turkiye", "2023-06-14", ((HATAY, 0.5), (ADIYAMAN, 0.5), (TURKOGLU, 0.5))
+        "mediterranean", "turkiye", "2023-09-15", ((HATAY, 0.5), (ADIYAMAN, 0.5), (TURKOGLU, 0.5))
     ),
     "informal, Kampala": Kind("informal", "airborne", "2023-06-14", (("buildings/fair_kampala/img", 0.0746),)),
     "european suburb, Zürich": Kind("european-suburb", "airborne", "2023-06-14", ((ZURICH, 0.5),)),

@@ -209,3 +209,51 @@ def test_traffic_keeps_to_the_left_where_the_law_says_so() -> None:
     assert city_of("informal").drives_left
     assert city_of("east-asian").drives_left
     assert not city_of("downtown").drives_left
+
+
+def test_walled_grounds_in_an_informal_town_hold_soil_and_green_and_can_be_entered() -> None:
+    city = city_of("informal")
+    rounds = [b for b in city.barriers if not b.inferred]
+    assert len(rounds) >= 5
+    for wall in rounds:
+        ends = shapely.get_coordinates(wall.line)[[0, -1]]
+        assert 1.0 < np.linalg.norm(ends[1] - ends[0]) <= 5.01
+        ground = shapely.Polygon(wall.line.coords)
+        covers = {p.cover for p in city.land if p.outline.intersection(ground).area > 0.1 * ground.area}
+        assert "grass" in covers
+        assert covers & {"bare", "paved"}
+        assert all(b.footprint.distance(wall.line) > 0.15 for b in city.buildings)
+
+
+def test_blocks_of_an_inner_suburb_hold_halls_and_towers() -> None:
+    buildings = [b for seed in (3, 4, 5) for b in city_of("inner-suburb", seed).buildings]
+    assert sum(b.footprint.area > 1000 for b in buildings) >= 5
+    assert any(b.storeys >= 9 for b in buildings)
+
+
+def test_between_mediterranean_flats_lie_orchards_gardens_and_building_land() -> None:
+    style = load_style("mediterranean")
+    alone = {"orchards": 0.0, "gardens": 0.0, "fallow": 0.0}
+
+    def built(**shares: float) -> City:
+        layout = style.layout.model_copy(update=alone | shares)
+        return build_city(style.model_copy(update={"layout": layout}), 200.0, np.random.default_rng(6))
+
+    planted, gardens, fallow = built(orchards=0.9, fallow=0.01), built(gardens=0.9, fallow=0.01), built(fallow=0.9)
+    assert len(planted.trees.xy) > 3 * len(fallow.trees.xy)
+    assert np.median([b.storeys for b in gardens.buildings]) <= 2
+    assert len(gardens.buildings) > 3 * len(fallow.buildings)
+    soil, lawn = (sum(p.outline.area for p in fallow.land if p.cover == cover) for cover in ("bare", "parking"))
+    assert soil > 0 < lawn
+
+
+def test_courts_take_the_place_of_houses_and_lawns() -> None:
+    style = load_style("european")
+
+    def parked(courts: float) -> float:
+        layout = style.layout.model_copy(update={"woods": 0.0, "parks": 0.0, "courts": courts})
+        city = build_city(style.model_copy(update={"layout": layout}), 300.0, np.random.default_rng(6))
+        assert courts > 0 or not any(p.cover == "forest" for p in city.land)
+        return sum(p.outline.area for p in city.land if p.cover in ("parking", "pitch"))
+
+    assert parked(0.8) > 2 * parked(0.0) + 5000
