@@ -1,6 +1,6 @@
 """Colour statistics of rendered places beside real imagery of the same kind: a table, a figure, sheets of pictures.
 
-Run: ``python benchmarks/look.py [FOLDER [KIND ...]]``. Renders a tile of each of four cities of each kind of place (or
+Run: ``python benchmarks/look.py [FOLDER [KIND ...]]``. Renders a tile of each of three cities of each kind of place (or
 of those named) into ``FOLDER`` (default ``out/look``) as far as they are not there yet, writes side-by-side sheets and
 ``look.svg`` beside them, and prints the table. Real images are used where they lie beside the repository.
 """
@@ -29,7 +29,7 @@ Picture = NDArray[np.uint8]
 
 SIDE, BLOCK = 512, 32  # pixels of a tile, and of a block of 16 m
 SAMPLES = 4  # a pixel, denoised
-CITIES = 4  # of a kind; tiles of one city are too much alike
+CITIES = 3  # of a kind; tiles of one city are too much alike
 LEAST = 160  # pixels of the smaller side of a picture that is measured
 NAMES = ("mean", "sd", "16 m sd", "1 %", "sat.", "coarse", "fine", "shadow", "in roof", "roofs")
 TARGETS, WITHIN = (0, 1, 2), 0.2  # which of these shall agree, and how closely
@@ -191,11 +191,11 @@ def _regions(mask: Path) -> NDArray[np.integer]:
 
 
 def sheet(ours: list[Picture], others: list[Picture]) -> Picture:
-    """A row of rendered pictures above a row of real ones, four each at most."""
+    """A row of rendered pictures above a row of as many real ones, where there are so many."""
     rows = []
-    for caption, pictures in (("rendered", ours[:4]), ("real", others[:: max(len(others) // 4, 1)][:4])):
+    for caption, pictures in (("rendered", ours), ("real", others[:: max(len(others) // CITIES, 1)][:CITIES])):
         cells = [_cell(p, caption) for p in pictures]
-        cells += [np.full((SIDE + 26, SIDE + 4, 3), 255, np.uint8)] * (4 - len(cells))
+        cells += [np.full((SIDE + 26, SIDE + 4, 3), 255, np.uint8)] * (CITIES - len(cells))
         rows.append(np.concatenate(cells, axis=1))
     return np.concatenate(rows)
 

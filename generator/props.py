@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 BROADLEAF, CONIFER = 6, 3  # prototypes of each; more would not be told apart from above
 LEAFLESS = 4
-LEAFLIGHT = 1.85  # a crown's colour in imagery is that of leaves half in their own shade: leaves reflect more
+LEAFLIGHT = 2.15  # a crown's colour in imagery is that of leaves half in their own shade: leaves reflect more
 STAND = 90.0  # metres over which trees of one kind and age stand together
 # where among the prototypes of trees each kind begins and ends: broadleaved and conifers; the same lying; bare ones
 STANDING = (0, BROADLEAF, BROADLEAF + CONIFER)

@@ -77,7 +77,7 @@ def _houses_in_gardens(
         body = winged([wing(rng, houses, box, count * houses.storey_height[1], kind)], frame, count)
         built.bodies.append(body)
         behind = lot.outline.difference(body.outline.buffer(1.0))
-        if rng.random() < 0.7 and behind.geom_type == "Polygon":
+        if rng.random() < 0.25 and behind.geom_type == "Polygon":
             built.orchards.append(behind)
 
 
