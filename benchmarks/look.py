@@ -1,6 +1,6 @@
 """Colour statistics of rendered places beside real imagery of the same kind: a table, a figure, sheets of pictures.
 
-Run: ``python benchmarks/look.py [FOLDER [KIND ...]]``. Renders a tile of each of three cities of each kind of place (or
+Run: ``python benchmarks/look.py [FOLDER [KIND ...]]``. Renders a tile of each of two cities of each kind of place (or
 of those named) into ``FOLDER`` (default ``out/look``) as far as they are not there yet, writes side-by-side sheets and
 ``look.svg`` beside them, and prints the table. Real images are used where they lie beside the repository.
 """
@@ -29,7 +29,7 @@ Picture = NDArray[np.uint8]
 
 SIDE, BLOCK = 512, 32  # pixels of a tile, and of a block of 16 m
 SAMPLES = 4  # a pixel, denoised
-CITIES = 3  # of a kind; tiles of one city are too much alike
+CITIES = 2  # of a kind; tiles of one city are too much alike
 LEAST = 160  # pixels of the smaller side of a picture that is measured
 NAMES = ("mean", "sd", "16 m sd", "1 %", "sat.", "coarse", "fine", "shadow", "in roof", "roofs")
 TARGETS, WITHIN = (0, 1, 2), 0.2  # which of these shall agree, and how closely

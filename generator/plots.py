@@ -38,7 +38,7 @@ class Plots:
 
     Attributes:
         tone: (rows, columns, 3) factor about 1 on what grows or lies there.
-        choice: (rows, columns) which of several ways of paving or sowing, evenly in 0 to 1.
+        choice: (rows, columns) which of several ways of paving or sowing, in 0 to 1, evenly in gardens and fields.
         wear: (rows, columns) how far its green is worn, dry or sparse, 0 to 1.
         litter: (rows, columns) share of leaf litter and shade plants among what grows, 0 to 1: all of it in woods.
     """
@@ -63,7 +63,7 @@ def plots_of(place: Place, grid: Grid) -> Plots:
     tone = np.exp(np.stack([light + 0.055 * warm - 0.02 * green, light + 0.02 * green, light - 0.05 * warm], axis=-1))
     trodden = TRODDEN if place.style.courtyards == "bare" else KEPT
     wear = np.clip(trodden + 0.2 * kept + 0.1 * quarter + 0.35 * np.exp(-wall / 2.5), 0, 1)
-    shares = np.dstack([choice / SPREAD / 2 + 0.5, wear, _litter(place, coarse)])
+    shares = np.dstack([np.clip(choice / SPREAD / 2 + 0.5, 0, 1), wear, _litter(place, coarse)])
     bands = (np.asarray(band, np.float32) for band in cv2.split(_seen_from(coarse, grid, shares)))
     return Plots(_seen_from(coarse, grid, tone), *bands)
 
