@@ -243,8 +243,9 @@ def test_between_mediterranean_flats_lie_orchards_gardens_and_building_land() ->
         return build_city(style.model_copy(update={"layout": layout}), 200.0, np.random.default_rng(6))
 
     planted, gardens, fallow = built(orchards=0.9, fallow=0.01), built(gardens=0.9, fallow=0.01), built(fallow=0.9)
-    rows = [len(shapely.STRtree(shapely.points(c.trees.xy)).query(shapely.box(*c.bounds))) for c in (planted, fallow)]
-    assert rows[0] > 1.5 * rows[1]
+    fruit = [np.isclose(c.trees.height, 2.2 * c.trees.radius).sum() for c in (planted, fallow)]
+    assert fruit[0] > 150
+    assert fruit[1] == 0
     assert np.median([b.storeys for b in gardens.buildings]) <= 2
     assert len(gardens.buildings) > 3 * len(fallow.buildings)
     soil, lawn = (sum(p.outline.area for p in fallow.land if p.cover == cover) for cover in ("bare", "parking"))
