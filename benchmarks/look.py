@@ -1,8 +1,8 @@
 """Colour statistics of rendered places beside real imagery of the same kind: a table, a figure, sheets of pictures.
 
-Run: ``python benchmarks/look.py [FOLDER [KIND ...]]``. Renders two tiles of each kind of place (or of those named) into
-``FOLDER`` (default ``out/look``) as far as they are not there yet, writes side-by-side sheets and ``look.svg`` beside
-them, and prints the table. Real images are used where they lie beside the repository.
+Run: ``python benchmarks/look.py [FOLDER [KIND ...]]``. Renders a tile of each of two cities of each kind of place (or
+of those named) into ``FOLDER`` (default ``out/look``) as far as they are not there yet, writes side-by-side sheets and
+``look.svg`` beside them, and prints the table. Real images are used where they lie beside the repository.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mage.generator.photography import Studio, lands, photograph_date
 from mage.generator.plan import ShardJob, make_plan
 from mage.generator.sample import draw_sample
 from mage.generator.sensors import expose, sample_radiometry
-from mage.generator.shards import open_studio
+from mage.generator.shards import change_event, open_studio
 from mage.scenes.dataset.png import encode_png
 from mage.scenes.recipe import read_recipe
 
@@ -29,6 +29,7 @@ Picture = NDArray[np.uint8]
 
 SIDE, BLOCK = 512, 32  # pixels of a tile, and of a block of 16 m
 SAMPLES = 4  # a pixel, denoised
+CITIES = 2  # of a kind; tiles of one city are too much alike
 LEAST = 160  # pixels of the smaller side of a picture that is measured
 NAMES = ("mean", "sd", "16 m sd", "1 %", "sat.", "coarse", "fine", "shadow", "in roof", "roofs")
 TARGETS, WITHIN = (0, 1, 2), 0.2  # which of these shall agree, and how closely
@@ -60,7 +61,7 @@ KINDS = {
         "suburb", "idabd", "2023-10-15", tuple((f"damage/idabd/{n}_pre.png", 0.5) for n in ("1-3", "1-4"))
     ),
     "mediterranean, Türkiye": Kind(
-        "mediterranean", "turkiye", "2023-06-14", ((HATAY, 0.5), (ADIYAMAN, 0.5), (TURKOGLU, 0.5))
+        "mediterranean", "turkiye", "2023-09-15", ((HATAY, 0.5), (ADIYAMAN, 0.5), (TURKOGLU, 0.5))
     ),
     "informal, Kampala": Kind("informal", "airborne", "2023-06-14", (("buildings/fair_kampala/img", 0.0746),)),
     "european suburb, Zürich": Kind("european-suburb", "airborne", "2023-06-14", ((ZURICH, 0.5),)),
@@ -111,39 +112,53 @@ def power_slope(luma: NDArray[np.float64], low: float, high: float) -> float:
     return float(np.polyfit(x, y, 1)[0])
 
 
-def rendered(kind: Kind, folder: Path, count: int = 2) -> list[tuple[Picture, NDArray[np.integer]]]:
-    """Images of a kind of place at its date and the outlines that annotators would have drawn before, rendered if they
-    are not there yet.
-    """
+def render(kinds: list[Kind], folder: Path) -> None:
+    """Render what is not there yet of kinds of place: each city is built once for all kinds of its style."""
+    for style in dict.fromkeys(kind.style for kind in kinds):
+        for seed in range(CITIES):
+            studio: Studio | None = None
+            for kind in kinds:
+                image, outlines = files(kind, folder, seed)
+                if kind.style != style or (image.exists() and outlines.exists()):
+                    continue
+                job = sample_job(kind, seed)
+                studio = open_studio(job, threads=2) if studio is None else change_event(studio, job)
+                picture, drawn = photographed(job, kind.date, studio)
+                image.parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(image), picture[:, :, ::-1])
+                cv2.imwrite(str(outlines), drawn)
+
+
+def files(kind: Kind, folder: Path, seed: int) -> tuple[Path, Path]:
+    """Where the image of a kind of place in one city is, and the outlines that annotators would have drawn before."""
     root = folder / f"{kind.style}-{kind.radiometry}-{kind.day}"
-    root.mkdir(parents=True, exist_ok=True)
-    paths = [(root / f"{kind.date}-{i}.png", root / f"{kind.date}-{i}-outlines.png") for i in range(count)]
-    if not all(path.exists() for pair in paths for path in pair):
-        sets = {"city.style": kind.style, "radiometry": kind.radiometry, "light.pre": kind.day, "light.post": kind.day}
-        sets["label_style"] = "annotator"  # real masks run on under crowns and a pixel or so beside the walls
-        sizes = {"count": count, "output.size": SIDE, "output.gsd": GSD, "render.spp": SAMPLES}
-        job = make_plan(read_recipe("flood", sets | sizes)).jobs[0]
-        studio = open_studio(job, threads=2)
-        for index, (image, outlines) in enumerate(paths):
-            picture, drawn = _photographed(job, index, kind.date, studio)
-            cv2.imwrite(str(image), picture[:, :, ::-1])
-            cv2.imwrite(str(outlines), drawn)
-    return [
-        (cv2.imread(str(image))[:, :, ::-1], cv2.imread(str(outlines), cv2.IMREAD_UNCHANGED))
-        for image, outlines in paths
-    ]
+    return root / f"{kind.date}-{seed}.png", root / f"{kind.date}-{seed}-outlines.png"
 
 
-def _photographed(job: ShardJob, index: int, date: str, studio: Studio) -> tuple[Picture, NDArray[np.integer]]:
-    """One date of a sample as :func:`mage.generator.shards.render_sample` has it, and annotators' outlines; the
+def sample_job(kind: Kind, seed: int) -> ShardJob:
+    """A job of one sample of a kind of place, in the city of that number."""
+    sets = {"city.style": kind.style, "radiometry": kind.radiometry, "light.pre": kind.day, "light.post": kind.day}
+    sets["label_style"] = "annotator"  # real masks run on under crowns and a pixel or so beside the walls
+    sizes = {"city.seed": seed, "count": 1, "output.size": SIDE, "output.gsd": GSD, "render.spp": SAMPLES}
+    return make_plan(read_recipe("flood", sets | sizes | {"seed": seed})).jobs[0]
+
+
+def photographed(job: ShardJob, date: str, studio: Studio) -> tuple[Picture, NDArray[np.integer]]:
+    """One date of a job's sample as :func:`mage.generator.shards.render_sample` has it, and annotators' outlines; the
     other date is not rendered.
     """
-    draft = draw_sample(job, index, studio.place, studio.basis)
+    draft = draw_sample(job, 0, studio.place, studio.basis)
     k = ("pre", "post").index(date)
     reflected = photograph_date(draft, k, studio, lands(draft, studio)[k], {})
-    rng = job.rng(index, 1 + k)
+    rng = job.rng(0, 1 + k)
     image = expose(reflected, sample_radiometry(rng, job.recipe.radiometry), rng)
     return image, draft.labels["pre_annotated"]
+
+
+def rendered(kind: Kind, folder: Path) -> list[tuple[Picture, NDArray[np.integer]]]:
+    """Images of a kind of place, one of each city, and the outlines in them."""
+    found = [files(kind, folder, seed) for seed in range(CITIES)]
+    return [(cv2.imread(str(image))[:, :, ::-1], cv2.imread(str(o), cv2.IMREAD_UNCHANGED)) for image, o in found]
 
 
 def real(kind: Kind) -> list[tuple[Picture, NDArray[np.integer] | None]]:
@@ -176,11 +191,11 @@ def _regions(mask: Path) -> NDArray[np.integer]:
 
 
 def sheet(ours: list[Picture], others: list[Picture]) -> Picture:
-    """A row of rendered pictures above a row of real ones, three each at most."""
+    """A row of rendered pictures above a row of as many real ones, where there are so many."""
     rows = []
-    for caption, pictures in (("rendered", ours[:3]), ("real", others[:: max(len(others) // 3, 1)][:3])):
+    for caption, pictures in (("rendered", ours), ("real", others[:: max(len(others) // CITIES, 1)][:CITIES])):
         cells = [_cell(p, caption) for p in pictures]
-        cells += [np.full((SIDE + 26, SIDE + 4, 3), 255, np.uint8)] * (3 - len(cells))
+        cells += [np.full((SIDE + 26, SIDE + 4, 3), 255, np.uint8)] * (CITIES - len(cells))
         rows.append(np.concatenate(cells, axis=1))
     return np.concatenate(rows)
 
@@ -237,9 +252,10 @@ def line(name: str, values: NDArray[np.float64]) -> str:
 def main() -> None:
     """Print medians, a row a source and kind."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("out/look")
-    table = {}
+    names, table = sys.argv[2:] or list(KINDS), {}
+    render([KINDS[name] for name in names], folder)
     print("| | " + " | ".join(NAMES) + " |\n|" + "---|" * (len(NAMES) + 1))
-    for name in sys.argv[2:] or KINDS:
+    for name in names:
         ours, others = rendered(KINDS[name], folder), real(KINDS[name])
         own = np.array([figures(*tile) for tile in ours])
         print(line(name, np.median(own, axis=0)))

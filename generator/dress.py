@@ -25,6 +25,7 @@ THING_COLOURS: dict[Thing, list[tuple[int, int, int]]] = {
     Thing.DOME: [(196, 202, 206), (168, 176, 182)],
     Thing.PLANT: [(190, 192, 190), (158, 160, 158), (212, 212, 206)],
     Thing.PANEL: [(42, 47, 60), (36, 40, 50), (46, 53, 70)],
+    Thing.COLLECTOR: [(78, 90, 106), (66, 72, 84), (98, 106, 116)],  # behind glass that mirrors the sky
     Thing.TANK: [(226, 226, 222), (222, 224, 224), (52, 92, 150), (40, 40, 42)],
     Thing.BARREL: [(232, 232, 228), (206, 208, 206)],
     Thing.DISH: [(228, 228, 224), (204, 204, 200)],

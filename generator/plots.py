@@ -25,8 +25,10 @@ Raster = NDArray[np.float32]
 STEP = 1.0  # metres; plots are drawn at no finer step, and borders blend over one
 REACH = 24.0  # metres from a building that its ground goes at most, and half as far at least
 PLOT = 52.0  # metres from one plot of open ground to the next
+ALIKE = 0.3  # of how gardens differ, what plots of open ground do: a park is one lawn, mown here and there
 OWN = ("agriculture", "parking", "pitch", "forest", "sand", "ballast")  # patches that are plots of their own
 LAND, OPEN = 1 << 24, 1 << 25  # where the numbers of patches and of open plots begin
+KEPT, TRODDEN = 0.3, 0.45  # wear far from walls where courts are grown over, and where feet keep them bare
 SPREAD = 3**0.5  # of a number in [-1, 1), to unit deviation
 
 
@@ -36,7 +38,7 @@ class Plots:
 
     Attributes:
         tone: (rows, columns, 3) factor about 1 on what grows or lies there.
-        choice: (rows, columns) which of several ways of paving or sowing, evenly in 0 to 1.
+        choice: (rows, columns) which of several ways of paving or sowing, in 0 to 1, evenly in gardens and fields.
         wear: (rows, columns) how far its green is worn, dry or sparse, 0 to 1.
         litter: (rows, columns) share of leaf litter and shade plants among what grows, 0 to 1: all of it in woods.
     """
@@ -53,12 +55,15 @@ def plots_of(place: Place, grid: Grid) -> Plots:
     owner, wall = _owners(place, coarse)
     light, warm, green, kept, choice = (SPREAD * lattice(owner, np.full_like(owner, k), 301) for k in range(5))
     quarter = fractal(coarse, (190.0, 83.0), seed=307)
-    light = 0.17 * light + 0.12 * quarter + np.where(_borders(owner) & (wall > 2.0), _rims(owner), 0.0)
+    apart = np.where(owner < OPEN, 1.0, ALIKE)
+    light, kept, choice = apart * light, apart * kept, apart * choice + (1 - apart) * 0.6 * quarter
+    light = 0.17 * light + 0.12 * quarter + np.where(_borders(owner) & (wall > 2.0), apart * _rims(owner), 0.0)
     # soil splashed on the grass, and what is planted, along walls
     light -= 0.2 * np.exp(-((wall / 1.3) ** 2))
     tone = np.exp(np.stack([light + 0.055 * warm - 0.02 * green, light + 0.02 * green, light - 0.05 * warm], axis=-1))
-    wear = np.clip(0.3 + 0.2 * kept + 0.1 * quarter + 0.35 * np.exp(-wall / 2.5), 0, 1)
-    shares = np.dstack([choice / SPREAD / 2 + 0.5, wear, _litter(place, coarse)])
+    trodden = TRODDEN if place.style.courtyards == "bare" else KEPT
+    wear = np.clip(trodden + 0.2 * kept + 0.1 * quarter + 0.35 * np.exp(-wall / 2.5), 0, 1)
+    shares = np.dstack([np.clip(choice / SPREAD / 2 + 0.5, 0, 1), wear, _litter(place, coarse)])
     bands = (np.asarray(band, np.float32) for band in cv2.split(_seen_from(coarse, grid, shares)))
     return Plots(_seen_from(coarse, grid, tone), *bands)
 

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 BROADLEAF, CONIFER = 6, 3  # prototypes of each; more would not be told apart from above
 LEAFLESS = 4
-LEAFLIGHT = 1.85  # a crown's colour in imagery is that of leaves half in their own shade: leaves reflect more
+LEAFLIGHT = 2.15  # a crown's colour in imagery is that of leaves half in their own shade: leaves reflect more
 STAND = 90.0  # metres over which trees of one kind and age stand together
 # where among the prototypes of trees each kind begins and ends: broadleaved and conifers; the same lying; bare ones
 STANDING = (0, BROADLEAF, BROADLEAF + CONIFER)
@@ -97,7 +97,8 @@ def _crown(rng: np.random.Generator, *, conifer: bool) -> Mesh:
         body[:, 2] = 0.55 + 0.45 * z
     else:
         body[:, 2] = 0.62 + 0.38 * z
-    shade = np.clip(0.6 + 0.46 * bump + 0.06 * z + rng.normal(0, 0.18, len(z)), 0.35, 1.4)
+    # the sun shades crevices itself: what is painted is how leaves differ
+    shade = np.clip(0.67 + 0.28 * bump + 0.05 * z + rng.normal(0, 0.12, len(z)), 0.45, 1.3)
     trunk, trunk_faces = _prism(6, 0.05, 0.0, 0.55)
     vertices = np.concatenate([body, trunk])
     faces = np.concatenate([triangles, trunk_faces + len(body)]).astype(np.int32)

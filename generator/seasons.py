@@ -26,6 +26,9 @@ Floats = NDArray[np.float64]
 STRAW, DULL, LUSH, LITTER = (178, 160, 116), (124, 118, 86), (94, 116, 64), (112, 98, 76)
 RESTING = (158, 142, 104)  # lawns of grasses that rest in winter
 TWIGS, FRESH = (98, 88, 74), (126, 144, 80)
+# factor on the reflectance of old leaves in red, green and blue: from Harvey's crowns (56, 79, 49) to the woods of
+# Ida-BD in October (42, 48, 32), of which half is the two images' own tint
+OLD = np.array([1.35, 0.95, 1.5])
 AUTUMN = [(152, 134, 66), (144, 112, 60), (116, 94, 58), (122, 118, 62), (134, 82, 52)]
 RIPE = {Crop.CEREAL: (198, 174, 118), Crop.MAIZE: (164, 146, 98)}
 STUBBLE = (188, 170, 130)
@@ -59,9 +62,11 @@ def trees_in(season: Season, place: Place, trees: Placements) -> Placements:
     lying = (trees.prototype >= FALLEN[0]) & (trees.prototype < FALLEN[0] + BROADLEAF)
     bare = sheds & ~leafy
     prototype = np.where(bare & standing, BARE[0] + trees.prototype % (BARE[1] - BARE[0]), trees.prototype)
-    own = sheds & (standing | lying) & (trees.tint == place.trees.tint).all(axis=1)
+    alive = (standing | lying) & (trees.tint == place.trees.tint).all(axis=1)
+    own = sheds & alive
     which = (number * 97 * len(AUTUMN)).astype(np.int64) % len(AUTUMN)
-    tint = _towards(trees.tint, LEAFLIGHT * reflectance(AUTUMN)[which], np.where(own, 0.75 * turned, 0))
+    tint = np.where(alive[:, None], trees.tint * OLD**season.olive, trees.tint)
+    tint = _towards(tint, LEAFLIGHT * reflectance(AUTUMN)[which], np.where(own, 0.75 * turned, 0))
     tint = _towards(tint, LEAFLIGHT * reflectance(FRESH), np.where(own, 0.5 * fresh, 0))
     tint = _towards(tint, 1.3 * reflectance(TWIGS), np.where(bare & (standing | lying), 0.85, 0))
     own_season = Placements(trees.position, trees.heading, trees.scale, prototype, tint)

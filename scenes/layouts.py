@@ -25,9 +25,16 @@ class _Layout(BaseModel):
 
 
 class Suburban(_Layout):
-    """Long bent streets with shorter ones between them, on both banks; houses along every street, one after another."""
+    """Long bent streets with shorter ones between them, on both banks; houses along every street, one after another.
+
+    Attributes:
+        woods, parks, courts: shares of blocks without houses: a wood, a lawn, or lots of paving, cars, sport and lawn.
+    """
 
     kind: Literal["suburban"] = "suburban"
+    woods: _Share = 0.07
+    parks: _Share = 0.07
+    courts: _Share = 0.0
 
 
 class Perimeter(_Layout):
@@ -82,6 +89,7 @@ class Apartments(_Layout):
         front: between a building and the pavement, metres.
         rims: share of flat roofs with a sloping tiled rim.
         vacant: share of lots without a building.
+        orchards, gardens, fallow: shares of blocks of fruit trees, of low houses in gardens, and of building land.
     """
 
     kind: Literal["apartments"]
@@ -90,6 +98,9 @@ class Apartments(_Layout):
     front: _Metres
     rims: _Share
     vacant: _Share
+    orchards: _Share = 0.0
+    gardens: _Share = 0.0
+    fallow: _Share = 0.0
 
 
 class Lots(_Layout):
@@ -102,6 +113,7 @@ class Lots(_Layout):
         rows: share of lots with two to six houses in a row instead of one.
         vacant: share of lots without a house; half of them are paved and hold cars.
         flats: share of lots with a larger flat-roofed building.
+        halls, greens: shares of blocks with one large building (garage, store, flats round a court, tower) and of lawn.
     """
 
     kind: Literal["lots"]
@@ -111,6 +123,8 @@ class Lots(_Layout):
     rows: _Share
     vacant: _Share
     flats: _Share
+    halls: _Share = 0.0
+    greens: _Share = 0.0
 
 
 class Informal(_Layout):
@@ -121,6 +135,7 @@ class Informal(_Layout):
         cover: share of a plot that its house is meant to cover.
         skew: how far houses are turned out of line, radians.
         yards: share of plots without a house.
+        compounds: share of ground in walled grounds of schools, churches and the better off: half green, half bare.
         open: share of quarters that are open ground.
     """
 
@@ -130,6 +145,7 @@ class Informal(_Layout):
     skew: Annotated[float, Field(ge=0, le=1)]
     yards: _Share
     open: _Share
+    compounds: _Share = 0.0
 
 
 class Estate(_Layout):

@@ -29,6 +29,8 @@ OUT_SHIFT, FALL_SHIFT = 2.0, -1.5
 APART = 8.0  # days: standard deviation of trees of one place about them
 TURNING, FRESH = 24.0, 20.0  # days before its leaf-fall that a tree turns, and after leaf-out that it stays pale
 COLDEST, DRIEST = 25.0, 222.0  # days of the year, on the northern half
+# days before leaf-fall that leaves begin to grow dull, and for how long they do, stay so and, on evergreens, renew
+OLD, AGEING = 90.0, (0.0, 45.0, 110.0, 200.0)
 GROWN = 10.0  # days: standard deviation of fields of one crop about its calendar
 
 
@@ -114,6 +116,12 @@ class Season:
         """How far grass has dried to straw, 0-1."""
         heat = 1.0 if self.climate == "summer-dry" else 0.18 * float(self.latitude > TROPIC)
         return heat * _bell(self.day, DRIEST, 60.0)
+
+    @property
+    def olive(self) -> float:
+        """How far leaves have lost their summer's green to age and dust, 0-1; long before they turn."""
+        old = _since(self.day, LEAF_FALL + FALL_SHIFT * (self.latitude - MIDDLE) - OLD)
+        return float(np.interp(old, AGEING, (0, 1, 1, 0))) if self.latitude > TROPIC else 0.0
 
     def leaves(self, offsets: Floats) -> tuple[NDArray[np.bool_], Floats, Floats]:
         """Deciduous trees: which have leaves, bool (n,), how far those have turned (0-1) and how fresh they are (0-1).

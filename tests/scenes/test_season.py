@@ -112,3 +112,13 @@ def test_trees_and_fields_keep_their_kind_from_date_to_date() -> None:
     assert all((a == b).all() for a, b in zip(tree_years(50), tree_years(50), strict=True))
     assert crop_of(7) == crop_of(7)
     assert {crop_of(i)[0] for i in range(60)} == set(Crop)
+
+
+def test_leaves_are_green_in_summer_olive_in_autumn_and_always_green_in_the_tropics() -> None:
+    august, october, july = (Season.of(date(2023, *day), 29.8) for day in ((8, 31), (10, 15), (7, 1)))
+    assert july.olive == 0
+    assert august.olive < 0.1
+    assert october.olive > 0.9
+    assert Season.of(date(2023, 9, 20), 50.0).olive > Season.of(date(2023, 9, 20), 30.0).olive
+    assert Season.of(date(2023, 4, 15), -29.8).olive > 0.9
+    assert Season.of(date(2023, 10, 15), 0.3).olive == 0

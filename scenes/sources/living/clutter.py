@@ -38,6 +38,7 @@ class Thing(IntEnum):
     TANK = 7
     BARREL = 8
     DISH = 9
+    COLLECTOR = 10  # of a solar water heater
 
 
 # length, width and height (m), each a range
@@ -66,7 +67,7 @@ def roof_clutter(rng: np.random.Generator, building: Building, style: Style) -> 
     taken = np.zeros((0, 3))  # middles and reaches of what already stands
     for made, spots in (
         panels(rng, roof, style, Thing.PANEL),
-        heaters(rng, roof, style, Thing.PANEL, Thing.BARREL),
+        heaters(rng, roof, style, Thing.COLLECTOR, Thing.BARREL),
     ):
         parts.append(made)
         taken = np.concatenate([taken, spots])

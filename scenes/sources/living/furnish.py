@@ -42,9 +42,9 @@ def furnish(city: City, style: Style, rng: np.random.Generator) -> City:
     whole = replace(city, land=(*city.land, *new))
     if not fixed:
         whole = replace(whole, trees=_felled(city.trees, [p for p in whole.land if p.inferred and p.cover in FELLED]))
-    if not city.barriers:
+    if not city.barriers or _made_up(city):
         borders = garden_borders(border_rng, whole, style, space)
-        whole = replace(whole, barriers=borders)
+        whole = replace(whole, barriers=(*city.barriers, *borders))
         made_up += ["barriers"] if borders else []
     return whole.with_parts(inferred=tuple(made_up))
 
@@ -56,7 +56,11 @@ def _laid(cover: str, outlines: list[shapely.Polygon], space: Occupied) -> list[
 
 def _may_fell(city: City) -> bool:
     """Whether the trees were made up, and may stand elsewhere."""
-    return "trees" in city.inferred or all(source.name == "procedural" for source in city.sources)
+    return "trees" in city.inferred or _made_up(city)
+
+
+def _made_up(city: City) -> bool:
+    return all(source.name == "procedural" for source in city.sources)
 
 
 def _felled(trees: Trees, patches: list[LandPatch]) -> Trees:

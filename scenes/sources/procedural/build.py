@@ -9,13 +9,15 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry import Polygon
 
-from mage.scenes.city import City, LandPatch, RoadGraph, Source, Trees, WaterBody
+from mage.scenes.city import Barrier, City, LandPatch, RoadGraph, Source, Trees, WaterBody
 from mage.scenes.errors import CityError
+from mage.scenes.layouts import Layout, Suburban
 from mage.scenes.sources.ground.inferred import seated
 from mage.scenes.sources.ground.relief import carve, lattice, shore_distance, sink_streets, undulation
 from mage.scenes.sources.living.furnish import furnish
 from mage.scenes.sources.living.planting import plant_trees
 from mage.scenes.sources.procedural.layout.country import orchard_trees
+from mage.scenes.sources.procedural.layout.parcels import parcels
 from mage.scenes.sources.procedural.layout.shapes import seat
 from mage.scenes.sources.procedural.layout.town import lay_out
 from mage.scenes.sources.procedural.network import suburban_streets
@@ -31,6 +33,8 @@ STEP = 2.0  # metres between the terrain's vertices
 LEVEL = 8.0  # of the river, metres above an arbitrary datum
 QUAY = 22.0  # metres from the river to the axis of the street along it
 STREETS_OFF, HOUSES_OFF = 44.0, 20.0  # metres that both keep from the river
+COURT, COURTS = (900.0, 2600.0), ("paved", "parking", "grass", "paved", "pitch")  # m² of lots, and what covers them
+WALLED = 2.0, 0.3  # height and thickness of walls round grounds, metres
 LEAST, ATTEMPTS = 3, 60  # houses in view, and draws to get them: in 100 m the river may leave room for none
 
 
@@ -61,8 +65,8 @@ def _drawn(style: Style, extent: float, rng: np.random.Generator) -> City:
     river = WaterBody(outline, LEVEL, "river")
     roads = suburban_streets(street_rng, style.streets, domain, outline.buffer(STREETS_OFF))
     terrain = carve(sink_streets(_valley(ground_rng, style, domain, river), roads, style.streets.sunk), [river])
-    quarters = _quarters(land_rng, domain, outline, roads)
-    green = shapely.union_all([p.outline for p in quarters])
+    quarters = _quarters(land_rng, style.layout, domain, outline, roads)
+    green = shapely.union_all([p.outline for p in quarters if p.cover != "paved"])  # houses stand in paved courts
     allowed = domain.buffer(-2).difference(outline.buffer(HOUSES_OFF)).difference(green)
     buildings, paved = settle(house_rng, style, terrain, roads, allowed)
     city = replace(
@@ -111,6 +115,7 @@ def _laid_out(style: Style, extent: float, rng: np.random.Generator) -> City:
         land=(LandPatch(domain, "grass"), *town.land, *shores),
         terrain=seated(terrain, buildings) if buildings else terrain,
         railways=tuple(town.railways),
+        barriers=tuple(Barrier(line, "wall", *WALLED) for line in town.walls),
     )
     return replace(city, trees=_with_orchards(tree_rng, plant_trees(tree_rng, city, style), town.orchards))
 
@@ -123,7 +128,7 @@ def _with_orchards(rng: np.random.Generator, trees: Trees, orchards: list[Polygo
     ground = shapely.union_all(orchards)
     shapely.prepare(ground)
     keep = ~shapely.contains_xy(ground, trees.xy[:, 0], trees.xy[:, 1])
-    radius = rng.uniform(1.5, 2.3, len(places))
+    radius = rng.uniform(1.5, 2.7, len(places))
     return Trees(
         np.concatenate([trees.xy[keep], places]),
         np.concatenate([trees.height[keep], 2.2 * radius]),
@@ -154,16 +159,26 @@ def _valley(rng: np.random.Generator, style: Style, domain: Polygon, river: Wate
     return replace(flat, heights=np.maximum(bank + rise + swell + rough, river.level + 0.5))
 
 
-def _quarters(rng: np.random.Generator, domain: Polygon, river: Polygon, roads: RoadGraph) -> tuple[LandPatch, ...]:
-    """Blocks that are not built on: one in fourteen is a wood, one in fourteen a park."""
+def _quarters(
+    rng: np.random.Generator, layout: Layout, domain: Polygon, river: Polygon, roads: RoadGraph
+) -> tuple[LandPatch, ...]:
+    """Blocks that are not built on: woods, parks and courts."""
+    assert isinstance(layout, Suburban)
     streets = shapely.union_all([e.line.buffer(e.width / 2 + 2.0, quad_segs=4) for e in roads.edges])
     blocks = shapely.get_parts(domain.difference(streets).difference(river.buffer(HOUSES_OFF)))
+    parks, courts = layout.woods + layout.parks, layout.woods + layout.parks + layout.courts
     patches = []
     for block in blocks:
         lot = block.buffer(-3)
         chance = rng.random()
-        if 3000 < lot.area < 30_000 and chance < 0.14:
-            patches.append(LandPatch(lot, "forest" if chance < 0.07 else "grass"))
+        if not 3000 < lot.area < 30_000 or chance >= courts:
+            continue
+        if chance < parks:
+            patches.append(LandPatch(lot, "forest" if chance < layout.woods else "grass"))
+        else:
+            covers = rng.permutation(COURTS)
+            parts = parcels(rng, lot, COURT, access=False)
+            patches += [LandPatch(part.outline, str(covers[i % len(covers)])) for i, part in enumerate(parts)]
     return tuple(patches)
 
 

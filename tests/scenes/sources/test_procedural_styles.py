@@ -16,6 +16,7 @@ from mage.scenes.sources.procedural.network import component_labels
 from mage.scenes.style import bundled_styles, load_style
 
 LAID_OUT = [name for name in bundled_styles() if load_style(name).layout.kind != "suburban"]
+LARGE = {"industrial": 600.0, "mediterranean": 500.0}  # metres of cities whose blocks differ more
 STYLES = pytest.mark.parametrize("style", LAID_OUT)
 
 
@@ -64,7 +65,7 @@ def test_footprints_are_simple_apart_and_off_streets_and_water(style: str) -> No
 
 @STYLES
 def test_every_building_stands_in_one_block_and_every_block_lies_at_a_street(style: str) -> None:
-    city = city_of(style, 3, 600.0 if style == "industrial" else 300.0)
+    city = city_of(style, 3, LARGE.get(style, 300.0))
     streets = shapely.union_all(carriageways(city))
     ground = shapely.box(*city.ground.bounds)
     blocks = list(shapely.get_parts(ground.difference(streets)))
@@ -126,15 +127,15 @@ MODELS = {
     "european-suburb": ((25, 80), (60, 115), (85, 150), (0.12, 0.3), (12, 30)),
     "industrial": ((600, 3200), (1500, 4800), (2800, 7500), (0.2, 0.65), (0.6, 2.4)),
     "informal": ((16, 28), (34, 54), (55, 95), (0.26, 0.45), (45, 95)),
-    "inner-suburb": ((65, 110), (85, 130), (120, 200), (0.2, 0.5), (14, 30)),
-    "mediterranean": ((140, 250), (210, 330), (270, 420), (0.25, 0.5), (9, 20)),
+    "inner-suburb": ((65, 110), (85, 130), (105, 200), (0.2, 0.5), (13, 30)),
+    "mediterranean": ((110, 250), (190, 330), (250, 420), (0.17, 0.45), (7, 20)),
     "village": ((20, 90), (70, 150), (110, 230), (0.02, 0.25), (2, 15)),
 }
 
 
 @STYLES
 def test_areas_density_and_cover_are_those_of_the_places_it_is_like(style: str) -> None:
-    city = city_of(style, 3, 600.0 if style == "industrial" else 300.0)
+    city = city_of(style, 3, LARGE.get(style, 300.0))
     streets = shapely.union_all([e.line.buffer(90) for e in city.roads.edges]) if style == "village" else None
     ground = shapely.box(*city.bounds).difference(shapely.union_all([w.outline.buffer(30) for w in city.water]))
     if streets is None:  # the town itself, without the country beyond a river
@@ -149,15 +150,15 @@ def test_areas_density_and_cover_are_those_of_the_places_it_is_like(style: str) 
 
 @STYLES
 def test_as_many_roofs_are_flat_as_the_style_says(style: str) -> None:
-    city, houses = city_of(style, 3, 600.0 if style == "industrial" else 300.0), load_style(style).houses
+    city, houses = city_of(style, 3, LARGE.get(style, 300.0)), load_style(style).houses
     flat = np.mean([b.roof == "flat" for b in city.buildings])
     assert flat == pytest.approx(houses.flat / (houses.flat + houses.gabled + houses.hipped), abs=0.17)
 
 
 def test_storeys_differ_from_style_to_style_as_their_heights_do() -> None:
-    height = {s: float(np.median([b.height for b in city_of(s).buildings])) for s in LAID_OUT}
+    height = {s: float(np.median([b.height for b in city_of(s, 3, LARGE.get(s, 300.0)).buildings])) for s in LAID_OUT}
     assert height["informal"] < 4 < height["east-asian"] < 10 < height["european-old-town"]
-    assert 15 < height["mediterranean"] < 27
+    assert 11 < height["mediterranean"] < 27
     assert max(b.height for b in city_of("downtown").buildings) > 45
 
 
@@ -209,3 +210,55 @@ def test_traffic_keeps_to_the_left_where_the_law_says_so() -> None:
     assert city_of("informal").drives_left
     assert city_of("east-asian").drives_left
     assert not city_of("downtown").drives_left
+
+
+def test_walled_grounds_in_an_informal_town_hold_soil_and_green_and_can_be_entered() -> None:
+    city = city_of("informal")
+    rounds = [b for b in city.barriers if not b.inferred]
+    assert len(rounds) >= 5
+    for wall in rounds:
+        ends = shapely.get_coordinates(wall.line)[[0, -1]]
+        assert 1.0 < np.linalg.norm(ends[1] - ends[0]) <= 5.01
+        ground = shapely.Polygon(wall.line.coords)
+        covers = {p.cover for p in city.land if p.outline.intersection(ground).area > 0.1 * ground.area}
+        assert "grass" in covers
+        assert covers & {"bare", "paved"}
+        assert all(b.footprint.distance(wall.line) > 0.15 for b in city.buildings)
+
+
+def test_blocks_of_an_inner_suburb_hold_halls_and_towers() -> None:
+    style = load_style("inner-suburb")
+    layout = style.layout.model_copy(update={"halls": 0.9})
+    buildings = build_city(style.model_copy(update={"layout": layout}), 300.0, np.random.default_rng(3)).buildings
+    assert sum(b.footprint.area > 1000 for b in buildings) >= 5
+    assert any(b.storeys >= 9 for b in buildings)
+
+
+def test_between_mediterranean_flats_lie_orchards_gardens_and_building_land() -> None:
+    style = load_style("mediterranean")
+    alone = {"orchards": 0.0, "gardens": 0.0, "fallow": 0.0}
+
+    def built(**shares: float) -> City:
+        layout = style.layout.model_copy(update=alone | shares)
+        return build_city(style.model_copy(update={"layout": layout}), 200.0, np.random.default_rng(6))
+
+    planted, gardens, fallow = built(orchards=0.9, fallow=0.01), built(gardens=0.9, fallow=0.01), built(fallow=0.9)
+    fruit = [np.isclose(c.trees.height, 2.2 * c.trees.radius).sum() for c in (planted, fallow)]
+    assert fruit[0] > 150
+    assert fruit[1] == 0
+    assert np.median([b.storeys for b in gardens.buildings]) <= 2
+    assert len(gardens.buildings) > 3 * len(fallow.buildings)
+    soil, lawn = (sum(p.outline.area for p in fallow.land if p.cover == cover) for cover in ("bare", "parking"))
+    assert soil > 0 < lawn
+
+
+def test_courts_take_the_place_of_houses_and_lawns() -> None:
+    style = load_style("european")
+
+    def parked(courts: float) -> float:
+        layout = style.layout.model_copy(update={"woods": 0.0, "parks": 0.0, "courts": courts})
+        city = build_city(style.model_copy(update={"layout": layout}), 300.0, np.random.default_rng(6))
+        assert courts > 0 or not any(p.cover == "forest" for p in city.land)
+        return sum(p.outline.area for p in city.land if p.cover in ("parking", "pitch"))
+
+    assert parked(0.8) > 2 * parked(0.0)

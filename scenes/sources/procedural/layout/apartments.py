@@ -16,9 +16,23 @@ from mage.scenes.style import Style
 Floats = NDArray[np.float64]
 
 
+FIELD = (1500.0, 5000.0)  # m² of orchards and of plots of building land
+
+
 def fill_apartments(rng: np.random.Generator, style: Style, layout: Apartments, block: Polygon) -> Built:
-    """A block of lots with a building each; about the typical height of the block."""
+    """A block of lots with a building each; about the typical height of the block. Some blocks are of other use."""
     built = Built()
+    orchards, gardens, fallow = np.cumsum([layout.orchards, layout.gardens, layout.fallow])
+    if fallow > 0:
+        chance = rng.random()
+        if chance < orchards:
+            _fields(rng, built, block, ["bare", "grass", "bare"], planted=0.8)
+        elif chance < gardens:
+            _houses_in_gardens(rng, style, layout, built, block)
+        elif chance < fallow:
+            _fields(rng, built, block, ["bare", "bare", "grass", "parking"], planted=0.0)
+        if chance < fallow:
+            return built
     typical = storeys(rng, style.houses)
     for lot in parcels(rng, block, layout.lot, jitter=0.05):
         if lot.front < ACCESS or rng.random() < layout.vacant:
@@ -30,6 +44,41 @@ def fill_apartments(rng: np.random.Generator, style: Style, layout: Apartments, 
         if body is not None:
             built.bodies.append(body)
     return built
+
+
+def _fields(rng: np.random.Generator, built: Built, block: Polygon, covers: list[str], planted: float) -> None:
+    """Lots without houses, each of one of some covers; a share is ``planted`` with fruit trees in rows."""
+    for lot in parcels(rng, block, FIELD, access=False):
+        built.cover(lot.outline, str(rng.choice(covers)))
+        grown = lot.outline.buffer(-1.0)
+        if rng.random() < planted and grown.geom_type == "Polygon":
+            built.orchards.append(grown)
+
+
+def _houses_in_gardens(
+    rng: np.random.Generator, style: Style, layout: Apartments, built: Built, block: Polygon
+) -> None:
+    """Houses of one or two storeys under tiles, fruit trees behind many: what stood there before the flats."""
+    houses = style.houses
+    for lot in parcels(rng, block, layout.lot, jitter=0.05):
+        built.cover(lot.outline, "grass" if rng.random() < 0.75 else "bare")
+        frame = frontage(lot.outline, block)
+        box = room(lot.outline, frame, float(rng.uniform(2.0, 8.0)), float(rng.uniform(1.5, 4.0)))
+        if lot.front < ACCESS or box is None:
+            continue
+        left, right, near, far = box
+        width, depth = min(right - left, float(rng.uniform(9, 15))), min(far - near, float(rng.uniform(8, 12)))
+        left += rng.random() * (right - left - width)
+        box = (left, left + width, near, near + depth)
+        if min(width, depth) < 6 or not lot.outline.buffer(0.01).covers(strip(frame, *box)):
+            continue
+        count = int(rng.integers(1, 3))
+        kind = "hipped" if rng.random() < 0.7 else "flat"
+        body = winged([wing(rng, houses, box, count * houses.storey_height[1], kind)], frame, count)
+        built.bodies.append(body)
+        behind = lot.outline.difference(body.outline.buffer(1.0))
+        if rng.random() < 0.25 and behind.geom_type == "Polygon":
+            built.orchards.append(behind)
 
 
 def _building(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from shapely.geometry import Polygon
+from shapely.geometry import LineString, Polygon
 
 from mage.scenes.city import LandPatch, Railway
 from mage.scenes.sources.procedural.houses import Wing, pitched_wing
@@ -21,12 +21,13 @@ Patch = Polygon | shapely.MultiPolygon
 
 @dataclass(slots=True)
 class Built:
-    """Bodies, land patches (later ones on top), railways and orchards of a place."""
+    """Bodies, land patches (later ones on top), railways, orchards and lines of walls of a place."""
 
     bodies: list[Body] = field(default_factory=list)
     land: list[LandPatch] = field(default_factory=list)
     railways: list[Railway] = field(default_factory=list)
     orchards: list[Polygon] = field(default_factory=list)
+    walls: list[LineString] = field(default_factory=list)
 
     def cover(self, outline: shapely.Geometry, cover: str) -> None:
         """Lay a patch, in parts where it has several."""
@@ -39,6 +40,7 @@ class Built:
         self.land += other.land
         self.railways += other.railways
         self.orchards += other.orchards
+        self.walls += other.walls
 
 
 def storeys(rng: np.random.Generator, houses: Houses) -> int:

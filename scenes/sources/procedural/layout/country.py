@@ -48,7 +48,7 @@ def orchard_trees(rng: np.random.Generator, outline: shapely.Geometry) -> Floats
     if inner.is_empty:
         return np.zeros((0, 2))
     middle, axes, size = oriented(outline)
-    spacing, row = rng.uniform(4.5, 7.0), rng.uniform(5.5, 8.5)
+    spacing, row = rng.uniform(4.0, 7.0), rng.uniform(4.5, 8.5)
     x, y = np.meshgrid(np.arange(-size[0] / 2, size[0] / 2, row), np.arange(-size[1] / 2, size[1] / 2, spacing))
     xy = middle + np.stack([x.ravel(), y.ravel()], axis=1) @ axes
     xy = xy[rng.random(len(xy)) < 0.93]

@@ -6,6 +6,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from shapely.geometry import Polygon
+from shapely.ops import substring
 
 from mage.scenes.layouts import Informal
 from mage.scenes.sources.procedural.layout.built import Built, area, roof, storeys, wing
@@ -16,6 +17,8 @@ from mage.scenes.style import Houses, Style
 Floats = NDArray[np.float64]
 
 PATH_FROM, PATH_TO = 260.0, 5000.0  # m²; ground of such sizes is parted by a path
+COMPOUND, LEAST = (900.0, 2600.0), 80.0  # m² of walled grounds, and of what is left for a building there
+WALL, GATE = 0.5, 5.0  # metres that a wall keeps from the border of its grounds, and of its gap
 GAP = (0.1, 0.5)  # metres between a house and its plot's border
 
 
@@ -23,7 +26,7 @@ def fill_informal(rng: np.random.Generator, style: Style, layout: Informal, bloc
     """A block cut again and again, by paths and then by nothing, down to plots that hold one house each."""
     built = Built()
     if rng.random() < layout.open:
-        built.cover(block, str(rng.choice(["grass", "bare", "pitch" if block.area > 4000 else "grass"])))
+        built.cover(block, str(rng.choice(["grass", "bare"])))
         return built
     waiting = [block]
     while waiting:
@@ -31,12 +34,36 @@ def fill_informal(rng: np.random.Generator, style: Style, layout: Informal, bloc
         if part.area < 6:
             continue
         wanted = area(rng, style.houses)
+        if COMPOUND[0] < part.area < COMPOUND[1] and rng.random() < layout.compounds:
+            _compound(rng, style, layout, built, part)
+            continue
         pieces = _cut(rng, layout, part) if part.area > wanted / layout.cover else []
         if pieces:
             waiting += pieces
         elif rng.random() >= layout.yards:
             _plot(rng, style, layout, built, part, wanted)
     return built
+
+
+def _compound(rng: np.random.Generator, style: Style, layout: Informal, built: Built, part: Polygon) -> None:
+    """Walled ground, trodden soil on one side with a long building, on the other a lawn, a grove or another one."""
+    middle, axes, size = oriented(part)
+    longer = int(size[1] > size[0])
+    halves = cut_across(part, middle + axes[longer] * size[longer] * rng.uniform(-0.2, 0.2), axes[longer])
+    wall = part.buffer(-WALL, join_style="mitre")
+    if wall.geom_type == "Polygon" and not wall.is_empty:
+        built.walls.append(substring(wall.exterior, GATE, wall.exterior.length))
+    for i, turn in enumerate(rng.permutation(len(halves))):
+        half, use = halves[turn], float(rng.random())
+        built.cover(half, "grass" if i else "paved" if use < 0.3 else "bare")
+        inner = half.buffer(-3 * WALL, join_style="mitre")
+        if inner.geom_type != "Polygon" or inner.area < LEAST:
+            continue
+        if i == 0 or use < 0.4:
+            body = _house(rng, style.houses, layout, inner, float(rng.uniform(0.2, 0.4)) * half.area)
+            built.bodies += [] if body is None else [body]
+        elif use < 0.7:
+            built.orchards.append(inner)
 
 
 def _cut(rng: np.random.Generator, layout: Informal, part: Polygon) -> list[Polygon]:

@@ -16,12 +16,21 @@ from mage.scenes.style import Houses, Style
 Floats = NDArray[np.float64]
 Box = tuple[float, float, float, float]  # left, right, near, far in a lot's frame, metres
 
+HALL = 22.0  # metres of both sides that a hall has at least
+TOWER = 9, 22  # storeys
 COURT = 20.0  # metres of both sides from which on flats stand about a court
 
 
 def fill_lots(rng: np.random.Generator, style: Style, layout: Lots, block: Polygon) -> Built:
-    """A block of lots, each with a house, a row of houses, a larger building, or nothing."""
+    """A block of lots, each with a house, a row of houses, a larger building, or nothing; or one hall, or a lawn."""
     built = Built()
+    if layout.halls + layout.greens > 0:
+        chance = rng.random()
+        if chance < layout.halls and _hall(rng, style, layout, built, block):
+            return built
+        if layout.halls <= chance < layout.halls + layout.greens:
+            built.cover(block, "grass")
+            return built
     for lot in parcels(rng, block, layout.lot, jitter=0.03):
         _fill_lot(rng, style, layout, built, lot, block)
     return built
@@ -48,6 +57,30 @@ def _fill_lot(rng: np.random.Generator, style: Style, layout: Lots, built: Built
     built.bodies += bodies
     if len(bodies) == 1:
         _garden(rng, style, built, lot, frame, box, bodies[0])
+
+
+def _hall(rng: np.random.Generator, style: Style, layout: Lots, built: Built, block: Polygon) -> bool:
+    """A garage, a store or flats about a court over much of a block, or a tower on a lawn; whether there was room."""
+    frame = frontage(block, block)
+    box = room(block, frame, float(rng.uniform(4.0, 9.0)), float(rng.uniform(3.0, 7.0)))
+    if box is None or min(box[1] - box[0], box[3] - box[2]) < HALL:
+        return False
+    use, (left, right, near, far) = float(rng.random()), box
+    if use < 0.4:
+        built.cover(block, style.courtyards)
+        built.bodies.append(_flats(rng, style.houses, layout, Parcel(block, block.length), frame, box))
+        return True
+    tower = use > 0.8
+    count = int(rng.integers(*(TOWER if tower else (1, 6))))
+    box = (left, right, near, near + (far - near) * float(rng.uniform(0.6, 1.0)))
+    if tower:
+        box = _within(rng, box, float(rng.uniform(650, 1400)), float(rng.uniform(0.7, 1.5)))
+    body = wing(rng, style.houses, box, count * style.houses.storey_height[1], "flat")
+    built.cover(block, "grass" if tower or rng.random() < 0.4 else "paved")
+    if not tower:
+        built.cover(block.buffer(-2.5), "parking" if rng.random() < 0.6 else "paved")
+    built.bodies.append(winged([body], frame, count, "commercial"))
+    return True
 
 
 def _within(rng: np.random.Generator, box: Box, ground: float, aspect: float) -> Box:
