@@ -76,10 +76,12 @@ ABLATIONS = {
 
 REAL = replace(APART, synthetic=False, weighted=False, steps=240)
 FEW = replace(ROUNDS["parted, self"], start="parted, self", parted=False, adapted=False, steps=120)
+AGAIN = replace(ROUNDS["parted, self"], synthetic=False, weighted=False, adapted=False)
 FEW_LABELS = (
     {f"{k} real": replace(REAL, few=k) for k in LABELS}
     | {f"parted, self + {k} real": replace(FEW, few=k) for k in LABELS}
     | {f"parted, self, then {k} real": replace(REAL, start="parted, self", few=k) for k in LABELS}
+    | {f"parted, self, then {k} real, self": replace(AGAIN, start=f"parted, self, then {k} real", few=k) for k in LABELS}
 )
 
 BEST = "parted, self"
