@@ -1,4 +1,4 @@
-"""What the map sheet and the report draw alike: colours and their words, images made small, clusters, round lengths."""
+"""What the map sheet and the report draw alike: colours and their words, images made small, round lengths."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from mage.learning.mapping.areas import Area
 from mage.learning.mapping.findings import Access, Buildings, Event, Findings, Geometries, Kind, Product, Words
 from mage.learning.mapping.picture import Picture
 from mage.learning.mapping.product import names, styles
-from mage.learning.mapping.product.layers import AROUND
 from mage.learning.mapping.summary import Row, passability
 from mage.scenes.grid import Grid
 
@@ -123,15 +122,6 @@ def road_states(access: Access) -> Words:
     states = passability(access)
     doubtful = (states == names.OPEN) & (np.fmax(access.car, access.truck) >= DOUBTFUL)
     return np.asarray(np.where(doubtful, POSSIBLY_CLOSED, states))
-
-
-def clusters(buildings: Buildings) -> Geometries:
-    """Hot spots as the layers have them, (k,) polygons, from the largest."""
-    if buildings.hot is None or not buildings.hot.hot.any():
-        return np.array([], object)
-    joined = shapely.union_all(shapely.buffer(buildings.outline[buildings.hot.hot], AROUND, quad_segs=4))
-    parts = shapely.get_parts(joined)
-    return np.asarray(parts[np.argsort(-shapely.area(parts), kind="stable")])
 
 
 def doubts(buildings: Buildings) -> NDArray[np.int64]:

@@ -23,7 +23,6 @@ from mage.learning.mapping.product.drawing import (
     area_group,
     by_probability,
     cautions,
-    clusters,
     degrees,
     extent_hectares,
     length,
@@ -41,6 +40,7 @@ from mage.learning.mapping.product.drawing import (
     verdict_counts,
     version,
 )
+from mage.learning.mapping.product.layers import hot_spots
 from mage.learning.mapping.product.paper import BAND, INK, SOFT, Column, Key, Paper
 from mage.learning.mapping.product.turns import turns
 from mage.learning.mapping.summary import Row, summary
@@ -166,7 +166,7 @@ def _road_keys(findings: Findings) -> list[Key]:
 def _other_keys(findings: Findings) -> list[Key]:
     keys = [Key("ring", AREA, "Area of interest")]
     keys += [Key("ring", turn.colour, f"{turn.word} since {turn.since}: {turn.amount}") for turn in turns(findings)]
-    if len(clusters(findings.buildings)):
+    if len(hot_spots(findings)):
         keys.append(Key("ring", HOT, f"Hot spot: graded damage clusters beyond chance within {RADIUS:.0f} m (Gi*)"))
     unseen = shapely.difference(findings.area, findings.seen)
     if unseen.area > 1e-4 * findings.area.area:

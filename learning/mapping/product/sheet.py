@@ -26,7 +26,6 @@ from mage.learning.mapping.product.drawing import (
     ROADS,
     ROUTE,
     VERDICTS,
-    clusters,
     is_cell,
     length,
     median_side,
@@ -39,6 +38,7 @@ from mage.learning.mapping.product.drawing import (
     tinted,
     true_north,
 )
+from mage.learning.mapping.product.layers import hot_spots
 from mage.learning.mapping.product.margin import MOST, draw_margin
 from mage.learning.mapping.product.paper import DPI, INK, Paper
 from mage.learning.mapping.product.turns import turns
@@ -228,9 +228,9 @@ def _changes(axes: Axes, findings: Findings, scale: int) -> None:
 def _marks(axes: Axes, findings: Findings, extent: Box, scale: int) -> None:
     """The area's border, hot spots and facilities."""
     _fill(axes, [findings.area], facecolor="none", edgecolor=AREA, linewidth=1.4, linestyle=(0, (6, 2)), zorder=6)
-    hot = np.asarray(shapely.intersection(clusters(findings.buildings), findings.area))
-    _fill(axes, simplified(hot, scale * 1e-4), facecolor="none", edgecolor="white", linewidth=2.6, zorder=6.1)
-    _fill(axes, simplified(hot, scale * 1e-4), facecolor="none", edgecolor=HOT, linewidth=1.4, zorder=6.2)
+    hot = simplified(hot_spots(findings), scale * 1e-4)
+    _fill(axes, hot, facecolor="none", edgecolor="white", linewidth=2.6, zorder=6.1)
+    _fill(axes, hot, facecolor="none", edgecolor=HOT, linewidth=1.4, zorder=6.2)
     facilities = findings.access.facilities if findings.access is not None else None
     if facilities is None:
         return
