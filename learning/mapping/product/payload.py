@@ -21,6 +21,7 @@ from mage.learning.mapping.product.drawing import (
     START,
     VERDICTS,
     Small,
+    is_cell,
     ranked,
     road_states,
     simplified,
@@ -71,7 +72,12 @@ def payload(findings: Findings, images: dict[str, Small | Grid]) -> dict[str, An
         ],
         "hot": [rings(part, grid) for part in simplified(hot_spots(findings), TOLERANCE)],
         "areas": [
-            {"damaged": round(area.damaged, 2), "rings": rings(area.outline, grid)} for _, area in ranked(findings)
+            {
+                "name": area.name.partition(" (")[0] if is_cell(area) else area.name,
+                "damaged": round(area.damaged, 2),
+                "rings": rings(area.outline, grid),
+            }
+            for _, area in ranked(findings)
         ],
         "changes": [
             {
