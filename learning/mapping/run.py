@@ -227,6 +227,7 @@ def predicted(task: Task, folder: ProductFolder) -> tuple[dict[str, Path], float
             identity,
             window=request.window,
             overlap=overlap,
+            stride=grader.stride,
             progress=task.progress,
         )
 
