@@ -245,7 +245,7 @@ class Windows:
     def ours(self) -> Maps:
         """Windows that fade into each other over 64 px."""
         pictures = [ArrayPicture(image, self.grid) for image in self.images]
-        strips = stream(self.forward, pictures, window=self.side, overlap=64)
+        strips = stream(self.forward, pictures, window=self.side, overlap=64, stride=self.network.encoder.strides[-1])
         return np.concatenate([strip.maps for strip in strips], axis=1)
 
 

@@ -10,7 +10,7 @@ import typer
 
 from mage.learning import judging_commands
 from mage.learning.collect.command import collect
-from mage.learning.mapping.command import map_event
+from mage.learning.mapping_command import map_event
 from mage.learning.options import DataFolder, is_dataset, need_torch, say
 from mage.learning.pack_command import pack
 from mage.learning.pretrain_command import pretrain

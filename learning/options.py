@@ -32,13 +32,23 @@ def say(line: str) -> None:
 
 def need_torch() -> None:
     """MissingExtraError where torch or safetensors are not installed, or cannot be imported."""
-    for module in ("torch", "safetensors"):
+    _need("learning", ("torch", "safetensors"))
+
+
+def need_mapping() -> None:
+    """MissingExtraError where a package of the extra ``mapping`` is not installed, or cannot be imported."""
+    need_torch()
+    _need("mapping", ("rasterio", "scipy", "shapely", "pyproj", "pyogrio", "matplotlib"))
+
+
+def _need(extra: str, modules: tuple[str, ...]) -> None:
+    for module in modules:
         try:
             found = importlib.util.find_spec(module) is not None
         except (ImportError, ValueError):  # blocked, or half-removed
             found = False
         if not found:
-            raise MissingExtraError(module, "learning")
+            raise MissingExtraError(module, extra)
 
 
 def is_dataset(folder: Path) -> bool:

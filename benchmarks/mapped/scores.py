@@ -14,7 +14,7 @@ from rasterio.features import geometry_mask
 from scipy.stats import spearmanr
 
 from mage.learning.mapping.access import CLOSED
-from mage.learning.mapping.areas import cells
+from mage.learning.mapping.areas import Lattice, cells
 from mage.learning.mapping.assessment import LEVEL, RADIUS
 from mage.learning.mapping.findings import Access, Buildings, Findings
 from mage.learning.mapping.hotspots import hot_spots
@@ -77,8 +77,9 @@ def worst_places(found: Buildings, case: Case) -> Figures:
     middle = shapely.get_coordinates(shapely.point_on_surface(case.outline)).reshape(-1, 2)
     known = np.isfinite(found.damaged)
     ours, expected = found.points[known], found.damaged[known]
-    squares, _ = cells(np.concatenate([middle, ours]), CELL)
-    counts = [_within(squares, places, weight) for places, weight in ((middle, struck), (ours, expected))]
+    places = np.concatenate([middle, ours])
+    squares, _ = cells(places, Lattice.over(shapely.total_bounds(shapely.points(places)), CELL))
+    counts = [_within(squares, where, weight) for where, weight in ((middle, struck), (ours, expected))]
     ranked = len(squares) >= FEWEST and all(np.ptp(count) > 0 for count in counts)
     by_truth = hot_spots(middle, struck, RADIUS, LEVEL).hot
     near = shapely.STRtree(shapely.buffer(found.outline[found.hot.hot], 1.0)) if found.hot is not None else None

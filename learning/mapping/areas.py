@@ -105,19 +105,64 @@ def affected_areas(
     return sorted(found, key=lambda area: (-area.damaged, area.name))
 
 
-def cells(points: ArrayLike, size: float) -> tuple[list[shapely.Polygon], list[str]]:
-    """Square cells of ``size`` metres that hold a place, and names of them by their south-west corner.
+@dataclass(frozen=True, slots=True)
+class Lattice:
+    """Square cells over a place, named as in a street atlas: columns by letters from the west, rows by numbers from the
+    north. Their corners lie at multiples of the side.
 
-    Raises:
-        ModelError: the size is not above 0.
-
-    >>> cells([(5, 5), (12, 5), (13, 6)], 10)[1]
-    ['E0 N0', 'E10 N0']
+    Attributes:
+        west, north: corner of cell A1, metres.
+        size: metres of a side.
     """
-    if not (size > 0 and np.isfinite(size)):
-        raise ModelError("no such cell", expected="a side above 0 m", found=str(size))
+
+    west: float
+    north: float
+    size: float
+
+    @classmethod
+    def over(cls, bounds: ArrayLike, size: float) -> Lattice:
+        """The cells of ``size`` metres that hold (west, south, east, north).
+
+        Raises:
+            ModelError: the size is not above 0.
+
+        >>> Lattice.over((5, 5, 27, 18), 10)
+        Lattice(west=0.0, north=20.0, size=10)
+        """
+        if not (size > 0 and np.isfinite(size)):
+            raise ModelError("no such cell", expected="a side above 0 m", found=str(size))
+        west, _, _, north = np.asarray(bounds, float)
+        return cls(float(np.floor(west / size) * size), float((np.floor(north / size) + 1) * size), size)
+
+
+def letters(column: int) -> str:
+    """A column's letters, from 0 on.
+
+    >>> [letters(column) for column in (0, 25, 26, 702)]
+    ['A', 'Z', 'AA', 'AAA']
+    """
+    first, last = divmod(column, 26)
+    return (letters(first - 1) if first else "") + chr(ord("A") + last)
+
+
+def cells(points: ArrayLike, lattice: Lattice) -> tuple[list[shapely.Polygon], list[str]]:
+    """Cells that hold a place, from west to east, and their names, with the south-west corner, since letters and
+    numbers mean something on one map alone.
+
+    Args:
+        points: (n, 2) metres, none to the west or the north of the lattice.
+        lattice: the cells.
+
+    >>> cells([(5, 5), (12, 5), (13, 6)], Lattice(0, 20, 10))[1]
+    ['A2 (E0 N0)', 'B2 (E10 N0)']
+    """
+    size = lattice.size
     corners = np.unique(np.floor(np.asarray(points, float).reshape(-1, 2) / size), axis=0) * size
-    names = [f"E{west} N{south}" for west, south in corners.astype(int).tolist()]
+    names = [
+        f"{letters(round((west - lattice.west) / size))}{round((lattice.north - south) / size)} "
+        f"(E{west:.0f} N{south:.0f})"
+        for west, south in corners.tolist()
+    ]
     return list(shapely.box(*corners.T, *(corners + size).T)), names
 
 

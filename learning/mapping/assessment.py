@@ -11,7 +11,7 @@ import shapely
 from numpy.typing import NDArray
 
 from mage.learning.buildings import cems_verdicts, grade_entropy
-from mage.learning.mapping.areas import Area, affected_areas, cells
+from mage.learning.mapping.areas import Area, Lattice, affected_areas, cells
 from mage.learning.mapping.buildings import Gradings, outlines
 from mage.learning.mapping.findings import Buildings, Event, Kind, Observed
 from mage.learning.mapping.hotspots import HotSpots, hot_spots, kernel_density
@@ -116,11 +116,18 @@ def damage_density(buildings: Buildings, grid: Grid) -> tuple[NDArray[np.float32
     return density, coarse
 
 
-def ranked(buildings: Buildings, areas: Sequence[shapely.Geometry], names: Sequence[str]) -> tuple[Area, ...]:
-    """Cells of 250 m and named areas, those with most damaged buildings first."""
+def lattice(buildings: Buildings, area: shapely.Geometry) -> Lattice:
+    """Cells of 250 m over an area, and over the points of its buildings, which may lie just beyond it."""
+    return Lattice.over(shapely.total_bounds([area, shapely.MultiPoint(buildings.points)]), CELL)
+
+
+def ranked(
+    buildings: Buildings, area: shapely.Geometry, areas: Sequence[shapely.Geometry], names: Sequence[str]
+) -> tuple[Area, ...]:
+    """Cells of the area's lattice and named areas, those with most damaged buildings first."""
     known = np.isfinite(buildings.damaged)
     points, p = buildings.points[known], np.clip(buildings.damaged[known], 0, 1)
-    squares, called = cells(points, CELL)
+    squares, called = cells(points, lattice(buildings, area))
     named = [name or f"Area {k}" for k, name in enumerate(names, 1)]
     return tuple(affected_areas([*squares, *areas], [*called, *named], points, p))
 

@@ -256,6 +256,8 @@ class Findings:
         corrections: log of an analyst's edits, a line each.
         versions: of the program and its libraries, by name.
         differences: to the product that this one updates; None where it updates none.
+        footprints: outlines of the whole images by role, "pre" and "post", on the map; none where it is nowhere on
+            Earth.
     """
 
     event: Event
@@ -280,3 +282,4 @@ class Findings:
     corrections: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     differences: Differences | None = None
+    footprints: Mapping[str, shapely.Polygon] = field(default_factory=dict)

@@ -68,6 +68,11 @@ class Grader:
         heads = [name for head in _heads(self.network) for name in FURTHER[head]]
         return (BACKGROUND, *grade_names(self.grades), *heads)
 
+    @property
+    def stride(self) -> int:
+        """Pixels between the places that the network looks at where it does so most coarsely."""
+        return self.network.encoder.strides[-1]
+
     def forward(self, images: NDArray[np.uint8]) -> Maps:
         """Probabilities (maps, h, w) of images (dates, bands, h, w)."""
         shown = torch.from_numpy(images if self.network.dates > 1 else images[-1])

@@ -55,6 +55,7 @@ def write_probabilities(
     *,
     window: int = WINDOW,
     overlap: int = OVERLAP,
+    stride: int = 1,
     progress: bool = False,
 ) -> Path:
     """A model's maps of a scene as a cloud-optimised GeoTIFF with a band for each, see :func:`from_bytes`.
@@ -70,6 +71,7 @@ def write_probabilities(
         identity: what the maps depend on, in JSON types: the images' and the model's checksums.
         window: as of :func:`~mage.learning.mapping.stream.stream`.
         overlap: the same.
+        stride: the same.
         progress: whether to show a bar.
 
     Raises:
@@ -77,10 +79,11 @@ def write_probabilities(
     """
     grid = pictures[0].grid
     parts = path.with_name(f"{path.name}.parts")
-    begun = _begin(parts, {**identity, "window": window, "overlap": overlap, "names": list(names)})
-    strips = strips_of(grid, window, overlap)
+    begun = _begin(parts, {**identity, "window": window, "overlap": overlap, "stride": stride, "names": list(names)})
+    strips = strips_of(grid, window, overlap, stride)
     with tqdm(total=len(strips), initial=begun, unit="strip", desc=path.stem, disable=not progress) as bar:
-        for number, strip in enumerate(stream(forward, pictures, window=window, overlap=overlap, first=begun), begun):
+        windows = {"window": window, "overlap": overlap, "stride": stride}
+        for number, strip in enumerate(stream(forward, pictures, first=begun, **windows), begun):
             publish(parts / f"{number:06d}.bin", to_bytes(strip.maps).tobytes())
             bar.update()
 

@@ -203,7 +203,8 @@ def working_grid(raster: Raster, gsd: float | None = None) -> Grid:
     if raster.layout.crs is None:
         if gsd is None:
             told = "the image says neither where it lies nor how large its pixels are"
-            raise DatasetError(told, file=raster.place, expected="--gsd, metres of its pixels, or a GeoTIFF with a CRS")
+            expected = "a GeoTIFF with a CRS, or metres on the ground that a pixel is wide, such as --gsd 0.5"
+            raise DatasetError(told, file=raster.place, expected=expected)
         return Grid(rows, columns, 0.0, rows * gsd, gsd)
     a, b, c, d, e, f = raster.layout.transform
     crs = _crs(raster)

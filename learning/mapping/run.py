@@ -185,7 +185,7 @@ def find(task: Task, folder: ProductFolder) -> Findings:
         observed=seen,
         density=density,
         density_grid=density_grid,
-        areas=ranked(found, *task.vectors.areas),
+        areas=ranked(found, scene.area, *task.vectors.areas),
         access=access,
         population=people(task, found, seen),
         unlike=unlike(task),
@@ -194,6 +194,7 @@ def find(task: Task, folder: ProductFolder) -> Findings:
         threshold=threshold,
         corrections=log,
         versions=versions(),
+        footprints=scene.footprints,
     )
     return findings if request.files.before is None else monitored(findings, request.files.before)
 
@@ -226,6 +227,7 @@ def predicted(task: Task, folder: ProductFolder) -> tuple[dict[str, Path], float
             identity,
             window=request.window,
             overlap=overlap,
+            stride=grader.stride,
             progress=task.progress,
         )
 

@@ -9,7 +9,7 @@ import shapely
 
 from mage.learning.mapping.bands import INFRARED, RGB, named_bands, reflectance_limits, telling_bands
 from mage.learning.mapping.grader import Grader
-from mage.learning.mapping.inputs import Request, area_of, cut, place_of
+from mage.learning.mapping.inputs import Request, area_of, cut, footprint, place_of
 from mage.learning.mapping.picture import Floats, Picture, RasterPicture, Shift, working_grid
 from mage.learning.mapping.register import Registration, register
 from mage.learning.mapping.sight import Cleared, Sight, look
@@ -37,6 +37,7 @@ class Scene:
         registration: of ``post`` against ``pre``; None where it was not measured.
         sight: what is seen of the place.
         gsd: metres of a pixel of the files themselves, by role.
+        footprints: their outlines, by role; none where the grid is nowhere on Earth.
     """
 
     grid: Grid
@@ -47,6 +48,7 @@ class Scene:
     registration: Registration | None
     sight: Sight
     gsd: Mapping[str, float]
+    footprints: Mapping[str, shapely.Polygon]
     infrared: tuple[Picture | None, Picture] | None = None
     telling: tuple[str, ...] = RGB
 
@@ -101,7 +103,9 @@ def open_scene(request: Request, grader: Grader | None, tell: Tell) -> Scene:
         first = None if pre is None else _reflecting(pre, grid, names, request)
         infrared = first, _reflecting(post, grid, names, request, after.shift)
     sight = look(before, after)
-    return Scene(grid, area, before, after, banded, found, sight, native, infrared, names or RGB)
+    return Scene(
+        grid, area, before, after, banded, found, sight, native, _footprints(pre, post, grid), infrared, names or RGB
+    )
 
 
 def _place(
@@ -114,6 +118,15 @@ def _place(
     grid = place_of(post, pre, gsd, whole=True)
     area = area_of(grid, read_areas(aoi, grid)[0], aoi)
     return cut(grid, area), area
+
+
+def _footprints(pre: Raster | None, post: Raster, grid: Grid) -> dict[str, shapely.Polygon]:
+    rasters = {"pre": pre, "post": post}
+    return {
+        role: footprint(raster, grid.crs)
+        for role, raster in rasters.items()
+        if raster is not None and raster.layout.crs is not None and grid.crs is not None
+    }
 
 
 def _own(raster: Raster, stated: float | None) -> float:

@@ -34,13 +34,13 @@ class Strip:
     maps: Maps
 
 
-def strips_of(grid: Grid, window: int = WINDOW, overlap: int = OVERLAP) -> list[slice]:
+def strips_of(grid: Grid, window: int = WINDOW, overlap: int = OVERLAP, stride: int = 1) -> list[slice]:
     """The rows of each strip that :func:`stream` gives, top to bottom: they cover the grid and do not overlap.
 
     Raises:
         ModelError: window and overlap do not go together.
     """
-    ends = _finished(_windows(grid.rows, window, overlap), grid.rows)
+    ends = _finished(_windows(grid.rows, window, overlap, stride), grid.rows)
     return [slice(low, high) for low, high in pairwise([0, *ends]) if high]
 
 
@@ -50,19 +50,25 @@ def stream(
     *,
     window: int = WINDOW,
     overlap: int = OVERLAP,
+    stride: int = 1,
     first: int = 0,
 ) -> Iterator[Strip]:
     """What a model says of a scene, strip by strip, in the memory of two rows of windows.
 
     Windows share at least ``overlap`` pixels, in which the one fades into the other by a cosine. Past the border of the
-    scene the images are mirrored, by half an overlap, so that what lies at the border is seen amid its likes. What is
-    no data in one of the images is 0 to the model and NaN in the result.
+    scene the images are mirrored, by half an overlap or a little more, so that what lies at the border is seen amid its
+    likes. What is no data in one of the images is 0 to the model and NaN in the result.
+
+    A network that looks at every 32nd place says something else of a scene that is moved by 7 pixels, so windows that
+    begin anywhere disagree where they meet: they begin at multiples of its stride.
 
     Args:
         forward: the model.
         pictures: one for each date, on one grid.
         window: side of what the model is shown, pixels.
         overlap: even, less than half of the window.
+        stride: pixels from one place that the model looks at to the next where it looks most coarsely; less than what
+            windows do not share.
         first: number of the strip to begin with; what follows is the same as in a run from the top.
 
     Raises:
@@ -76,8 +82,8 @@ def stream(
     (50, {51.0})
     """
     grid = _one_grid(pictures)
-    tall, wide = (_windows(side, window, overlap) for side in grid.shape)
-    strips = strips_of(grid, window, overlap)
+    tall, wide = (_windows(side, window, overlap, stride) for side in grid.shape)
+    strips = strips_of(grid, window, overlap, stride)
     number = -1
     pending: _Pending | None = None
     for rows, end in zip(tall, _finished(tall, grid.rows), strict=True):
@@ -162,16 +168,23 @@ def read_window(pictures: Sequence[Picture], window: Window) -> tuple[NDArray[np
     return mirrored, np.pad(valid, beyond, mode="symmetric")
 
 
-def _windows(side: int, window: int, overlap: int) -> list[slice]:
-    """Windows of one size that cover a side and half an overlap beyond both its ends, spread evenly."""
+def _windows(side: int, window: int, overlap: int, stride: int) -> list[slice]:
+    """Windows of one size that begin at multiples of a stride and cover a side and half an overlap beyond both its
+    ends, spread evenly.
+    """
     if overlap % 2 or not 0 <= overlap < window / 2:
         raise ModelError("no such overlap", expected=f"even, from 0 to less than {window / 2:g}", found=str(overlap))
-    margin = overlap // 2
-    whole = side + 2 * margin
-    length = min(window, whole)
-    number = 1 if whole <= window else -(-(whole - overlap) // (window - overlap))
-    step = (whole - length) / max(number - 1, 1)
-    return [slice(round(k * step) - margin, round(k * step) - margin + length) for k in range(number)]
+    most = (window - overlap) // stride * stride  # from one to the next
+    if not most:
+        expected = f"{overlap + stride} pixels or more, for a model of stride {stride}"
+        raise ModelError("the window is too small", expected=expected, found=str(window))
+    margin = -(-(overlap // 2) // stride) * stride
+    further = side + 2 * margin - window  # to where the last one begins, from the first
+    if further <= 0:
+        return [slice(-margin, side + margin)]
+    steps = -(-further // most)
+    starts = [-(-k * further // (steps * stride)) * stride - margin for k in range(steps + 1)]
+    return [slice(start, start + window) for start in starts if start < side]
 
 
 def _finished(tall: Sequence[slice], rows: int) -> list[int]:

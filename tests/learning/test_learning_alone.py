@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mage.learning.options import need_mapping
 from mage.scenes.errors import MissingExtraError
 
 HERE = Path(__file__).parent
@@ -45,22 +46,42 @@ def test_users_projects_run_where_blender_and_the_city_libraries_are_missing(dra
 def test_every_module_imports_there():
     code = f"""{BLOCK}
 import importlib, pkgutil, mage.learning
-for module in pkgutil.walk_packages(mage.learning.__path__, "mage.learning."):
-    if not module.name.startswith("mage.learning.mapping."):  # which is an extra of its own
+for module in pkgutil.walk_packages(mage.learning.__path__, "mage.learning.", onerror=lambda name: None):
+    if module.name != "mage.learning.mapping":  # which is an extra of its own
         importlib.import_module(module.name)
 print(len([m for m in sys.modules if m.startswith("mage.learning.")]) > 10)
 """
     assert python(code).strip() == "True"
 
 
-def test_a_map_in_python_says_which_extra_it_lacks(monkeypatch):
-    from mage.learning import mapping
+@pytest.mark.parametrize("module", ["mapping", "mapping.run", "mapping.hotspots", "mapping.product.write"])
+def test_every_part_of_mapping_says_which_extra_it_lacks(module):
+    code = f"""{BLOCK}
+from mage.scenes.errors import MissingExtraError
+try:
+    import mage.learning.{module}
+except MissingExtraError as error:
+    print(error)
+"""
+    told = python(code)
+    assert "'rasterio'" in told
+    assert "pip install 'mage-eo[mapping]'" in told
 
+
+def test_a_map_that_is_asked_for_says_it_too(tmp_path):
+    words = ["mage", "map", f"--post={tmp_path / 'post.tif'}", f"--out={tmp_path / 'map'}", "--kind=flood"]
+    code = f"{BLOCK}\nsys.argv = {words}\nfrom mage.scenes.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "pip install 'mage-eo[mapping]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_package_of_mapping_that_is_not_there_is_named(monkeypatch):
     there = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pyogrio" else there(name))
     with pytest.raises(MissingExtraError, match=r"'pyogrio'.*pip install 'mage-eo\[mapping\]'"):
-        mapping.make_map  # noqa: B018
-    assert python(f"{BLOCK}\nimport mage.learning.commands, mage.learning.mapping as m; print(len(m.__all__))") == "5\n"
+        need_mapping()
 
 
 def test_names_of_mapping_are_those_of_its_modules():

@@ -1,4 +1,4 @@
-"""What the map sheet and the report draw alike: colours and their words, images made small, clusters, round lengths."""
+"""What the map sheet and the report draw alike: colours and their words, images made small, round lengths."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from mage.learning.mapping.areas import Area
+from mage.learning.mapping.assessment import CELL
 from mage.learning.mapping.findings import Access, Buildings, Event, Findings, Geometries, Kind, Product, Words
 from mage.learning.mapping.picture import Picture
 from mage.learning.mapping.product import names, styles
-from mage.learning.mapping.product.layers import AROUND
 from mage.learning.mapping.summary import Row, passability
 from mage.scenes.grid import Grid
 
@@ -43,6 +43,7 @@ _PASSABLE = {name: _hex(colour) for name, colour in styles.PASSABLE_COLOURS.item
 _WORST = (names.CLOSED, names.TRUCK_ONLY, names.CAR_ONLY, POSSIBLY_CLOSED, names.OPEN, names.NOT_ANALYSED)
 ROADS = {name: _PASSABLE[name] for name in _WORST}
 EXTENTS = {what: (words, _hex(styles.OBSERVED_COLOURS[words])) for what, words in names.OBSERVED.items()}
+DEBRIS_UNDER = "#dcc8ec"  # between the dots that debris is drawn with on paper: tints of it do not show on bare ground
 HOT = "#d6007f"  # not the layers' red, which on one sheet would pass for a closed road
 ROUTE, ISOLATED = (_hex(styles.CRISIS_COLOURS[name]) for name in (names.ROUTE, names.ISOLATED))
 AREA, START = "#111111", "#0d7a6b"
@@ -125,15 +126,6 @@ def road_states(access: Access) -> Words:
     return np.asarray(np.where(doubtful, POSSIBLY_CLOSED, states))
 
 
-def clusters(buildings: Buildings) -> Geometries:
-    """Hot spots as the layers have them, (k,) polygons, from the largest."""
-    if buildings.hot is None or not buildings.hot.hot.any():
-        return np.array([], object)
-    joined = shapely.union_all(shapely.buffer(buildings.outline[buildings.hot.hot], AROUND, quad_segs=4))
-    parts = shapely.get_parts(joined)
-    return np.asarray(parts[np.argsort(-shapely.area(parts), kind="stable")])
-
-
 def doubts(buildings: Buildings) -> NDArray[np.int64]:
     """Positions of the buildings that were graded, the one that is hardest to tell first."""
     known = np.flatnonzero(np.isfinite(buildings.entropy) & (buildings.verdict != names.NOT_ANALYSED))
@@ -152,13 +144,17 @@ def likely_wrong(buildings: Buildings) -> float:
 
 
 def is_cell(area: Area) -> bool:
-    """Whether an area is a cell of a lattice, named by its corner, rather than one that people have a name for."""
-    return re.fullmatch(r"E-?\d+ N-?\d+", area.name) is not None
+    """Whether an area is a cell of a lattice, named as such, rather than one that people have a name for."""
+    return re.fullmatch(r"[A-Z]+\d+ \(E-?\d+ N-?\d+\)", area.name) is not None
 
 
 def area_group(area: Area) -> str:
     """What kind of area it is, in words."""
-    return "Cells, named by their south-west corner" if is_cell(area) else "Areas with names of their own"
+    return (
+        f"Cells of {CELL:.0f} m by letter and number (south-west corner)"
+        if is_cell(area)
+        else "Areas with names of their own"
+    )
 
 
 def ranked(findings: Findings) -> list[tuple[int, Area]]:

@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 import shapely
 
-from mage.learning.mapping.findings import Buildings, Findings, Product, Source
+from mage.learning.mapping.findings import Findings, Geometries, Product, Source
 from mage.learning.mapping.product import names
 from mage.learning.mapping.product.assets import GRADE_FIELDS, built_up, facilities, transportation
 from mage.learning.mapping.product.changes import changes
@@ -112,7 +112,7 @@ def observed_event(findings: Findings) -> Layer:
 
 def crisis(findings: Findings) -> list[Layer]:
     """B2: hot spots, the most affected areas, what is cut off, and the way between two places that was asked for."""
-    spots = _hot_spots(findings.buildings)
+    spots = hot_spots(findings)
     cut_off = [] if findings.access is None else list(findings.access.isolated)
     ranked = findings.areas
     shapes = [*spots, *(area.outline for area in ranked), *cut_off]
@@ -184,12 +184,14 @@ def _ungraded(layer: Layer) -> Layer:
     return replace(layer, columns={**kept, "damage_gra": text([names.NOT_ANALYSED] * len(layer))})
 
 
-def _hot_spots(buildings: Buildings) -> list[shapely.Geometry]:
-    """Hot buildings with what lies about them, joined where they meet, from north to south."""
-    if buildings.hot is None or not buildings.hot.hot.any():
-        return []
-    joined = shapely.union_all(shapely.buffer(buildings.outline[buildings.hot.hot], AROUND, quad_segs=4))
-    return sorted(shapely.get_parts(joined), key=lambda spot: (-spot.bounds[3], spot.bounds[0]))
+def hot_spots(findings: Findings) -> Geometries:
+    """(k,) polygons: what of the area lies about hot buildings, joined where it meets, from north to south."""
+    hot = findings.buildings.hot
+    if hot is None or not hot.hot.any():
+        return polygons([])
+    around = shapely.union_all(shapely.buffer(findings.buildings.outline[hot.hot], AROUND, quad_segs=4))
+    spots = [part for part in shapely.get_parts(around.intersection(findings.area)) if part.area > 0]
+    return polygons(sorted(spots, key=lambda spot: (-spot.bounds[3], spot.bounds[0])))
 
 
 def _route(findings: Findings) -> list[Layer]:

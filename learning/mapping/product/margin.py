@@ -23,7 +23,6 @@ from mage.learning.mapping.product.drawing import (
     area_group,
     by_probability,
     cautions,
-    clusters,
     degrees,
     extent_hectares,
     length,
@@ -41,6 +40,8 @@ from mage.learning.mapping.product.drawing import (
     verdict_counts,
     version,
 )
+from mage.learning.mapping.product.layers import hot_spots
+from mage.learning.mapping.product.locator import draw_locator
 from mage.learning.mapping.product.paper import BAND, INK, SOFT, Column, Key, Paper
 from mage.learning.mapping.product.turns import turns
 from mage.learning.mapping.summary import Row, summary
@@ -48,6 +49,7 @@ from mage.learning.mapping.summary import Row, summary
 LEFT, TOP, WIDE, FLOOR = 308.0, 289.0, 104.0, 54.0  # mm: of the column to the right of the map
 MOST = 5  # areas of a kind in the table, as on the map of a first estimate
 FOOT = 50.0  # mm: top of the band below the map
+OVERVIEW = 36.0  # mm: side of the overview
 
 
 def draw_margin(paper: Paper, findings: Findings, scale: int) -> None:
@@ -144,7 +146,10 @@ def _event_keys(findings: Findings) -> list[Key]:
     for extent in findings.observed.extents:
         words, colour = EXTENTS[extent.what]
         if len(extent.outline):
-            keys.append(Key("tint", f"{colour}:0.4", f"{words} ({extent_hectares(extent.outline):,.3g} ha)"))
+            within = shapely.intersection(extent.outline, findings.area)
+            told = f"{words} ({extent_hectares(within):,.3g} ha)"
+            form = ("dots", colour) if extent.what == "debris" else ("tint", f"{colour}:0.4")
+            keys.append(Key(*form, told))
         else:
             keys.append(Key("none", colour, f"{words}: none observed"))
     return keys
@@ -166,7 +171,7 @@ def _road_keys(findings: Findings) -> list[Key]:
 def _other_keys(findings: Findings) -> list[Key]:
     keys = [Key("ring", AREA, "Area of interest")]
     keys += [Key("ring", turn.colour, f"{turn.word} since {turn.since}: {turn.amount}") for turn in turns(findings)]
-    if len(clusters(findings.buildings)):
+    if len(hot_spots(findings)):
         keys.append(Key("ring", HOT, f"Hot spot: graded damage clusters beyond chance within {RADIUS:.0f} m (Gi*)"))
     unseen = shapely.difference(findings.area, findings.seen)
     if unseen.area > 1e-4 * findings.area.area:
@@ -244,9 +249,9 @@ def _ranking(column: Column, findings: Findings) -> None:
 
 
 def _foot(paper: Paper, findings: Findings, scale: int) -> None:
-    """Three columns below the map."""
+    """Four columns below the map."""
     paper.page.plot([8, 412], [FOOT] * 2, color=BAND, lw=1.0)
-    widths, x = (118.0, 158.0, 114.0), 8.0
+    widths, x = (100.0, 146.0, 101.0, OVERVIEW), 8.0
     columns = []
     for width in widths:
         columns.append(Column(paper, x, FOOT, width, 6.0))
@@ -261,6 +266,8 @@ def _foot(paper: Paper, findings: Findings, scale: int) -> None:
     columns[2].paragraph(_place(findings, scale))
     columns[2].heading("Disclaimer")
     columns[2].paragraph(DISCLAIMER)
+    columns[3].heading("Overview")
+    draw_locator(paper, findings, columns[3].x, columns[3].y - OVERVIEW, OVERVIEW)
 
 
 def _method(findings: Findings) -> str:

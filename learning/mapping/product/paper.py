@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mage.learning.mapping.product.drawing import AREA
+from mage.learning.mapping.product.drawing import AREA, DEBRIS_UNDER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,8 +21,8 @@ LEADING = 0.45  # mm from line to line for a point of type
 
 
 class Key(NamedTuple):
-    """A line of the legend: how it is drawn ("fill", "tint", "line", "ring", "hatch", "stripes", "mark" or "none"), in
-    which colour, and words.
+    """A line of the legend: how it is drawn ("fill", "tint", "dots", "line", "ring", "hatch", "stripes", "mark" or
+    "none"), in which colour, and words.
     """
 
     form: str
@@ -170,6 +170,8 @@ def _swatch(paper: Paper, x: float, y: float, key: Key) -> None:
     elif key.form == "tint":
         colour, strength = key.colour.split(":")
         paper.rectangle(x, y, 7, 2.8, facecolor=(colour, float(strength)), edgecolor=colour, linewidth=0.7)
+    elif key.form == "dots":
+        paper.rectangle(x, y, 7, 2.8, facecolor=DEBRIS_UNDER, edgecolor=key.colour, linewidth=0.7, hatch="....")
     elif key.form in ("ring", "hatch", "stripes"):
         hatch = {"hatch": "xxxx", "stripes": "////"}.get(key.form)
         dashes = (0, (3, 1)) if key.colour == AREA else "-"

@@ -21,12 +21,13 @@ from mage.learning.mapping.product.drawing import (
     START,
     VERDICTS,
     Small,
-    clusters,
+    is_cell,
     ranked,
     road_states,
     simplified,
     symbol,
 )
+from mage.learning.mapping.product.layers import hot_spots
 from mage.learning.mapping.product.turns import turns
 from mage.scenes.grades import JDS_NAMES
 from mage.scenes.grid import Grid
@@ -69,9 +70,14 @@ def payload(findings: Findings, images: dict[str, Small | Grid]) -> dict[str, An
             for number, extent in enumerate(findings.observed.extents)
             for outline in simplified(extent.outline, TOLERANCE)
         ],
-        "hot": [rings(part, grid) for part in simplified(clusters(findings.buildings), TOLERANCE)],
+        "hot": [rings(part, grid) for part in simplified(hot_spots(findings), TOLERANCE)],
         "areas": [
-            {"damaged": round(area.damaged, 2), "rings": rings(area.outline, grid)} for _, area in ranked(findings)
+            {
+                "name": area.name.partition(" (")[0] if is_cell(area) else area.name,
+                "damaged": round(area.damaged, 2),
+                "rings": rings(area.outline, grid),
+            }
+            for _, area in ranked(findings)
         ],
         "changes": [
             {

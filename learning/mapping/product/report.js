@@ -216,6 +216,7 @@ function vectors(after) {
   }
   line(aoi.path, "#ffffff", 3);
   line(aoi.path, "#111111", 1.5, [8, 4]);
+  if (shown.areas) areas.forEach(name);
   if (shown.route && route) {
     line(route.path, "#ffffff", 6);
     line(route.path, data.colours.route, 3.5);
@@ -225,6 +226,20 @@ function vectors(after) {
     line(chosen.path, "#000000", 6);
     line(chosen.path, "#00e5ff", 3.5);
   }
+}
+
+// an area's name in its middle, where there is room for it
+function name({ box, name: words }) {
+  context.font = `700 ${12 / view.scale}px system-ui, sans-serif`;
+  if (context.measureText(words).width > 0.9 * (box[2] - box[0])) return;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  const at = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
+  context.lineWidth = 3 / view.scale;
+  context.strokeStyle = "#ffffff";
+  context.strokeText(words, ...at);
+  context.fillStyle = "#7a0d12";
+  context.fillText(words, ...at);
 }
 
 function places() {

@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 
+from mage.learning.mapping.areas import letters
+from mage.learning.mapping.assessment import lattice
 from mage.learning.mapping.findings import Findings, Geometries, Product
 from mage.learning.mapping.product import names
 from mage.learning.mapping.product.drawing import (
     AREA,
+    DEBRIS_UNDER,
     EXTENTS,
     HOT,
     ISOLATED,
     ROADS,
     ROUTE,
     VERDICTS,
-    clusters,
     is_cell,
     length,
     median_side,
@@ -39,8 +41,9 @@ from mage.learning.mapping.product.drawing import (
     tinted,
     true_north,
 )
+from mage.learning.mapping.product.layers import hot_spots
 from mage.learning.mapping.product.margin import MOST, draw_margin
-from mage.learning.mapping.product.paper import DPI, INK, Paper
+from mage.learning.mapping.product.paper import BAND, DPI, INK, Paper
 from mage.learning.mapping.product.turns import turns
 from mage.learning.runs import publish
 from mage.scenes.errors import MissingExtraError
@@ -54,6 +57,8 @@ FRAME = (14.0, 58.0, 288.0, 231.0)  # of the map: left, bottom, width, height
 PIXELS = 1800  # of the image under the map at most: 160 to the inch, for a file that can be mailed
 ROUND = (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 7.5)  # scales of maps, times a power of ten
 SMALLEST = 0.9  # mm: buildings that are smaller on paper are drawn as marks of this side
+CELLS = (5.0, 8.0)  # mm: sides of cells from which on each is named, and lines part them
+CELL_LABEL: dict[str, Any] = {"size": 7.5, "weight": "bold", "color": BAND, "ha": "center", "va": "center"}
 
 Box = tuple[float, float, float, float]
 
@@ -149,6 +154,10 @@ def _event(axes: Axes, findings: Findings, scale: int) -> None:
     for extent in findings.observed.extents:
         colour = EXTENTS[extent.what][1]
         shapes = simplified(extent.outline, scale * 1e-4)
+        if extent.what == "debris":
+            _fill(axes, shapes, facecolor=DEBRIS_UNDER, alpha=0.55, linewidth=0, zorder=2)
+            _fill(axes, shapes, facecolor="none", edgecolor=colour, hatch="....", linewidth=0.7, zorder=2.1)
+            continue
         _fill(axes, shapes, facecolor=colour, alpha=0.45 if strong else 0.3, linewidth=0, zorder=2)
         _fill(axes, shapes, facecolor="none", edgecolor=colour, linewidth=1.0 if strong else 0.7, zorder=2.1)
 
@@ -228,9 +237,9 @@ def _changes(axes: Axes, findings: Findings, scale: int) -> None:
 def _marks(axes: Axes, findings: Findings, extent: Box, scale: int) -> None:
     """The area's border, hot spots and facilities."""
     _fill(axes, [findings.area], facecolor="none", edgecolor=AREA, linewidth=1.4, linestyle=(0, (6, 2)), zorder=6)
-    hot = np.asarray(shapely.intersection(clusters(findings.buildings), findings.area))
-    _fill(axes, simplified(hot, scale * 1e-4), facecolor="none", edgecolor="white", linewidth=2.6, zorder=6.1)
-    _fill(axes, simplified(hot, scale * 1e-4), facecolor="none", edgecolor=HOT, linewidth=1.4, zorder=6.2)
+    hot = simplified(hot_spots(findings), scale * 1e-4)
+    _fill(axes, hot, facecolor="none", edgecolor="white", linewidth=2.6, zorder=6.1)
+    _fill(axes, hot, facecolor="none", edgecolor=HOT, linewidth=1.4, zorder=6.2)
     facilities = findings.access.facilities if findings.access is not None else None
     if facilities is None:
         return
@@ -249,7 +258,7 @@ def _marks(axes: Axes, findings: Findings, extent: Box, scale: int) -> None:
 
 
 def _frame(axes: Axes, findings: Findings, extent: Box, scale: int) -> None:
-    """Coordinates around the map, crosses over it, the scale bar and the north arrow."""
+    """Coordinates around the map, crosses and cells over it, the scale bar and the north arrow."""
     step = round_length((extent[2] - extent[0]) / 5)
     ticks = [np.arange(math.ceil(low / step), math.floor(high / step) + 1) * step for low, high in _sides(extent)]
     axes.set_xticks(ticks[0], [_coordinate(x) for x in ticks[0]], size=6, color=INK)
@@ -259,8 +268,32 @@ def _frame(axes: Axes, findings: Findings, extent: Box, scale: int) -> None:
     axes.plot(*crosses.T, "+", color="white", ms=7, mew=0.7, zorder=5.5, alpha=0.9)
     for side in axes.spines.values():
         side.set(linewidth=1.0, color=INK)
+    _cells(axes, findings, extent, scale)
     _scale_bar(axes, scale)
     _north_arrow(axes, true_north(findings.grid))
+
+
+def _cells(axes: Axes, findings: Findings, extent: Box, scale: int) -> None:
+    """The cells that areas are called by: dotted where there is room for it, letters above and numbers to the right,
+    as many as can be read.
+    """
+    grid = lattice(findings.buildings, findings.area)
+    west, south, east, north = findings.area.bounds
+    every = math.ceil(CELLS[0] * scale / 1000 / grid.size)
+    for column in range(math.floor((west - grid.west) / grid.size), math.ceil((east - grid.west) / grid.size)):
+        x = grid.west + (column + 0.5) * grid.size
+        if column % every == 0 and extent[0] < x < extent[2]:
+            axes.text(x, 1 + 2.2 / FRAME[3], letters(column), transform=axes.get_xaxis_transform(), **CELL_LABEL)
+    for row in range(math.floor((grid.north - north) / grid.size), math.ceil((grid.north - south) / grid.size)):
+        y = grid.north - (row + 0.5) * grid.size
+        if row % every == 0 and extent[1] < y < extent[3]:
+            axes.text(1 + 3.0 / FRAME[2], y, str(row + 1), transform=axes.get_yaxis_transform(), **CELL_LABEL)
+    if grid.size * 1000 / scale >= CELLS[1]:
+        style: dict[str, Any] = {"color": "white", "lw": 0.6, "ls": (0, (1, 2)), "alpha": 0.9, "zorder": 4.8}
+        for x in np.arange(grid.west, extent[2], grid.size):
+            axes.axvline(x, **style)
+        for y in np.arange(grid.north, extent[1], -grid.size):
+            axes.axhline(y, **style)
 
 
 def _scale_bar(axes: Axes, scale: int) -> None:

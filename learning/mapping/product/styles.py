@@ -28,7 +28,7 @@ PASSABLE_COLOURS: dict[str, Colour] = {
 OBSERVED_COLOURS: dict[str, Colour] = {
     names.OBSERVED["flood"]: (64, 140, 230),
     names.OBSERVED["burn"]: (120, 60, 20),
-    names.OBSERVED["debris"]: (150, 110, 160),
+    names.OBSERVED["debris"]: (122, 47, 168),
 }
 CRISIS_COLOURS: dict[str, Colour] = {
     names.HOT_SPOT: (220, 20, 60),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mage.learning.buildings import cems_verdicts, grade_entropy
 from mage.learning.mapping.access import entries, reach, reachability, route
-from mage.learning.mapping.areas import Area, affected_areas, cells
+from mage.learning.mapping.areas import Area, Lattice, affected_areas, cells
 from mage.learning.mapping.findings import (
     Access,
     Buildings,
@@ -195,7 +195,7 @@ def _extent(what: str, outlines: list[shapely.Geometry], value: list[float], wor
 
 
 def _areas(buildings: Buildings) -> tuple[Area, ...]:
-    squares, names = cells(buildings.points, 32)
+    squares, names = cells(buildings.points, Lattice(WEST, SOUTH + 64, 32))
     halves = [at(shapely.box(0, 0, 32, 48)), at(shapely.box(32, 0, 64, 48))]
     known = np.isfinite(buildings.damaged)
     return tuple(

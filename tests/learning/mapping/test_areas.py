@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import shapely
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from mage.learning.mapping.areas import affected_areas, cells, count_bounds
+from mage.learning.mapping.areas import Lattice, affected_areas, cells, count_bounds
 from mage.scenes.errors import ModelError
 
 
@@ -60,11 +62,26 @@ def test_an_area_without_buildings_has_a_share_of_zero():
 
 def test_every_place_lies_in_just_one_cell():
     points = np.random.default_rng(0).uniform(-300, 300, (200, 2))
-    outlines, names = cells(points, 100)
+    outlines, names = cells(points, Lattice.over((-300, -300, 300, 300), 100))
     assert len(set(names)) == len(names) == len(outlines)
     assert sum(area.buildings for area in affected_areas(outlines, names, points, np.zeros(200))) == 200
 
 
 def test_a_cell_needs_a_size():
     with pytest.raises(ModelError, match="above 0 m"):
-        cells([(0, 0)], 0)
+        Lattice.over((0, 0, 1, 1), 0)
+
+
+@given(st.lists(st.tuples(st.floats(-1e4, 1e4), st.floats(-1e4, 1e4)), min_size=1, max_size=20), st.integers(1, 4000))
+def test_cells_are_named_by_letter_and_number_from_the_north_west(points, size):
+    places = np.array(points)
+    west, south, east, north = *places.min(axis=0), *places.max(axis=0)
+    lattice = Lattice.over((west, south, east, north), size)
+    for outline, name in zip(*cells(points, lattice), strict=True):
+        column, row = re.fullmatch(r"([A-Z]+)(\d+) \(E-?\d+ N-?\d+\)", name).groups()
+        number = 0
+        for letter in column:
+            number = 26 * number + ord(letter) - ord("A") + 1
+        assert outline.bounds[0] == pytest.approx(lattice.west + (number - 1) * size)
+        assert outline.bounds[3] == pytest.approx(lattice.north - (int(row) - 1) * size)
+        assert int(row) >= 1

@@ -24,7 +24,7 @@ from mage.learning.mapping.findings import Extent, Kind, Observed, Product
 from mage.learning.mapping.product import names
 from mage.learning.mapping.product.assets import transportation
 from mage.learning.mapping.product.check import check_layers
-from mage.learning.mapping.product.layers import layers
+from mage.learning.mapping.product.layers import hot_spots, layers
 from mage.learning.mapping.product.names import built_type, event_words, layer_name, product_name, road_type
 from mage.learning.mapping.product.styles import CLASSED, style
 from mage.learning.mapping.product.write import moment, write_layers
@@ -184,6 +184,15 @@ def test_hot_spots_most_affected_areas_what_is_cut_off_and_the_route_are_there(f
     route = table(package(product), "ancillaryCrisisInfoL")
     assert route["length_m"] == [64]
     assert route["geometry"][0].equals(full.access.route.line)
+
+
+def test_hot_spots_end_at_the_border_of_the_area(full):
+    west, south, _, north = full.area.bounds
+    narrow = replace(full, area=shapely.box(west, south, west + 30, north))
+    spots, whole = hot_spots(narrow), hot_spots(full)
+    assert len(spots) > 0
+    assert shapely.union_all(spots).equals(shapely.union_all(whole).intersection(narrow.area))
+    assert shapely.union_all(whole).area > shapely.union_all(spots).area
 
 
 def test_sources_have_dates_sizes_and_phases_as_the_service_writes_them(product):

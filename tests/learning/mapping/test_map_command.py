@@ -10,9 +10,9 @@ from struck import footprints, pair, streets
 from typer.testing import CliRunner
 
 from mage.learning import Card, SiameseDamageNet, commands, save_model
-from mage.learning.mapping import command, run
+from mage.learning.mapping import run
 from mage.learning.mapping.grader import Grader
-from mage.scenes.errors import DatasetError, MageError, MissingExtraError
+from mage.scenes.errors import DatasetError, MageError
 
 
 def mage(*words):
@@ -127,13 +127,6 @@ def test_options_of_other_kinds_are_refused_by_their_name(given):
         found = mage("map", *given, option)
         assert found.exit_code == 2
         assert option.partition("=")[0] in found.stderr
-
-
-def test_a_missing_package_is_named_with_its_extra(given, monkeypatch):
-    monkeypatch.setattr(command, "NEEDED", ("no_such_package",))
-    found = mage("map", *given)
-    assert isinstance(found.exception, MissingExtraError)
-    assert "mage-eo[mapping]" in str(found.exception)
 
 
 def test_a_product_that_is_no_folder_to_update_is_refused(tmp_path, given, quick):

@@ -111,6 +111,15 @@ def test_data_in_the_page_read_back_as_they_were_and_hold_no_tag(value):
     assert json.loads(text) == value
 
 
+def test_hot_spots_of_the_page_lie_within_the_area(findings, tmp_path):
+    west, south, _, north = findings.area.bounds
+    area = shapely.box(west, south, west + 30, north)
+    data = Reader(write_report(replace(findings, area=area), tmp_path).read_text("utf-8")).data()
+    places = np.concatenate([np.cumsum(np.array(ring).reshape(-1, 2), axis=0) for spot in data["hot"] for ring in spot])
+    assert places.min() >= 0
+    assert places[:, 0].max() == 300  # decimetres
+
+
 def test_buildings_reach_the_page_with_their_outlines_and_probabilities(findings, page):
     data = Reader(page).data()
     grid = findings.grid

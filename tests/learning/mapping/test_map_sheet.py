@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 import shapely
 from found import found, nothing_found
+from pyproj import Transformer
 
 from mage.learning.mapping.findings import Product
+from mage.learning.mapping.product.locator import graticule
 from mage.learning.mapping.product.paper import legible, text_width
 from mage.learning.mapping.product.sheet import FRAME, draw_sheet, view, write_sheet
 
@@ -100,6 +102,7 @@ def test_a_place_with_nothing_in_it_and_nowhere_on_earth_still_makes_a_sheet(tmp
     assert "no roads were given" in told
     assert "of the grid" in told
     assert "frame of their own" in told.replace("\n", " ")
+    assert "do not say where on Earth" in told
 
 
 def test_hostile_names_are_words_and_letters_that_no_font_has_are_marked(findings):
@@ -112,6 +115,69 @@ def test_hostile_names_are_words_and_letters_that_no_font_has_are_marked(finding
     assert "Caution: 50 %" in told
     assert "水" not in told
     assert legible("水 a") == "\ufffd a"
+
+
+def test_cells_are_lettered_above_the_map_and_numbered_beside_it(findings):
+    """A place of 900 m x 700 m, whose cells of 250 m begin at multiples of it."""
+    area = shapely.box(500_100, 5_300_100, 501_000, 5_300_800)
+    wide = replace(findings, area=area, buildings=replace(findings.buildings, outline=moved(findings, area)))
+    axes = draw_sheet(wide).axes[1]
+    south, north = view(wide)[0][1::2]
+    told = {text.get_text(): text.get_position() for text in axes.texts}
+    for word, middle in (("A", 500_125), ("B", 500_375), ("C", 500_625), ("D", 500_875)):
+        assert told[word][0] == middle
+        assert told[word][1] > 1
+    assert "E" not in told
+    for word, middle in (("1", 5_300_875), ("2", 5_300_625), ("3", 5_300_375), ("4", 5_300_125)):
+        if south < middle < north:
+            assert told[word][1] == middle
+
+
+def moved(findings, area):
+    by = np.array([area.bounds[0] - 500_000, area.bounds[1] - 5_300_000])
+    return shapely.transform(findings.buildings.outline, lambda xy: xy + by)
+
+
+def test_cells_too_small_to_letter_are_lettered_now_and_then(findings):
+    large = replace(findings, area=shapely.box(500_000, 5_300_000, 550_000, 5_330_000))
+    axes = draw_sheet(large).axes[1]
+    _, scale = view(large)
+    at = sorted(text.get_position()[0] for text in axes.texts if 1 < text.get_position()[1] < 2)
+    assert len(at) > 10
+    assert min(np.diff(at)) * 1000 / scale >= 5
+
+
+def test_the_overview_shows_the_area_within_the_images_and_where_on_earth_that_is(findings):
+    west, south, east, north = findings.area.bounds
+    whole = shapely.box(west - 400, south - 300, east + 200, north + 100)
+    figure = draw_sheet(replace(findings, footprints={"post": whole}))
+    overview = figure.axes[-1]
+    outlines = [shapely.Polygon(patch.get_xy()) for patch in overview.patches]
+    assert [outline.equals(shape) for outline, shape in zip(outlines, (whole, findings.area), strict=True)] == [
+        True
+    ] * 2
+    frame = shapely.box(*(side for pair in zip(overview.get_xlim(), overview.get_ylim(), strict=True) for side in pair))
+    assert frame.contains(whole)
+    labels = {text.get_text() for text in overview.texts}
+    assert "47°51′N" in labels
+    assert any(label.startswith("15°") and label.endswith("E") for label in labels)
+
+
+@pytest.mark.parametrize("place", [(-179.999, -16.5), (0.0, 0.0), (25.0, 78.0), (100.0, -65.0)])
+def test_lines_of_the_overview_are_meridians_and_parallels_at_round_seconds(place):
+    crs = f"EPSG:{(32600 if place[1] >= 0 else 32700) + int((place[0] + 180) // 6) + 1}"
+    x, y = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(*place)
+    back = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    lines = list(graticule((x - 2000, y - 2000, x + 2000, y + 2000), crs))
+    assert sum(upright for *_, upright in lines) >= 2
+    assert sum(not upright for *_, upright in lines) >= 2
+    for places, words, upright in lines:
+        degrees, minutes, seconds, side = re.fullmatch(r"(\d+)°(?:(\d+)′)?(?:(\d+)″)?([EWNS]?)", words).groups(
+            default="0"
+        )
+        value = (int(degrees) + int(minutes) / 60 + int(seconds) / 3600) * (-1 if side in "WS" else 1)
+        along = np.array(back.transform(*places.T))[0 if upright else 1]
+        assert np.abs((along - value + 180) % 360 - 180).max() < 1e-6
 
 
 def test_widths_of_words_add_up():

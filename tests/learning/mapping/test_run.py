@@ -258,6 +258,8 @@ def test_the_area_of_interest_bounds_what_is_mapped(tmp_path):
     assert found.grid.shape == (60, 60)
     assert len(found.buildings) == 4
     assert found.area.area == pytest.approx(30 * 30, rel=1e-3)
+    for role in ("pre", "post"):
+        assert shapely.symmetric_difference(found.footprints[role], shapely.box(*GRID.bounds)).area < 1
 
 
 def test_broken_outlines_are_mended(tmp_path):
@@ -273,6 +275,7 @@ def test_images_that_say_nowhere_where_they_lie_are_mapped_in_a_frame_of_their_o
     pre, post = pair(tmp_path, replace(GRID, crs=None))
     found = find_in(request(post, pre, gsd=0.5), tmp_path / "product", reader())
     assert found.grid == Grid(96, 128, 0, 48, 0.5)
+    assert not found.footprints
     assert (found.buildings.verdict == "Destroyed").sum() == len(STRUCK)
     assert [source.gsd for source in found.sources if source.role in ("pre", "post")] == [0.5, 0.5]
 

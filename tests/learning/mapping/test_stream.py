@@ -30,18 +30,18 @@ def together(strips):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(1, 90), st.integers(1, 90), st.integers(17, 64), st.integers(0, 4))
-def test_a_network_of_one_pixel_gives_the_same_in_windows_and_at_once(rows, columns, window, half):
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(17, 64), st.integers(0, 4), st.sampled_from([1, 4, 9]))
+def test_a_network_of_one_pixel_gives_the_same_in_windows_and_at_once(rows, columns, window, half, stride):
     pictures = [scene(rows, columns, 1), scene(rows, columns, 2)]
     whole = by_pixel(np.stack([picture.image for picture in pictures]))
-    found = together(stream(by_pixel, pictures, window=window, overlap=2 * half))
+    found = together(stream(by_pixel, pictures, window=window, overlap=2 * half, stride=stride))
     np.testing.assert_allclose(found, whole, atol=1e-6)
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(1, 300), st.integers(16, 64), st.integers(0, 3))
-def test_strips_cover_the_scene_once(rows, window, half):
-    strips = strips_of(Grid(rows, 5, 0, rows, 1), window, 2 * half)
+@given(st.integers(1, 300), st.integers(16, 64), st.integers(0, 3), st.sampled_from([1, 4, 8]))
+def test_strips_cover_the_scene_once(rows, window, half, stride):
+    strips = strips_of(Grid(rows, 5, 0, rows, 1), window, 2 * half, stride)
     assert [row for strip in strips for row in range(strip.start, strip.stop)] == list(range(rows))
 
 
@@ -68,6 +68,30 @@ def test_a_run_that_begins_later_gives_the_same_to_the_bit(first):
     for one, other in zip(strips[first:], again, strict=True):
         assert one.rows == other.rows
         assert (one.maps == other.maps).all()
+
+
+@pytest.mark.parametrize("side", [97, 100, 128, 131])
+def test_a_network_of_blocks_gives_the_same_in_windows_that_begin_at_its_stride(side):
+    """Means over blocks of 8 pixels, which windows that begin elsewhere cut differently."""
+
+    def blocks(images):
+        rows, columns = images.shape[2:]
+        image = np.pad(images[0, 0].astype(np.float32), [(0, -rows % 8), (0, -columns % 8)], mode="symmetric")
+        means = image.reshape(image.shape[0] // 8, 8, -1, 8).mean((1, 3))
+        return means.repeat(8, 0).repeat(8, 1)[None, :rows, :columns]
+
+    picture = scene(side, side)
+    whole = blocks(picture.image[None])
+    inner = side // 8 * 8  # blocks that the border cuts see it mirrored
+    found = together(stream(blocks, [picture], window=40, overlap=12, stride=8))
+    np.testing.assert_allclose(found[:, :inner, :inner], whole[:, :inner, :inner], atol=1e-3)
+    anywhere = together(stream(blocks, [picture], window=40, overlap=12))
+    assert np.abs(anywhere - whole).max() > 1
+
+
+def test_a_window_that_holds_no_stride_beyond_the_overlap_is_refused():
+    with pytest.raises(ModelError, match="52 pixels or more"):
+        next(stream(by_pixel, [scene(90, 90)], window=48, overlap=20, stride=32))
 
 
 def test_what_is_no_data_at_one_date_is_not_known():

@@ -41,7 +41,10 @@ PreDate = Annotated[str | None, typer.Option(help="When --pre was sensed, such a
 PostDate = Annotated[str | None, typer.Option(help="When --post was sensed.")]
 Gsd = Annotated[
     float | None,
-    typer.Option(help="Metres of a pixel of the map; a PNG or JPEG needs it.  [default: the image's]"),
+    typer.Option(
+        help="Metres on the ground that a pixel of the map is wide, such as 0.5: a PNG or JPEG, which does not say so, "
+        "needs it.  [default: the image's]"
+    ),
 ]
 Bands = Annotated[
     str | None,

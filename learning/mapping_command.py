@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import re
 from collections import Counter
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mage.learning.mapping import options
+from mage.learning import mapping_options as options
 from mage.learning.names import Product
-from mage.learning.options import DeviceName, need_torch, say
-from mage.scenes.errors import DatasetError, MissingExtraError
+from mage.learning.options import DeviceName, say
+from mage.scenes.errors import DatasetError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from mage.learning.mapping.findings import Findings
     from mage.learning.mapping.grader import Grader
 
-NEEDED = ("rasterio", "scipy", "shapely", "pyproj", "pyogrio", "matplotlib")  # of the extra `mapping`
 CODE = re.compile(r"[A-Za-z0-9-]{1,20}")  # of an activation: names of layers are parted by underscores
 
 
@@ -59,7 +57,6 @@ def map_event(
     device: DeviceName = "auto",
 ) -> None:
     """Map an event from images after and before it: damaged buildings, hot spots, open roads, a report."""
-    need_mapping()
     from mage.learning.mapping.findings import Event
     from mage.learning.mapping.inputs import Files, Request, ends_of
     from mage.learning.mapping.run import make_map
@@ -90,14 +87,6 @@ def map_event(
     for line in told(findings):
         say(line)
     typer.echo(str(out))
-
-
-def need_mapping() -> None:
-    """MissingExtraError where a package of the extra ``mapping`` is not installed."""
-    need_torch()
-    for module in NEEDED:
-        if importlib.util.find_spec(module) is None:
-            raise MissingExtraError(module, "mapping")
 
 
 def told(findings: Findings) -> list[str]:
