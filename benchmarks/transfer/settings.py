@@ -81,7 +81,7 @@ FEW_LABELS = (
     {f"{k} real": replace(REAL, few=k) for k in LABELS}
     | {f"parted, self + {k} real": replace(FEW, few=k) for k in LABELS}
     | {f"parted, self, then {k} real": replace(REAL, start="parted, self", few=k) for k in LABELS}
-    | {f"parted, self, then {k} real, self": replace(AGAIN, start=f"parted, self, then {k} real", few=k) for k in LABELS}
+    | {f"{name}, self": replace(AGAIN, start=name, few=k) for k in LABELS for name in (f"parted, self, then {k} real",)}
 )
 
 BEST = "parted, self"
