@@ -6,12 +6,18 @@ import pytest
 import torch
 from fake_dataset import write_fake_dataset
 
-from mage.learning import ShardDataset, SiameseDamageNet, Supervised, fit
+from mage.learning import ShardDataset, SiameseDamageNet, Supervised, devices, fit
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def float32(monkeypatch):
+    """Convolutions in float32, even where a processor has bfloat16 units, whose rounding some tests cannot bear."""
+    monkeypatch.setattr(devices, "_cpu_has_bfloat16", lambda: False)
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,8 @@ from mage.learning.sampling import Draw
 from mage.learning.views import class_mask
 from mage.scenes.errors import DatasetError, ModelError
 
+pytestmark = pytest.mark.usefixtures("float32")
+
 
 def logits(seed=0, n=2, side=SIDE, scale=1.0):
     return torch.randn(n, CLASSES, side, side, generator=torch.Generator().manual_seed(seed)) * scale

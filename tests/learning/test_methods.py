@@ -27,6 +27,8 @@ from mage.learning.seeds import seeded
 from mage.learning.trainer import channels_last
 from mage.scenes.errors import DatasetError, ModelError
 
+pytestmark = pytest.mark.usefixtures("float32")
+
 
 class Pulled(Supervised):
     """Uses all that a method may have: a third stream, a teacher, a module with a rate of its own, noise."""

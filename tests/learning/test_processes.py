@@ -19,6 +19,8 @@ from mage.learning import DANN, EpochSampler, MeanTeacher, Supervised, fit, open
 from mage.learning.processes import Processes, join
 from mage.scenes.errors import DatasetError, ModelError
 
+pytestmark = pytest.mark.usefixtures("float32")
+
 ARGUMENTS = {"batch": 4, "device": "cpu", "lr": 0.01}
 
 

@@ -38,6 +38,8 @@ from mage.learning.names import EncoderName
 from mage.learning.shapes import encoder_shape, shape_of
 from mage.scenes.errors import ModelError
 
+pytestmark = pytest.mark.usefixtures("float32")
+
 CARD = Card("Grades", "six drawn tiles", "CC-BY-4.0")
 MODELS = {
     "plain": lambda: SiameseDamageNet(4, seed=3),
