@@ -26,11 +26,12 @@ import torch
 from beside.kept import keep, read, rounded
 from transfer import chips as real
 from transfer.distances import features, table
-from transfer.more import Changed, ious, water_net
+from transfer.more import Changed, ious
 from transfer.places import separability
 from transfer.scores import scored
 from transfer.settings import BEST, TRAININGS
 from transfer.training import Ground, Setting, pairs, train
+from transfer.water import water_run
 
 from mage.generator.generate import generate
 from mage.generator.plan import make_plan, open_plan
@@ -117,7 +118,9 @@ def further(name: str, ground: Ground, part: str, steps: int) -> None:
     """Water, change by the model of a training, and how far apart synthetic and real images are."""
     source = ground.corpora / ground.source
     setting = TRAININGS[name]
-    water = water_net(source, ground.runs / f"water-{ground.source}-{steps}", steps=steps, seed=0)
+    water = water_run(source, ground.runs / f"recoloured-water-{ground.source}-{steps}", steps=steps, seed=0).model(
+        "cpu"
+    )
     model = train(setting, ground, begun(setting, ground))[0].model("cpu")
     images = {
         "Harvey": [chip.image for chip in real.harvey("dev")],

@@ -1,51 +1,14 @@
-"""Further tasks on real imagery: water by a net of one image, change by where a damage net sees buildings."""
+"""Further tasks on real imagery: change by where a damage net sees buildings, and scores of classes of one image."""
 
 from __future__ import annotations
-
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from transfer.chips import Chip, Chips
-from transfer.pairs import looks
 
-from mage.learning import (
-    EfficientNetLite,
-    Network,
-    SegmentationNet,
-    ShardDataset,
-    Supervised,
-    bundled_weights,
-    evaluate,
-    fit,
-    load_pretrained,
-    open_run,
-)
-from mage.scenes.dataset.fields import LandClass
-from mage.scenes.metrics import IGNORE
-
-WET = (LandClass.WATER, LandClass.FLOOD, LandClass.POOL)
-
-
-def wet(sample: dict[str, Any]) -> dict[str, Any]:
-    """The image after, and where water is its top surface: crowns over water are not."""
-    covered = torch.isin(sample["post_class"], torch.tensor([int(c) for c in WET]))
-    mask = torch.where(sample["mask"] == IGNORE, IGNORE, covered.to(torch.uint8))
-    return {"image": sample["image"][1], "mask": mask, "key": sample["key"]}
-
-
-def water_net(source: Path, out: Path, *, steps: int, seed: int) -> Network:
-    """A net of one image that sees water, trained on the images after."""
-    if not (out / "log.csv").is_file():
-        net = SegmentationNet(2, encoder=load_pretrained(EfficientNetLite(0), bundled_weights(0)), seed=seed)
-        net.encoder.requires_grad_(False)
-        tiles = ShardDataset(source, size=128, labels=("post_class",), transform=wet)
-        method = Supervised(net, augment=looks(1.5, far=True, same=0.0))
-        fit(method, tiles, out=out, steps=steps, batch=8, lr=2e-3, seed=seed, device="cpu", preview=0)
-    return open_run(out).model("cpu")
+from mage.learning import Network, evaluate
 
 
 class Changed(nn.Module):
