@@ -43,7 +43,7 @@ check: setup
 SHORT := peers sim2real maps
 
 bench: setup
-	@for script in $(filter-out $(SHORT:%=benchmarks/%.py) benchmarks/gallery.py benchmarks/bundle.py benchmarks/observed.py benchmarks/figures.py benchmarks/pretext.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(PY) $$script || exit 1; done
+	@for script in $(filter-out $(SHORT:%=benchmarks/%.py) benchmarks/gallery.py benchmarks/bundle.py benchmarks/bundle_water.py benchmarks/observed.py benchmarks/figures.py benchmarks/pretext.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(PY) $$script || exit 1; done
 	@for script in $(SHORT); do echo "== benchmarks/$$script.py, its short form"; $(PY) benchmarks/$$script.py --short || exit 1; done
 
 gallery: setup

@@ -11,11 +11,14 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import copyfile
+from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.data import Dataset
 
 from mage.learning import (
     Calibration,
@@ -35,6 +38,7 @@ from mage.learning.density import Density
 from mage.learning.pack_command import read_scores
 from mage.learning.runs import publish
 from mage.learning.scoring.figures import WORDS
+from mage.scenes.dataset.schema import DatasetRecord
 from mage.scenes.errors import DatasetError
 
 OUT = Path(__file__).resolve().parents[1] / "assets" / "models" / "damage"
@@ -76,7 +80,7 @@ def cities(dataset: ShardDataset) -> set[str]:
     return {json.dumps(event.recipe["city"], sort_keys=True) for event in dataset.record.events}
 
 
-def calibrated(run: Run, held_out: ShardDataset) -> tuple[Network, Calibration]:
+def calibrated(run: Run, held_out: Dataset[dict[str, Any]]) -> tuple[Network, Calibration]:
     """The run's model with weights as float16 keeps them, its temperatures fitted to held-out samples."""
     with tempfile.TemporaryDirectory() as folder:
         card = card_of(run, title=TITLE, licence=LICENCE)
@@ -84,43 +88,64 @@ def calibrated(run: Run, held_out: ShardDataset) -> tuple[Network, Calibration]:
     return model, calibrate(model, held_out, np.random.default_rng(0), progress=True)
 
 
-def rounding(run: Run, model: Network, tiles: ShardDataset) -> float:
+def rounding(run: Run, model: Network, tiles: Dataset[dict[str, Any]]) -> float:
     """Largest change of a probability that the rounded weights make on a few tiles, temperatures left out."""
-    whole, temperatures = run.model("cpu"), model.temperatures
+    whole, temperatures, worst = run.model("cpu"), model.temperatures, 0.0
     whole.temperatures = model.temperatures = None
-    pairs = (tiles[i]["image"].permute(0, 2, 3, 1).numpy() for i in range(min(4, len(tiles))))
-    worst = max(float(np.abs(whole.predict(*pair)[1] - model.predict(*pair)[1]).max()) for pair in pairs)
+    for i in range(4):
+        image = tiles[i]["image"]
+        dates = [date.permute(1, 2, 0).numpy() for date in (image if image.ndim == 4 else image[None])]
+        worst = max(worst, float(np.abs(whole.predict(*dates)[1] - model.predict(*dates)[1]).max()))
     model.temperatures = temperatures
     return worst
 
 
-def bundle(
-    run: Run, parts: tuple[Part, ShardDataset], recipe: Path, notes: str, gsd: tuple[float, float], out: Path
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """What is said of a model that ships: words of its card, the pixels that it knows, and its own classes' names."""
+
+    title: str
+    limits: str
+    notes: tuple[str, ...]
+    gsd: tuple[float, float]
+    classes: tuple[str, ...] = ()
+
+
+def ship(
+    run: Run,
+    found: tuple[Network, Calibration],
+    held_out: Dataset[dict[str, Any]],
+    record: DatasetRecord,
+    about: Shipped,
+    recipe: Path,
+    out: Path,
+    density: Density | None = None,
 ) -> None:
-    """Write the folder, and print what was found."""
-    training, held_out = parts
-    model, found = calibrated(run, held_out)
-    density: Density = fit_density(model, training, held_out, progress=True)
+    """Score a calibrated model on held-out samples of a dataset, write the folder, and print what was found."""
+    model, calibration = found
     scores = evaluate(model, held_out, rng=np.random.default_rng(0), progress=True)
-    told = scores.to_dict() | {"run": "bundled", "dataset": held_out.record.name}
+    told = scores.to_dict() | {"run": "bundled", "dataset": record.name}
     changed = rounding(run, model, held_out)
     publish(out / "scores.json", (json.dumps(told, indent=1, allow_nan=False) + "\n").encode())
     copyfile(recipe, out / "recipe.yaml")
     figures, measured_on = read_scores(out / "scores.json")
-    errors = found.to_dict()["ece"]  # measured crosswise: those above are of the tiles that temperatures were fitted to
-    figures |= {WORDS[f"ece_{name}"]: error["after"] for name, error in errors.items() if error["after"] is not None}
+    # measured crosswise: those of the scores are of the tiles that temperatures were fitted to
+    for name, error in calibration.to_dict()["ece"].items():
+        words = WORDS.get(f"ece_{name}", WORDS["ece"])
+        figures |= {words: error["after"]} if error["after"] is not None else {}
     rounded = f"Weights in float16 change no probability on held-out tiles by more than {changed:.4f}."
     card = card_of(
         run,
-        title=TITLE,
+        title=about.title,
         licence=LICENCE,
         figures=figures,
         measured_on=f"simulated cities that it was not trained on ({measured_on})",
-        limits=LIMITS,
-        notes="\n\n".join(part.strip() for part in (notes, ORIGIN, rounded) if part.strip()),
+        limits=about.limits,
+        notes="\n\n".join(part.strip() for part in (*about.notes, rounded) if part.strip()),
     )
-    file = save_model(model, out, card, half=True, gsd=gsd, density=density)
-    print(scores.table(), found.table(), f"float16 changes probabilities by at most {changed:.4f}", sep="\n\n")
+    card = replace(card, classes=about.classes)
+    file = save_model(model, out, card, half=True, gsd=about.gsd, density=density)
+    print(scores.table(), calibration.table(), f"float16 changes probabilities by at most {changed:.4f}", sep="\n\n")
     for path in sorted(file.parent.iterdir()):
         print(f"{path.stat().st_size / 2**20:8.2f} MB  {path.name}")
 
@@ -139,7 +164,11 @@ def main() -> None:
     notes = given.notes.read_text(encoding="utf-8") if given.notes else ""
     run, parts = open_run(given.run), parted(open_run(given.run), given.training, given.held_out, MOST)
     gsd = tuple(given.gsd) if given.gsd else ShardDataset(given.training).gsd
-    bundle(run, parts, given.training / "recipe.yaml", notes, gsd, given.out)
+    training, held_out = parts
+    found = calibrated(run, held_out)
+    density = fit_density(found[0], training, held_out, progress=True)
+    about = Shipped(TITLE, LIMITS, (notes, ORIGIN), gsd)
+    ship(run, found, held_out, held_out.record, about, given.training / "recipe.yaml", given.out, density)
 
 
 if __name__ == "__main__":

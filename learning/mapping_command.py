@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mage.learning import mapping_options as options
-from mage.learning.names import Product
+from mage.learning.names import Kind, Product
 from mage.learning.options import DeviceName, say
 from mage.scenes.errors import DatasetError
 
@@ -60,6 +60,7 @@ def map_event(
     from mage.learning.mapping.findings import Event
     from mage.learning.mapping.inputs import Files, Request, ends_of
     from mage.learning.mapping.run import make_map
+    from mage.learning.mapping.water import open_water
 
     vectors = {"buildings": buildings, "roads": roads, "facilities": facilities, "areas": areas, "aoi": aoi}
     further = {"terrain": terrain, "population": population, "corrections": corrections, "before": before}
@@ -80,7 +81,9 @@ def map_event(
     )
     request.files.given()
     try:
-        findings = make_map(request, out, _grader(model, pre, product, device), progress=True, tell=say)
+        grader = _grader(model, pre, product, device)
+        water = open_water(device) if kind is Kind.FLOOD else None
+        findings = make_map(request, out, grader, water=water, progress=True, tell=say)
     except KeyboardInterrupt:
         say("interrupted; the same command goes on")
         raise typer.Exit(130) from None

@@ -78,10 +78,11 @@ class EfficientNetLiteShape(Strict):
     kind: Literal["efficientnet-lite"] = "efficientnet-lite"
     version: Literal[0, 1, 2]
     bands: Count
+    scales: Annotated[int, Field(ge=1, le=5)] = 5
 
     def build(self, seed: int = 0) -> Encoder:
         """Such an encoder, of fresh weights."""
-        return EfficientNetLite(self.version, self.bands, seed=seed)
+        return EfficientNetLite(self.version, self.bands, scales=self.scales, seed=seed)
 
 
 class ViTShape(Strict):
@@ -259,7 +260,8 @@ def _plain(encoder: Encoder) -> PlainShape | None:
     if type(encoder) is ConvNeXt:
         return ConvNeXtShape.model_validate({"depths": encoder.depths, "width": encoder.width, "bands": encoder.bands})
     if type(encoder) is EfficientNetLite:
-        return EfficientNetLiteShape.model_validate({"version": encoder.version, "bands": encoder.bands})
+        told = {"version": encoder.version, "bands": encoder.bands, "scales": encoder.scales}
+        return EfficientNetLiteShape.model_validate(told)
     if type(encoder) is ViT:
         numbers = {name: getattr(encoder, name) for name in ViTShape.model_fields if name not in ("kind", "registers")}
         return ViTShape.model_validate(numbers | {"registers": len(encoder.registers)})

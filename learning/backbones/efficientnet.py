@@ -47,35 +47,49 @@ class EfficientNetLite(nn.Module):
     Args:
         version: 0, 1 or 2.
         bands: channels of an image.
+        scales: features that are taken, finest first, 1 to 5; what lies behind the last is left out, with four scales
+            three quarters of the weights.
         seed: of the first weights.
 
     Raises:
-        ModelError: there is no such version, or no band.
+        ModelError: there is no such version, no band, or no such number of scales.
 
-    >>> EfficientNetLite(0).channels, EfficientNetLite(2).channels
-    ((16, 24, 40, 112, 320), (16, 24, 48, 120, 352))
+    >>> EfficientNetLite(0).channels, EfficientNetLite(2, scales=4).channels
+    ((16, 24, 40, 112, 320), (16, 24, 48, 120))
     """
 
-    strides = (2, 4, 8, 16, 32)
     mean: tuple[float, ...] = (0.5,)
     std: tuple[float, ...] = (0.5,)
 
-    def __init__(self, version: int = 0, bands: int = 3, *, seed: int = 0) -> None:
+    def __init__(self, version: int = 0, bands: int = 3, *, scales: int = 5, seed: int = 0) -> None:
         super().__init__()
         check_least("an encoder", bands=bands)
         if not 0 <= version < len(SCALES):
             raise ModelError("no such EfficientNet-Lite", expected="0, 1 or 2", found=str(version))
-        self.version, self.bands = version, bands
-        stages = [_scaled(number, *SCALES[version]) for number in range(len(STAGES))]
-        self.channels = tuple(stages[i].channels for i in LAST_OF_STRIDE)
-        ends = [sum(stage.repeats for stage in stages[: i + 1]) for i in LAST_OF_STRIDE]
+        if not 1 <= scales <= len(LAST_OF_STRIDE):
+            raise ModelError("no such number of scales", expected=f"1 to {len(LAST_OF_STRIDE)}", found=str(scales))
+        self.version, self.bands, self.scales = version, bands, scales
+        self.strides = tuple(2 ** (1 + scale) for scale in range(scales))
+        lasts = LAST_OF_STRIDE[:scales]
+        stages = [_scaled(number, *SCALES[version]) for number in range(lasts[-1] + 1)]
+        self.channels = tuple(stages[i].channels for i in lasts)
+        ends = [sum(stage.repeats for stage in stages[: i + 1]) for i in lasts]
         self._ends = frozenset(end - 1 for end in ends)
         with seeded(seed):
             self.stem = nn.Sequential(_SameConv(bands, STEM, 3, 2, bias=False), _norm(STEM), nn.ReLU6())
             self.blocks = nn.ModuleList(_blocks(stages))
 
+    def left_out(self, name: str) -> bool:
+        """Whether a tensor of the published weights lies behind the last scale.
+
+        >>> EfficientNetLite(0, scales=4).left_out("blocks.11.expand.0.weight"), EfficientNetLite(0).left_out("stem.0")
+        (True, False)
+        """
+        found = re.match(r"blocks\.(\d+)\.", name)
+        return found is not None and len(self.blocks) <= int(found[1]) and self.scales < len(LAST_OF_STRIDE)
+
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(N, bands, H, W) 0-1, H and W multiples of 32 -> features, finest first, (N, channels[i], H / s, W / s)."""
+        """(N, bands, H, W) 0-1, sides multiples of the last stride -> features, finest first."""
         x = self.stem(normalise(image, self.mean, self.std))
         features = []
         for number, block in enumerate(self.blocks):

@@ -62,6 +62,8 @@ def load_pretrained(encoder: EncoderType, file: str | Path) -> EncoderType:
             found = own  # files from before it was counted lack it
         filled[name] = _fitted(found, own, name, path)
     surplus = [name for name in given if not re.match(HEADS, name)]
+    if isinstance(encoder, efficientnet.EfficientNetLite):
+        surplus = [name for name in surplus if not encoder.left_out(name)]
     if surplus:
         raise ModelError(
             "the weights are of another encoder", file=path, expected=type(encoder).__name__, found=f"'{surplus[0]}'"

@@ -64,7 +64,7 @@ class Source:
     """A file that went in.
 
     Attributes:
-        role: pre, post, buildings, roads, facilities, terrain, population, areas, model or corrections.
+        role: pre, post, buildings, roads, facilities, terrain, population, areas, model, water model or corrections.
         name: of the file, without its folder.
         sha256: of its content.
         taken: when it was sensed, UTC; None where nobody said.
@@ -251,7 +251,8 @@ class Findings:
         access, population: None where no file was given.
         unlike: share of windows that look unlike what the model was trained on; None where the model cannot tell.
         model: what the model says of itself, by name.
-        rasters: files of the product by name: probabilities, classes.
+        water: what the model says of itself that saw water; empty where none looked for it.
+        rasters: files of the product by name: probabilities, classes, water_before, water_after.
         threshold: probability from which a pixel of this place counts as building; None without a model.
         corrections: log of an analyst's edits, a line each.
         versions: of the program and its libraries, by name.
@@ -283,3 +284,4 @@ class Findings:
     versions: Mapping[str, str] = field(default_factory=dict)
     differences: Differences | None = None
     footprints: Mapping[str, shapely.Polygon] = field(default_factory=dict)
+    water: Mapping[str, str] = field(default_factory=dict)

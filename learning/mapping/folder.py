@@ -16,7 +16,8 @@ from mage.learning.runs import publish
 from mage.scenes.dataset.store import LocalStore
 from mage.scenes.errors import DatasetError
 
-STEPS, PROVENANCE, CARD = "steps.json", "provenance.json", "model_card.md"
+STEPS, PROVENANCE = "steps.json", "provenance.json"
+CARD, WATER_CARD = "model_card.md", "water_model_card.md"  # of the models that looked
 FORMAT = "mage-map/1"
 
 

@@ -18,7 +18,7 @@ from mage.learning.names import Head
 from mage.learning.network import Network
 from mage.learning.predict import predict_maps
 from mage.learning.runs import open_run
-from mage.learning.saved import CARD, WEIGHTS, density_of, is_run, load_model, model_record
+from mage.learning.saved import CARD, WEIGHTS, ModelRecord, density_of, is_run, load_model, model_record
 from mage.scenes.errors import ModelError
 from mage.scenes.metrics import grade_names
 
@@ -125,13 +125,19 @@ def _of_saved(place: Path, network: Network, *, bundled: bool) -> Grader:
     beside = file.with_name(CARD)
     card = beside.read_text(encoding="utf-8", errors="replace") if beside.is_file() else ""
     facts = _facts("bundled with MAGE" if bundled else file.resolve().parent.name, network)
-    stated = [line.partition(":")[2].strip() for line in card.splitlines()[:10] if line.startswith("license")]
-    facts |= {"licence": stated[-1]} if stated else {}
+    facts |= stated(record, card)
+    return Grader(network, file, facts, card, density_of(place, network), record.gsd)
+
+
+def stated(record: ModelRecord, card: str) -> dict[str, str]:
+    """What a saved model and its card say of licence, pixels and limits, by name; what they do not is left out."""
+    licences = [line.partition(":")[2].strip() for line in card.splitlines()[:10] if line.startswith("license")]
+    facts = {"licence": licences[-1]} if licences else {}
     if record.gsd is not None:
         facts["pixels"] = f"{record.gsd[0]:.2g} to {record.gsd[1]:.2g} m"
     if warning := _warning(card):
         facts["warning"] = warning
-    return Grader(network, file, facts, card, density_of(place, network), record.gsd)
+    return facts
 
 
 def _warning(card: str) -> str:

@@ -18,7 +18,7 @@ from rasterio.shutil import copy
 from rasterio.windows import Window as Rectangle
 from tqdm import tqdm
 
-from mage.learning.mapping.picture import Picture
+from mage.learning.mapping.picture import Picture, Window
 from mage.learning.mapping.stream import OVERLAP, WINDOW, Forward, stream, strips_of
 from mage.learning.predict import classify
 from mage.learning.runs import publish
@@ -28,6 +28,8 @@ from mage.scenes.grid import Grid
 STEPS, UNKNOWN = 250, 255  # a probability of 1, and what is not known
 BLOCK = 512  # pixels: tiles of the files
 Bytes = NDArray[np.uint8]
+Chance = Callable[[Window], NDArray[np.float32]]
+"""From a window of the grid to what is there, (rows, columns), 0 to 1; NaN where not known."""
 
 
 def to_bytes(probabilities: NDArray[np.float32]) -> Bytes:
@@ -164,6 +166,40 @@ def write_cog(
     finally:
         aside.unlink(missing_ok=True)
         path.with_name(f".{path.name}.cog.tif").unlink(missing_ok=True)
+
+
+def read_map(path: Path, name: str, grid: Grid) -> Chance | None:
+    """What a map of this name says, window by window; None where the file has none.
+
+    Args:
+        path: as :func:`write_probabilities` writes it.
+        name: of the map.
+        grid: of the scene.
+
+    Raises:
+        DatasetError: the file cannot be read, or its map is of another scene.
+    """
+    try:
+        with rasterio.open(path, driver="GTiff") as file:
+            names, shape = list(file.descriptions), file.shape
+    except rasterio.errors.RasterioError as error:
+        raise DatasetError("the map cannot be read", file=path, found=str(error)[:160]) from None
+    if name not in names:
+        return None
+    if shape != grid.shape:
+        raise DatasetError("the map is not of this scene", file=path, expected=f"{grid.shape}", found=f"{shape}")
+
+    def chance(window: Window) -> NDArray[np.float32]:
+        with rasterio.open(path, driver="GTiff") as file:
+            return from_bytes(file.read(names.index(name) + 1, window=rectangle(window)))
+
+    return chance
+
+
+def rectangle(window: Window) -> Rectangle:
+    """A window in the words of rasterio."""
+    rows, columns = window
+    return Rectangle(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
 
 
 def blocks(path: Path) -> Iterator[tuple[tuple[slice, slice], Bytes]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,16 +11,15 @@ import rasterio
 import shapely
 from numpy.typing import NDArray
 from rasterio.features import geometry_mask, rasterize, shapes, sieve
-from rasterio.windows import Window as Rectangle
 from tqdm import tqdm
 
 from mage.learning.mapping.bands import RGB
 from mage.learning.mapping.burnt import severity
 from mage.learning.mapping.debris import rubble
 from mage.learning.mapping.findings import Buildings, Event, Extent, Kind, Observed
-from mage.learning.mapping.flooding import flooded, permanent
+from mage.learning.mapping.flooding import DARK, by_infrared, flooded
 from mage.learning.mapping.likeness import strips
-from mage.learning.mapping.maps import UNKNOWN, from_bytes, to_bytes, write_cog
+from mage.learning.mapping.maps import UNKNOWN, Chance, from_bytes, read_map, rectangle, to_bytes, write_cog
 from mage.learning.mapping.picture import Picture, Window
 from mage.learning.mapping.water_depth import coarse_grid, depth_of, ground_of, water_surface
 from mage.scenes.errors import DatasetError
@@ -28,8 +27,6 @@ from mage.scenes.grid import Grid
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
-Chance = Callable[[Window], Floats]
-"""From a window of the grid to what is there, 0 to 1, NaN where not known."""
 
 # what is looked for after which disaster; a storm's debris, an earthquake's
 LOOKED_FOR = {Kind.FLOOD: "flood", Kind.FIRE: "burn", Kind.EARTHQUAKE: "debris", Kind.WIND: "debris"}
@@ -49,6 +46,7 @@ def observe(
     terrain: Path | None = None,
     buildings: Buildings | None = None,
     bands: Sequence[str] = RGB,
+    water: Mapping[str, Path] | None = None,
     progress: bool = False,
 ) -> Observed:
     """What the images show of an event: rasters ``flood.tif``, ``depth.tif``, ``burn.tif`` or ``debris.tif`` in
@@ -67,20 +65,23 @@ def observe(
         pre: the image before, of red, green and blue, or of ``bands``; None where there is none.
         post: that after, on the same grid.
         probabilities: a model's maps, see :func:`~mage.learning.mapping.maps.write_probabilities`; bands that are named
-            ``flood``, ``burn`` or ``debris`` go before what colours tell.
+            ``flood``, ``burn`` or ``debris`` go before what the images tell.
         grid: of the map.
         folder: is there.
         terrain: elevation, a GeoTIFF or an SRTM tile.
         buildings: with grades.
         bands: of both images: ``red``, ``green``, ``blue``, ``nir`` (near infrared), ``swir`` (short-wave infrared).
             With ``nir`` or ``swir`` all must be on one scale, since ratios of them are taken.
+        water: for a flood in images without infrared, a map of water in the image ``before``, if there is one, and in
+            that ``after``, see :func:`~mage.learning.mapping.water.write_water`.
         progress: whether to show bars.
 
     Raises:
-        MageError: an image, the maps or the terrain cannot be read, or do not fit.
+        MageError: an image, the maps or the terrain cannot be read, do not fit, or nothing tells where water is.
     """
-    what = LOOKED_FOR[event.kind]
-    chance = _of_model(probabilities, what, grid) or _of_images(what, pre, post, buildings, bands)
+    what, wet = LOOKED_FOR[event.kind], water or {}
+    chance = None if probabilities is None else read_map(probabilities, what, grid)
+    chance = chance or _of_images(what, pre, post, buildings, bands, wet)
     if chance is None:
         return Observed(())
     path = folder / f"{what}.tif"
@@ -88,39 +89,23 @@ def observe(
     mask = _mask(path, grid, what)
     rasters = {what: path}
     if what == "flood" and terrain is not None:
-        standing = np.zeros(grid.shape, bool) if pre is None else _standing(pre, bands)
+        none = np.zeros(grid.shape, bool)
+        standing = none if pre is None else _standing(_water("before", pre, bands, wet), grid)
         rasters["depth"] = _write_depth(folder / "depth.tif", grid, mask, terrain, standing, buildings)
     return Observed((_extent(what, rasters, grid, mask, buildings),), rasters)
 
 
-def _of_model(probabilities: Path | None, what: str, grid: Grid) -> Chance | None:
-    """A model's own map of this name; None where it has none."""
-    if probabilities is None:
-        return None
-    try:
-        with rasterio.open(probabilities, driver="GTiff") as file:
-            names, shape = list(file.descriptions), file.shape
-    except rasterio.errors.RasterioError as error:
-        raise DatasetError("the map cannot be read", file=probabilities, found=str(error)[:160]) from None
-    if what not in names:
-        return None
-    if shape != grid.shape:
-        raise DatasetError(
-            "the map is not of this scene", file=probabilities, expected=f"{grid.shape}", found=f"{shape}"
-        )
-
-    def chance(window: Window) -> Floats:
-        with rasterio.open(probabilities, driver="GTiff") as file:
-            return from_bytes(file.read(names.index(what) + 1, window=_rectangle(window)))
-
-    return chance
-
-
 def _of_images(
-    what: str, pre: Picture | None, post: Picture, buildings: Buildings | None, bands: Sequence[str]
+    what: str,
+    pre: Picture | None,
+    post: Picture,
+    buildings: Buildings | None,
+    bands: Sequence[str],
+    water: Mapping[str, Path],
 ) -> Chance | None:
     if what == "flood":
-        return lambda window: flooded(pre, post, window, bands)
+        before = None if pre is None else _water("before", pre, bands, water)
+        return flooded(before, _water("after", post, bands, water))
     if what == "burn":
         return lambda window: severity(pre, post, window, bands)
     if buildings is None:
@@ -133,11 +118,22 @@ def _of_images(
     return chance
 
 
+def _water(date: str, picture: Picture, bands: Sequence[str], water: Mapping[str, Path]) -> Chance:
+    """Water at a date, by infrared if the image has some, else by a map of it."""
+    if set(DARK) & set(bands):
+        return by_infrared(picture, bands)
+    found = read_map(water[date], "water", picture.grid) if date in water else None
+    if found is None:
+        expected = "near or short-wave infrared, or a map of water by write_water"
+        raise DatasetError(f"nothing tells where water is in the image {date} the event", expected=expected)
+    return found
+
+
 def _write(path: Path, grid: Grid, chance: Chance, progress: bool) -> None:
     def fill(file: rasterio.io.DatasetWriter) -> None:
         file.set_band_description(1, path.stem)
         for window in tqdm(list(strips(grid)), unit="strip", desc=path.stem, disable=not progress):
-            file.write(to_bytes(chance(window)), 1, window=_rectangle(window))
+            file.write(to_bytes(chance(window)), 1, window=rectangle(window))
 
     write_cog(path, grid, 1, "uint8", UNKNOWN, fill)
 
@@ -148,7 +144,7 @@ def _mask(path: Path, grid: Grid, what: str) -> NDArray[np.uint8]:
     known = np.zeros(grid.shape, bool)
     with rasterio.open(path, driver="GTiff") as file:
         for window in strips(grid):
-            likely = from_bytes(file.read(1, window=_rectangle(window)))
+            likely = from_bytes(file.read(1, window=rectangle(window)))
             known[window] = np.isfinite(likely)
             mask[window] = np.nan_to_num(likely) >= LIKELY[what]
     fewest = max(FEWEST, int(np.ceil(LEAST[what] / grid.gsd**2)))
@@ -157,9 +153,9 @@ def _mask(path: Path, grid: Grid, what: str) -> NDArray[np.uint8]:
     return cleaned
 
 
-def _standing(pre: Picture, bands: Sequence[str]) -> Flags:
+def _standing(before: Chance, grid: Grid) -> Flags:
     """Where water was before."""
-    return np.concatenate([permanent(pre, window, bands) >= LIKELY["flood"] for window in strips(pre.grid)])
+    return np.concatenate([before(window) >= LIKELY["flood"] for window in strips(grid)])
 
 
 def _write_depth(
@@ -181,7 +177,7 @@ def _write_depth(
         for window in strips(grid):
             part = mask[window]
             depth = np.stack(depth_of(surface, ground, grid.part(window), part == 1))
-            file.write(np.where(part == UNKNOWN, np.nan, depth).astype(np.float32), window=_rectangle(window))
+            file.write(np.where(part == UNKNOWN, np.nan, depth).astype(np.float32), window=rectangle(window))
 
     write_cog(path, grid, 2, "float32", float("nan"), fill)
     return path
@@ -224,15 +220,10 @@ def _means(outline: NDArray[np.object_], grid: Grid, path: Path) -> NDArray[np.f
                 continue
             numbered = [(outline[k], int(k) + 1) for k in near]
             owner = rasterize(numbered, part.shape, transform=rasterio.Affine(*part.transform), dtype="int32")
-            values = file.read(1, window=_rectangle(window))
+            values = file.read(1, window=rectangle(window))
             values = from_bytes(values) if values.dtype == np.uint8 else values
             inside = (owner > 0) & np.isfinite(values)
             sums += np.bincount(owner[inside] - 1, values[inside], count)
             known += np.bincount(owner[inside] - 1, minlength=count)
     with np.errstate(invalid="ignore", divide="ignore"):
         return sums / known
-
-
-def _rectangle(window: Window) -> Rectangle:
-    rows, columns = window
-    return Rectangle(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)

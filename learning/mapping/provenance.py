@@ -25,6 +25,7 @@ def provenance(request: Request, findings: Findings) -> dict[str, Any]:
             for s in findings.sources
         ],
         "model": dict(findings.model),
+        "water_model": dict(findings.water),
         "options": {
             "gsd": request.gsd,
             "bands": request.bands,

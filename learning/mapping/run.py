@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -25,12 +26,13 @@ from mage.learning.mapping.corrected_roads import Closures
 from mage.learning.mapping.corrections import Corrections, apply_corrections, read_corrections
 from mage.learning.mapping.findings import Access, Buildings, Facilities, Findings, Observed, Population, Source
 from mage.learning.mapping.finetuning import finetune
-from mage.learning.mapping.folder import CARD, ProductFolder, open_product
+from mage.learning.mapping.folder import CARD, WATER_CARD, ProductFolder, open_product
 from mage.learning.mapping.grader import Grader, check_dates
 from mage.learning.mapping.inputs import Request, checksum, on_map, sources
 from mage.learning.mapping.maps import blocks, from_bytes, write_classes, write_probabilities
 from mage.learning.mapping.monitoring import differences, earlier_product, with_differences
-from mage.learning.mapping.observed import observe
+from mage.learning.mapping.observed import LOOKED_FOR, observe
+from mage.learning.mapping.picture import Picture
 from mage.learning.mapping.population import read_population
 from mage.learning.mapping.product.drawing import UNLIKE
 from mage.learning.mapping.product.raster_styles import write_raster_styles
@@ -49,10 +51,13 @@ from mage.learning.mapping.vector_inputs import (
     read_facilities,
     read_roads,
 )
+from mage.learning.mapping.water import WaterModel, open_water, water_maps
+from mage.learning.names import Kind
 from mage.learning.runs import RECORD, publish
 from mage.learning.threshold import place_threshold
 from mage.scenes.errors import DatasetError
 
+EVEN = 1.001  # by less than this, pixels are not coarser
 CACHE = 256  # MB of blocks that GDAL keeps; it would take a twentieth of the machine's memory
 
 
@@ -74,6 +79,7 @@ class Task:
     Attributes:
         request: what is asked for.
         grader: looks at buildings; None does not, which is enough for the extent of an event.
+        water: looks for water; None where nothing asks for it, or infrared tells it.
         scene: the images.
         vectors: the vector files.
         sums: checksums of the files by role.
@@ -83,6 +89,7 @@ class Task:
 
     request: Request
     grader: Grader | None
+    water: WaterModel | None
     scene: Scene
     vectors: Vectors
     sums: Mapping[str, str]
@@ -91,7 +98,13 @@ class Task:
 
 
 def make_map(
-    request: Request, out: Path, grader: Grader | None, *, progress: bool = False, tell: Tell = lambda _: None
+    request: Request,
+    out: Path,
+    grader: Grader | None,
+    *,
+    water: WaterModel | None = None,
+    progress: bool = False,
+    tell: Tell = lambda _: None,
 ) -> Findings:
     """Map an event, and write the product into a folder.
 
@@ -102,27 +115,37 @@ def make_map(
         request: what is asked for.
         out: the folder: new, empty, or of such a product.
         grader: as of :class:`Task`.
-        progress: likewise.
+        water: sees water where a flood is looked for, no infrared tells it, and the grader does not; None opens the
+            model that comes with the package.
+        progress: as of :class:`Task`.
         tell: likewise.
 
     Raises:
         MageError: a file cannot be read, files do not go together, or the product cannot be written.
     """
     with rasterio.Env(GDAL_CACHEMAX=CACHE):
-        task = prepare(request, grader, progress=progress, tell=tell)
+        task = prepare(request, grader, water=water, progress=progress, tell=tell)
         folder = open_product(out)
         replaced = folder.begin(tell)
         findings = find(task, folder)
         tell("writing the product")
-        files = write(findings, grader, folder)
+        files = write(findings, task, folder)
         folder.finish(files, provenance(request, findings), replaced)
     if request.finetune is not None:
         teach(task, findings, request.finetune)
     return findings
 
 
-def prepare(request: Request, grader: Grader | None, *, progress: bool = False, tell: Tell = lambda _: None) -> Task:
-    """Read all that goes in, so that a mistake in it is told before anything that takes long, and nothing is written.
+def prepare(
+    request: Request,
+    grader: Grader | None,
+    *,
+    water: WaterModel | None = None,
+    progress: bool = False,
+    tell: Tell = lambda _: None,
+) -> Task:
+    """Read all that goes in, so that a mistake in it is told before anything that takes long, and nothing is written;
+    arguments are those of :func:`make_map`.
 
     Raises:
         MageError: a file cannot be read, or files do not go together.
@@ -154,7 +177,24 @@ def prepare(request: Request, grader: Grader | None, *, progress: bool = False, 
         if things is not None and not len(things):
             tell(f"no {what} of the file lies on the map: are its coordinates of the same place?")
     sums = {role: checksum(path) for role, path in given.items()}
-    return Task(request, grader, scene, vectors, sums, progress, tell)
+    wet = wanted_water(request, grader, scene)
+    model = (water or open_water(_device(grader))) if wet else None
+    if model is not None and scene.grid.gsd > model.gsd[1] * EVEN:
+        tell(f"pixels of {scene.grid.gsd:.3g} m are coarser than the model of water knows: it errs more")
+    return Task(request, grader, model, scene, vectors, sums, progress, tell)
+
+
+def wanted_water(request: Request, grader: Grader | None, scene: Scene) -> dict[str, Picture]:
+    """The images ``before`` and ``after`` in which the model of water must look: none where infrared tells it, where no
+    flood is looked for, or where the grader has a map of it, unless depth wants the shores of before.
+    """
+    if request.event.kind is not Kind.FLOOD or scene.infrared is not None:
+        return {}
+    (pre, post), own = scene.looked_at, grader is not None and LOOKED_FOR[Kind.FLOOD] in grader.names
+    found = {} if own else {"after": post}
+    if pre is not None and (not own or request.files.terrain is not None):
+        found["before"] = pre
+    return found
 
 
 def find(task: Task, folder: ProductFolder) -> Findings:
@@ -165,8 +205,9 @@ def find(task: Task, folder: ProductFolder) -> Findings:
     """
     request, scene, event = task.request, task.scene, task.request.event
     rasters, threshold = predicted(task, folder)
+    water = watered(task, folder)
     found = assessed(task, rasters.get("probabilities"), threshold)
-    seen = observed(task, rasters.get("probabilities"), found, folder)
+    seen = observed(task, rasters.get("probabilities"), water, found, folder)
     found = beside_water(found, seen, event, scene.grid)
     found, seen, closures, log = corrected(task, found, seen)
     access, found = reached(task, found, seen, closures)
@@ -177,7 +218,11 @@ def find(task: Task, folder: ProductFolder) -> Findings:
         grid=scene.grid,
         area=scene.area,
         seen=scene.sight.within(scene.area),
-        sources=(*sources(request, task.sums, scene.gsd), *_of_model(task.grader)),
+        sources=(
+            *sources(request, task.sums, scene.gsd),
+            *_of_model("model", task.grader),
+            *_of_model("water model", task.water),
+        ),
         pre=scene.pre,
         post=scene.post,
         registration=scene.registration,
@@ -190,7 +235,8 @@ def find(task: Task, folder: ProductFolder) -> Findings:
         population=people(task, found, seen),
         unlike=unlike(task),
         model={} if task.grader is None else task.grader.facts,
-        rasters=rasters,
+        water={} if task.water is None else task.water.facts,
+        rasters=rasters | {f"water_{date}": path for date, path in water.items()},
         threshold=threshold,
         corrections=log,
         versions=versions(),
@@ -206,15 +252,9 @@ def predicted(task: Task, folder: ProductFolder) -> tuple[dict[str, Path], float
     request, scene, grader = task.request, task.scene, task.grader
     if grader is None:
         return {}, None
-    identity = {
-        "images": {role: task.sums[role] for role in ("pre", "post") if role in task.sums},
+    identity = _identity(task) | {
         "model": None if grader.file is None else checksum(grader.file),
         "temperatures": str(grader.network.temperatures),
-        "grid": str(scene.grid),
-        "bands": [request.bands, list(request.named.items())],
-        "register": [request.register, request.ecc],
-        "window": request.window,
-        "versions": versions(),
     }
 
     def stream(path: Path) -> Path:
@@ -242,6 +282,29 @@ def predicted(task: Task, folder: ProductFolder) -> tuple[dict[str, Path], float
     }, threshold
 
 
+def _identity(task: Task) -> dict[str, Any]:
+    """What a model's maps depend on beside the model."""
+    request = task.request
+    return {
+        "images": {role: task.sums[role] for role in ("pre", "post") if role in task.sums},
+        "grid": str(task.scene.grid),
+        "bands": [request.bands, list(request.named.items())],
+        "register": [request.register, request.ecc],
+        "window": request.window,
+        "versions": versions(),
+    }
+
+
+def watered(task: Task, folder: ProductFolder) -> dict[str, Path]:
+    """Maps of water in the images ``before`` and ``after`` that the model of water must look at."""
+    if task.water is None:
+        return {}
+    pictures = wanted_water(task.request, task.grader, task.scene)
+    return water_maps(
+        task.water, pictures, _identity(task), folder.step, window=task.request.window, progress=task.progress
+    )
+
+
 def assessed(task: Task, likely: Path | None, threshold: float | None) -> Buildings:
     """The buildings of a file, or those that the model sees, with a verdict each."""
     grid, outlines = task.scene.grid, task.vectors.buildings
@@ -255,7 +318,9 @@ def assessed(task: Task, likely: Path | None, threshold: float | None) -> Buildi
     return judged(outlines, grade_footprints(likely, grid, outlines.outline, grades=task.grader.grades), grid)
 
 
-def observed(task: Task, likely: Path | None, buildings: Buildings, folder: ProductFolder) -> Observed:
+def observed(
+    task: Task, likely: Path | None, water: Mapping[str, Path], buildings: Buildings, folder: ProductFolder
+) -> Observed:
     """The event as the images show it."""
     pre, post = task.scene.looked_at
     return observe(
@@ -268,6 +333,7 @@ def observed(task: Task, likely: Path | None, buildings: Buildings, folder: Prod
         terrain=task.request.files.terrain,
         buildings=buildings,
         bands=task.scene.telling,
+        water=water,
         progress=task.progress,
     )
 
@@ -339,26 +405,31 @@ def teach(task: Task, findings: Findings, out: Path) -> None:
         findings.buildings,
         out,
         seed=task.request.seed,
-        device=next(grader.network.parameters()).device.type,
+        device=_device(grader),
         resume=(out / RECORD).is_file(),
         progress=task.progress,
     )
     task.tell(f"the corrected model: --model {out}")
 
 
-def write(findings: Findings, grader: Grader | None, folder: ProductFolder) -> list[Path]:
+def write(findings: Findings, task: Task, folder: ProductFolder) -> list[Path]:
     """The files of a product, but for its provenance; those that ``findings`` name among them."""
     files = [*findings.rasters.values(), *findings.observed.rasters.values()]
     files += write_raster_styles(files)
-    if grader is not None and grader.card:
-        publish(folder.path / CARD, grader.card.encode())
-        files.append(folder.path / CARD)
+    for name, model in ((CARD, task.grader), (WATER_CARD, task.water)):
+        if model is not None and model.card:
+            publish(folder.path / name, model.card.encode())
+            files.append(folder.path / name)
     files += write_layers(findings, folder.path)
     files += write_sheet(findings, folder.path)
     return [*files, write_report(findings, folder.path)]
 
 
-def _of_model(grader: Grader | None) -> tuple[Source, ...]:
-    if grader is None or grader.file is None:
+def _of_model(role: str, model: Grader | WaterModel | None) -> tuple[Source, ...]:
+    if model is None or model.file is None:
         return ()
-    return (Source("model", grader.file.name, checksum(grader.file), licence=grader.facts.get("licence", "")),)
+    return (Source(role, model.file.name, checksum(model.file), licence=model.facts.get("licence", "")),)
+
+
+def _device(grader: Grader | None) -> str:
+    return "auto" if grader is None else next(grader.network.parameters()).device.type

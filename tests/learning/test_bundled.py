@@ -68,14 +68,15 @@ def test_it_maps_a_pair_and_tells_noise_from_what_it_knows():
     assert density.unlike(torch.from_numpy(noise.transpose(0, 3, 1, 2).copy()))
 
 
-def test_a_package_without_its_model_says_so(monkeypatch, tmp_path):
+@pytest.mark.parametrize("name", ["damage", "water"])
+def test_a_package_without_its_model_says_so(monkeypatch, tmp_path, name):
     monkeypatch.setattr("mage.learning.bundled.files", lambda _: tmp_path)
-    with pytest.raises(ModelError, match="install it anew"):
-        bundled_model()
+    with pytest.raises(ModelError, match=f"install it anew.*{name}|{name}.*install it anew"):
+        bundled_model("cpu", name)
 
 
 @pytest.mark.long
-def test_a_wheel_holds_the_model(tmp_path):
+def test_a_wheel_holds_the_models(tmp_path):
     pytest.importorskip("setuptools", "77")
     source = tmp_path / "source"
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "build", "out", "tests", "benchmarks"))
@@ -95,7 +96,8 @@ def test_a_wheel_holds_the_model(tmp_path):
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert {f"mage/assets/models/damage/{path.name}" for path in bundled_folder().iterdir()} <= set(names)
+    for name in ("damage", "water"):
+        assert {f"mage/assets/models/{name}/{path.name}" for path in bundled_folder(name).iterdir()} <= set(names)
 
 
 @pytest.fixture

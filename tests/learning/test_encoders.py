@@ -32,6 +32,7 @@ SMALL_ONES = (
     lambda bands=3: ResNet(50, bands, width=2),
     lambda bands=3: ConvNeXt((1, 1, 2, 1), 4, bands),
     lambda bands=3: EfficientNetLite(0, bands),
+    lambda bands=3: EfficientNetLite(0, bands, scales=3),
     lambda bands=3: SimplePyramid(ResidualEncoder(2, bands), 8),
 )
 # parameters without the classifier, by torchvision's and the papers' totals (11,689,512; 21,797,672; 25,557,032;
@@ -226,9 +227,12 @@ def test_bundled_weights_give_what_the_implementation_that_they_came_with_gives(
     side, wanted = RAMP[version]
     ramp = torch.linspace(0, 1, side)
     image = torch.stack([ramp.expand(side, side), ramp[:, None].expand(side, side), ramp.flip(0).expand(side, side)])
+    short = load_pretrained(EfficientNetLite(version, scales=4), file).eval()
     with torch.no_grad():
-        found = [f.abs().mean().item() for f in encoder(image[None])]
-    assert found == pytest.approx(wanted, rel=1e-4)
+        features, first = encoder(image[None]), short(image[None])
+    assert [f.abs().mean().item() for f in features] == pytest.approx(wanted, rel=1e-4)
+    assert len(first) == 4
+    assert all(torch.equal(a, b) for a, b in zip(first, features, strict=False))
 
 
 def test_missing_wheels_and_unknown_versions_are_named(monkeypatch):
@@ -252,6 +256,8 @@ def test_missing_wheels_and_unknown_versions_are_named(monkeypatch):
         lambda: EfficientNetLite(3),
         lambda: EfficientNetLite(-1),
         lambda: EfficientNetLite(0, bands=0),
+        lambda: EfficientNetLite(0, scales=0),
+        lambda: EfficientNetLite(0, scales=6),
         lambda: ResidualEncoder(0),
         lambda: SimplePyramid(ResidualEncoder(2), width=0),
     ],

@@ -159,6 +159,7 @@ def provenance(findings: Findings) -> Layer:
         ("frame", grid.crs or "local metres, nowhere on Earth: there is no GeoJSON of the layers"),
         ("pixel, m", f"{grid.gsd:g}"),
         *((f"model: {key}", value) for key, value in sorted(findings.model.items())),
+        *((f"water model: {key}", value) for key, value in sorted(findings.water.items())),
         *((f"version: {key}", value) for key, value in sorted(findings.versions.items())),
     ]
     if register is not None:

@@ -15,6 +15,7 @@ from mage.learning.runs import publish
 from mage.scenes.metrics import grade_names
 
 Stop = tuple[float, Colour, int, str]  # value, colour, opacity of 255, label
+WET = ((0, 0, "dry"), (STEPS / 2, 120, "50 %"), (STEPS, 255, "water"))
 BUILT: Colour = (230, 76, 0)
 BLUES: tuple[tuple[float, Colour], ...] = (
     (0.0, (198, 219, 239)),
@@ -55,6 +56,8 @@ def raster_style(path: Path) -> str | None:
         colour = OBSERVED_COLOURS[names.OBSERVED[kind]]
         parts = ((0, 0), (STEPS / 4, 60), (STEPS / 2, 160), (STEPS, 255))
         return _document(_ramp([(value, colour, alpha, f"{100 * value / STEPS:.0f} %") for value, alpha in parts]))
+    if kind in ("water_before", "water_after"):
+        return _document(_ramp([(value, BLUES[3][1], alpha, label) for value, alpha, label in WET]))
     if kind == "depth":
         return _document(_ramp([(metres, colour, 255, f"{metres:g} m") for metres, colour in BLUES]))
     return None

@@ -49,6 +49,8 @@ def sections(findings: Findings, table: Summary) -> Iterator[str]:
     yield card("Do the images lie on each other?", _registration(findings))
     yield card("What the model is least sure of", _doubtful(findings), wide=True)
     yield card("Model", pairs_table(findings.model) if findings.model else "<p>No model looked at buildings.</p>")
+    if findings.water:
+        yield card("Where water is", pairs_table(findings.water))
     yield card("Sources", _source_table(findings))
     yield card("Corrections", _corrections(findings))
     yield card("Made with", pairs_table(findings.versions) if findings.versions else "<p>Not stated.</p>")
