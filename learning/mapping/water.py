@@ -119,10 +119,9 @@ def write_water(
     Args, errors: those of :func:`~mage.learning.mapping.maps.write_probabilities`; ``picture`` is of red, green and
     blue.
     """
+    windows = {"window": window, "overlap": overlap, "stride": model.network.encoder.strides[-1]}
     forward = model.forward(picture.grid.gsd)
-    return write_probabilities(
-        path, forward, [picture], ("water",), identity, window=window, overlap=overlap, progress=progress
-    )
+    return write_probabilities(path, forward, [picture], ("water",), identity, **windows, progress=progress)
 
 
 def water_maps(
