@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# the same examples at every run, so that a change is judged by what it changes; HYPOTHESIS=explore looks for new ones
-settings.register_profile("same", derandomize=True)
-settings.register_profile("explore", derandomize=False)
+# the same examples at every run, so that a change is judged by what it changes; HYPOTHESIS=explore looks for new ones;
+# none has a deadline, which a machine that does other work as well would miss
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("explore", derandomize=False, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS", "same"))
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -175,7 +175,7 @@ def prepare(
     )
     for what, things in (("building", vectors.buildings), ("street", vectors.roads)):
         if things is not None and not len(things):
-            tell(f"no {what} of the file lies on the map: are its coordinates of the same place?")
+            tell(f"the file has no {what} on the map: it is empty, or its coordinates are of another place")
     sums = {role: checksum(path) for role, path in given.items()}
     wet = wanted_water(request, grader, scene)
     model = (water or open_water(_device(grader))) if wet else None

@@ -37,7 +37,7 @@ def test_the_cover_is_what_was_asked_for(cover: float, seed: int) -> None:
     assert sky(cover=cover, seed=seed).cover == pytest.approx(cover, abs=0.02)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 1000), st.floats(0.5, 1.3), st.floats(0, 6.28), st.integers(100, 2000))
 def test_a_shadow_lies_where_the_sun_meets_the_cloud(seed: int, elevation: float, azimuth: float, height: int) -> None:
     """Away from the sun by the height over the tangent of its elevation, the shadow is as the cloud is here."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mage.generator.bands import Passes, beyond_light, recombined
@@ -60,7 +60,6 @@ def test_the_error_of_the_method_alone_is_a_few_percent(tmp_path: Path) -> None:
     assert (np.sqrt((error**2).mean(axis=(0, 1))) / mean <= (0.03, 0.07, 0.05, 0.05)).all()
 
 
-@settings(deadline=None)
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(8, 16), st.floats(0.02, 0.4))
 def test_a_plane_in_sun_and_sky_is_exact(sun: float, sky: float, hour: float, aerosol: float) -> None:
     """Half in shadow, under half a sky: the split of three bands into the two lights is their inverse."""

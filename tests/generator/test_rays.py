@@ -21,7 +21,6 @@ def slab(west: float, south: float, east: float, north: float, z: float, rise: f
 GRID = Grid(64, 80, 100.0, 432.0, 0.5)
 
 
-@settings(deadline=None)
 @given(st.floats(-9, 39), st.floats(-9, 31), st.floats(0.6, 40), st.floats(0.6, 40), st.floats(-5, 900))
 def test_a_rectangle_covers_exactly_the_centres_inside_it(x: float, y: float, w: float, h: float, z: float) -> None:
     west, south = 100 + x, 400 + y

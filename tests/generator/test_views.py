@@ -140,7 +140,7 @@ def test_a_flood_over_a_river_and_its_banks_is_one_or_the_other_everywhere() -> 
         assert (wet == ((after["water"] > 0) | (after["flood"] > 0))).all()
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.floats(0, 45), st.floats(0, 360))
 def test_slanted_rays_in_prototype_frames_see_what_rays_in_the_world_see(seed: int, angle: float, turn: float) -> None:
     rng, shapes, n = np.random.default_rng(seed), tree_prototypes(), 6
@@ -166,7 +166,7 @@ def test_slanted_rays_in_prototype_frames_see_what_rays_in_the_world_see(seed: i
     assert (~agree).sum() <= 3  # rays that graze an outline
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.floats(0, 45), st.floats(0, 360), st.floats(0, 30))
 def test_a_point_shows_where_the_ray_that_meets_it_has_its_pixel(angle: float, turn: float, height: float) -> None:
     sight = View(np.radians(angle), np.radians(turn)).sight(Grid.around(3.0, -5.0, 32, 0.5), HILLS)

@@ -35,7 +35,7 @@ def slow_counts(predicted, target, classes, tolerance):
 
 
 @given(st.integers(0, 2**32), st.sampled_from([0, 1, np.sqrt(2), 2, 3.5]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_counts_equal_those_of_all_pairs_of_pixels(seed, tolerance):
     rng = np.random.default_rng(seed)
     shape = tuple(rng.integers(1, 9, 2))

@@ -12,7 +12,7 @@ from mage.scenes.errors import ModelError
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_each_building_gets_the_mean_of_its_pixels(seed):
     rng = np.random.default_rng(seed)
     p = rng.dirichlet(np.ones(5), (6, 6)).transpose(2, 0, 1)
@@ -47,7 +47,7 @@ def test_entropy_is_nothing_for_certainty_and_one_for_no_idea():
 
 
 @given(st.integers(0, 2**32), st.floats(0.51, 1))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_verdict_is_given_only_where_it_is_as_likely_as_was_asked_for(seed, confidence):
     p = np.random.default_rng(seed).dirichlet(np.full(4, 0.4), 20)
     for row, verdict in zip(p, cems_verdicts(p, confidence), strict=True):

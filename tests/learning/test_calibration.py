@@ -45,7 +45,7 @@ def drawn(seed, n=200, classes=3):
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_error_equals_that_of_a_loop_over_bins(seed):
     p, truth = drawn(seed)
     counts = Reliability(3)

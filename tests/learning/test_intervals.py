@@ -49,7 +49,7 @@ def same(found, expected):
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_figures_of_sums_equal_the_metrics_of_the_maps(seed):
     tiles, pixels, buildings = counted(seed)
     sums = tiles.sums()

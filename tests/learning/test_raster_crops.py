@@ -117,7 +117,7 @@ def test_percentiles_of_a_large_raster_are_looked_for_in_patches(tmp_path):
     st.floats(-1e4, 1e4, width=32),
     st.floats(1, 1e4, width=32),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_bytes_rise_with_values_and_stay_in_range(values, low, span):
     ordered = np.sort(np.array([values], np.float32))
     found = to_uint8(ordered, np.array([[low, low + span]])).astype(int)

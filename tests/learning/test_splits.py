@@ -38,7 +38,7 @@ def apart(sets):
 
 
 @given(ROWS, st.integers(0, 99))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_no_event_and_no_place_is_in_two_parts(rows, seed):
     parts = attempt(by_event, rows, SHARES, np.random.default_rng(seed))
     if isinstance(parts, str):
@@ -51,7 +51,7 @@ def test_no_event_and_no_place_is_in_two_parts(rows, seed):
 
 
 @given(ROWS, st.integers(0, 99))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_no_tiles_place_is_in_two_parts(rows, seed):
     if len({row.place for row in rows}) < len(SHARES):
         with pytest.raises(DatasetError, match="too few places"):
@@ -64,7 +64,7 @@ def test_no_tiles_place_is_in_two_parts(rows, seed):
 
 
 @given(ROWS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_an_event_left_out_shares_neither_event_nor_place_with_the_rest(rows):
     if len({row.event for row in rows}) < 2:
         with pytest.raises(DatasetError, match="no event can be left out"):
@@ -84,7 +84,7 @@ def test_an_event_left_out_shares_neither_event_nor_place_with_the_rest(rows):
     st.floats(0, 5),
     st.integers(0, 99),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_tiles_of_two_parts_are_a_gap_apart(corners, gap, seed):
     rows = [Row(str(k), "e", "p", box=(x, y, x + 4, y + 4)) for k, (x, y) in enumerate(corners)]
     parts = attempt(by_block, rows, {"train": 1, "test": 1}, np.random.default_rng(seed), side=16, gap=gap)

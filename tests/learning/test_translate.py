@@ -90,7 +90,7 @@ def moments(x):
     return colours.mean(1), np.cov(colours)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000))
 def test_transport_between_gaussians_is_the_symmetric_map_that_carries_one_to_the_other(seed):
     rng = np.random.default_rng(seed)

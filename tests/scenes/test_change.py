@@ -72,7 +72,7 @@ def test_an_amount_of_none_changes_nothing_and_more_changes_more(village: City) 
     assert 0 < little < much / 2
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(st.integers(0, 2**32))
 def test_what_is_new_stands_in_the_tile_clear_of_all_that_stood_there(village: City, seed: int) -> None:
     change = drawn(village, seed, 1.0)

@@ -63,7 +63,7 @@ def submissions(draw):
 
 
 @given(submissions())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_score_equals_that_of_the_slow_scorer(images):
     score, f1 = slow_score(images)
     metrics = counted(images)
@@ -72,7 +72,7 @@ def test_score_equals_that_of_the_slow_scorer(images):
 
 
 @given(submissions())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_counts_made_apart_add_up(images):
     whole = counted(images)
     parts = sum((counted([image]) for image in images[1:]), counted(images[:1]))
@@ -80,7 +80,7 @@ def test_counts_made_apart_add_up(images):
 
 
 @given(submissions())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_summary_is_always_json_without_nan(images):
     json.dumps(counted(images).summary(), allow_nan=False)
 
@@ -176,7 +176,7 @@ def slow_buildings(predicted, target, building):
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_buildings_are_judged_by_the_majority_of_their_pixels(seed):
     rng = np.random.default_rng(seed)
     building = rng.integers(0, 6, (6, 6)) * 700

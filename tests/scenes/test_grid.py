@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import rasterio.transform
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mage.scenes.grid import Grid, row_blocks
@@ -89,7 +89,6 @@ def test_a_grid_of_nothing_is_refused(rows, columns, gsd):
         Grid(rows, columns, 0, 0, gsd)
 
 
-@settings(deadline=None)
 @given(GRIDS, st.floats(-0.2, 1.2), st.floats(-0.2, 1.2), st.floats(0, 0.5), st.floats(0, 0.5))
 def test_a_window_holds_every_centre_within_its_bounds_at_its_own_place(
     grid: Grid, across: float, down: float, width: float, height: float

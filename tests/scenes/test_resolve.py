@@ -27,7 +27,7 @@ def within_1(found, names, weights, total):
 
 
 @given(mixtures())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_counts_match_weights_within_1(mixture):
     events = draw_events(mixture)
     samples, numbers = Counter(), Counter()
@@ -49,7 +49,7 @@ def test_counts_match_weights_within_1(mixture):
 
 
 @given(mixtures())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_no_city_and_no_event_leaks_from_one_split_into_another(mixture):
     events = draw_events(mixture)
     assert len({e.name for e in events}) == len(events)
@@ -62,7 +62,7 @@ def test_no_city_and_no_event_leaks_from_one_split_into_another(mixture):
 
 
 @given(mixtures())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_parts_of_a_city_that_two_splits_share_are_a_buffer_apart_and_hold_a_tile(mixture):
     inner = {}
     for event in draw_events(mixture):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -120,7 +120,6 @@ def test_ground_that_is_no_lattice_of_finite_heights_is_refused(heights):
         Terrain(heights, 0, 0, 1)
 
 
-@settings(deadline=None)
 @given(HEIGHTS, st.floats(-3, 9), st.floats(-3, 9), st.floats(0.2, 2))
 def test_a_grid_is_sampled_as_its_pixels_centres_are(heights, west, north, gsd):
     terrain, grid = terrain_of(heights), Grid(6, 9, west, north, gsd)

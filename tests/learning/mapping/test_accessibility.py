@@ -264,7 +264,7 @@ def test_ways_must_fit_the_places():
         place_reachability(street(), [0], [0, 0], place_on(street(), [(0, 0)]), [0.5], np.random.default_rng(0))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(0, 10_000))
 def test_what_is_cut_off_lies_in_an_outline_and_what_is_reached_in_none(seed):
     rng, roads = np.random.default_rng(seed), random_network(seed)

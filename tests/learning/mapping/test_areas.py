@@ -21,7 +21,7 @@ def test_equal_probabilities_give_the_bounds_of_a_binomial(n, p):
     assert count_bounds([p] * n, 0.9) == (binom.ppf(0.05, n, p), binom.ppf(0.95, n, p))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.floats(0, 1), max_size=60), st.floats(0.5, 0.99))
 def test_bounds_hold_the_expected_number_and_lie_within_what_is_possible(p, confidence):
     low, high = count_bounds(p, confidence)

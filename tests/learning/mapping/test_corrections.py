@@ -405,7 +405,7 @@ def test_files_that_are_no_product_are_one_clear_error(tmp_path, content):
         read_corrections(file, Grid(4, 4, 0, 4, 1, "EPSG:32633"))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(2, 6).flatmap(lambda count: arrays(float, (5, count), elements=st.floats(0, 1))),
 )

@@ -50,7 +50,7 @@ def test_places_in_pieces_give_the_same_as_all_at_once(monkeypatch):
     np.testing.assert_allclose(gi_star(points, x, 90), whole, atol=1e-10)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(2, 40), st.floats(0.01, 50), st.floats(-100, 100), st.integers(0, 99))
 def test_gi_star_does_not_depend_on_the_unit_of_the_values(n, factor, offset, seed):
     rng = np.random.default_rng(seed)

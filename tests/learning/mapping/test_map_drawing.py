@@ -54,7 +54,7 @@ def test_a_small_image_holds_the_means_of_blocks_over_what_is_data():
     assert (made.grid.west, made.grid.north, made.grid.gsd) == (100, 200, 1.0)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 17), st.sampled_from([3, 8, 2048]))
 def test_it_does_not_matter_in_which_blocks_an_image_is_read(rows, columns, longest, block):
     image = np.random.default_rng(rows * 41 + columns).integers(0, 255, (3, rows, columns)).astype(np.uint8)
@@ -133,7 +133,7 @@ def test_a_pair_that_nothing_matches_and_a_model_that_warns_of_itself_are_told_f
     assert list(cautions(warned)) == ["The model says of itself: Not for decisions."]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.text(max_size=30), st.integers(1, 40))
 def test_printable_text_is_one_line_of_at_most_so_many_letters(text, longest):
     line = printable(text, longest)

@@ -103,7 +103,7 @@ def test_hostile_words_change_no_element_of_the_page(findings, page, tmp_path):
     assert made.data()["buildings"][0]["name"] == HOSTILE
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.dictionaries(st.text(max_size=8), st.text(max_size=20) | st.floats(allow_nan=False, allow_infinity=False)))
 def test_data_in_the_page_read_back_as_they_were_and_hold_no_tag(value):
     text = in_script(value)
@@ -137,7 +137,7 @@ def test_buildings_reach_the_page_with_their_outlines_and_probabilities(findings
     assert data["starts"] == [[-80, 240]]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(-500, 500), st.integers(-500, 500)), min_size=3, max_size=9))
 def test_rings_are_told_in_decimetres_from_the_corner(corners):
     ring = np.array([*corners, corners[0]], float)

@@ -227,7 +227,7 @@ def test_too_fine_a_raster_is_refused_before_it_is_read(tmp_path, monkeypatch):
         read_population(raster(tmp_path / "p.tif", PEOPLE), PLACE, AREA, NOBODY_HOME, DRY)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.tuples(st.floats(-1, 7), st.floats(-1, 6)), min_size=3, max_size=8),
     st.integers(0, 2),

@@ -396,7 +396,7 @@ def test_footprints_elsewhere_and_pixels_that_the_model_does_not_know_are_told(t
     knowing = replace(reader(), gsd=(0.3 * GRID.gsd, 0.5 * GRID.gsd))
     found = make_map(request(post, pre, buildings=far), tmp_path / "product", knowing, tell=told.append)
     assert len(found.buildings) == 0
-    assert any("no building of the file lies on the map" in words for words in told)
+    assert any("the file has no building on the map" in words for words in told)
     assert any("it errs more" in words for words in told)
 
 

@@ -29,7 +29,7 @@ def together(strips):
     return np.concatenate([strip.maps for strip in strips], 1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(17, 64), st.integers(0, 4), st.sampled_from([1, 4, 9]))
 def test_a_network_of_one_pixel_gives_the_same_in_windows_and_at_once(rows, columns, window, half, stride):
     pictures = [scene(rows, columns, 1), scene(rows, columns, 2)]
@@ -38,7 +38,7 @@ def test_a_network_of_one_pixel_gives_the_same_in_windows_and_at_once(rows, colu
     np.testing.assert_allclose(found, whole, atol=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 300), st.integers(16, 64), st.integers(0, 3), st.sampled_from([1, 4, 8]))
 def test_strips_cover_the_scene_once(rows, window, half, stride):
     strips = strips_of(Grid(rows, 5, 0, rows, 1), window, 2 * half, stride)

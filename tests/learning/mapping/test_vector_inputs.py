@@ -181,7 +181,7 @@ def test_a_street_that_crosses_itself_and_one_that_runs_along_another_are_cut():
     assert {(5, 0), (2, 0), (4, 0)} <= ends
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(
         st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)).filter(

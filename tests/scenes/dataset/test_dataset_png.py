@@ -33,7 +33,7 @@ def png(columns, rows, depth=8, colour=0, data=b"", extra=b""):
     return SIGNATURE + chunk(b"IHDR", header) + extra + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(arrays)
 def test_what_is_encoded_is_decoded_and_always_to_the_same_bytes(array):
     data = encode_png(array)
@@ -86,7 +86,7 @@ def test_chunks_beyond_the_picture_are_refused(kind):
         decode_png(png(1, 1, data=b"\0\0", extra=chunk(kind, b"\0" * 8)))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_every_cut_and_every_flipped_byte_is_noticed(data):
     whole = encode_png(np.arange(300, dtype=np.uint16).reshape(15, 20))
@@ -100,7 +100,7 @@ def test_every_cut_and_every_flipped_byte_is_noticed(data):
         decode_png(whole + b"\0")
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.binary(max_size=200))
 def test_whatever_the_bytes_the_error_is_ours(data):
     for candidate in (data, SIGNATURE + data, png(3, 3, data=data)):

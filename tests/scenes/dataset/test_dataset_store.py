@@ -54,7 +54,7 @@ def run(code, *arguments, **options):
 # samples as files
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(st.integers(0, 10**6), st.sampled_from([32, 48]), st.integers(0, 2**63 - 1))
 def test_a_sample_survives_the_way_to_files_and_back(index, size, seed):
     sample = fake_sample(index, size, seed)

@@ -40,7 +40,7 @@ def special(name, kind, target=""):
     return info
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.dictionaries(keys, st.lists(payloads, min_size=2, max_size=2), min_size=1, max_size=4))
 def test_what_is_written_is_read_back_by_us_and_by_tarfile(samples):
     fields = ("json", "pre.png")
@@ -207,7 +207,7 @@ def test_a_folder_or_a_pipe_neither_hangs_nor_ends_in_a_traceback(tmp_path):
             TarIndex(path)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.data())
 def test_whatever_is_changed_in_a_tar_the_index_stays_inside_it(data):
     with tempfile.TemporaryDirectory() as folder:

@@ -264,7 +264,7 @@ def test_a_sample_that_is_there_twice_is_found(tmp_path):
     assert problems(root) == ("shards: a sample's key stands in two shards",)
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_whatever_byte_is_changed_it_is_found_or_means_nothing_and_never_a_traceback(root, data):
     name = data.draw(st.sampled_from([TAR, TABLE, SIDE, MANIFEST, RECIPE]))

@@ -64,7 +64,7 @@ def test_a_strike_fits_its_city_and_says_what_it_came_of():
     assert not strike.deck_lost.any()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1.5), st.floats(1, 4), st.sampled_from(["physical", "decorrelated"]))
 def test_a_stronger_shaking_never_lowers_a_grade(seed, weak, factor, mode):
     city = box_city(60, style="mediterranean", storeys=4)

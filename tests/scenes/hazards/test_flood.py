@@ -118,7 +118,7 @@ def test_a_level_no_higher_than_the_river_floods_nothing(level):
     assert impact.intensity[0] == impact.wet_share[0] == impact.jds[0] == impact.loss[0] == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(HEIGHTS, st.integers(0, 41), st.integers(0, 41))
 def test_arrival_levels_agree_with_a_priority_flood_from_any_two_sources(heights, one, other):
     start = np.full(heights.shape, np.nan)
@@ -127,7 +127,7 @@ def test_arrival_levels_agree_with_a_priority_flood_from_any_two_sources(heights
     assert np.array_equal(lowest_passes(heights, start), priority_flood(heights, start))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(HEIGHTS, st.floats(-1, 14))
 def test_wet_is_what_a_labelling_of_low_ground_joins_to_the_source(heights, level):
     start = np.full(heights.shape, np.nan)
@@ -137,7 +137,7 @@ def test_wet_is_what_a_labelling_of_low_ground_joins_to_the_source(heights, leve
     assert np.array_equal(lowest_passes(heights, start) < level, joined)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(HEIGHTS, st.floats(-1, 14), st.floats(0, 3))
 def test_a_higher_level_never_shrinks_the_flood_and_no_depth_is_negative(heights, level, more):
     city = city_of(terrain_of(heights))
@@ -147,7 +147,7 @@ def test_a_higher_level_never_shrinks_the_flood_and_no_depth_is_negative(heights
     assert (high >= low - 1e-12).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(HEIGHTS, st.floats(-1, 14))
 def test_water_over_a_wet_vertex_is_never_cut_off_in_the_middle_of_a_triangle(heights, level):
     """Every neighbour of a wet vertex has a level: it is wet as well, or shore."""

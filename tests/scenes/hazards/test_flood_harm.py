@@ -58,7 +58,7 @@ def test_still_water_raises_no_structural_grade():
     assert impact.p_grade.tolist() == [[1, 0, 0, 0, 0, 0]] * 2
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(-1, 8), st.floats(0, 2))
 def test_a_building_is_never_better_off_in_higher_water(level, more):
     houses = [box_building(4, 4, 12, 12, ground=0.4), box_building(20, 20, 31, 26, ground=2.0, height=2.5)]

@@ -98,7 +98,7 @@ def test_a_tile_without_open_ground_is_flooded_to_a_share_of_the_highest_stage(c
     assert impact.parameters["stage"] == pytest.approx(1.0)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.integers(0, 20).map(float), min_size=1, max_size=40), st.floats(0, 1))
 def test_no_other_level_comes_nearer_to_the_share(arrival, share):
     arrival = np.array(arrival)

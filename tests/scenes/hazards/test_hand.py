@@ -93,7 +93,7 @@ def test_a_flat_terrain_drains_without_going_round_in_circles():
     assert set(np.unique(heights.height[np.isfinite(heights.height)])) == {0.0}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(HEIGHTS, st.floats(0.1, 6), st.floats(0.1, 6))
 def test_a_higher_stage_never_shrinks_the_flood_and_it_hangs_together_with_its_drainage(heights, a, b):
     city = city_of(terrain_of(heights), water=[river(-0.5, -1, 1.5, 9, float(heights[:, :2].max()) + 0.5)])
@@ -109,7 +109,7 @@ def test_a_higher_stage_never_shrinks_the_flood_and_it_hangs_together_with_its_d
     assert (low[wet] > city.ground.heights[wet]).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(HEIGHTS)
 def test_no_water_comes_to_a_place_before_the_lowest_way_to_it_is_open(heights):
     """Against the smallest possible maximum along any way from the river: never lower than that."""

@@ -177,7 +177,7 @@ def test_a_doctype_in_another_encoding_is_refused_too(tmp_path, city):
         read_shakemap(path, building_places(city), city)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_map_damaged_anywhere_is_read_or_one_error(tmp_path, city, data):
     raw = bytearray(grid_xml().encode())

@@ -53,7 +53,7 @@ def test_a_wave_over_a_plane_with_friction_has_the_analytic_profile(n, u, step):
     assert abs(water.balance.error) < 1e-12
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(BEDS, st.floats(0.5, 6), st.booleans())
 def test_a_lake_at_rest_stays_at_rest_over_any_bed(heights, level, closed):
     depth = np.maximum(level - heights, 0)
@@ -63,7 +63,7 @@ def test_a_lake_at_rest_stays_at_rest_over_any_bed(heights, level, closed):
     assert water.speed_max.max() < 1e-9
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(BEDS, st.floats(0, 500), st.floats(0, 3), st.booleans())
 def test_no_depth_is_ever_negative_and_no_water_is_lost_or_made(heights, rain, pile, closed):
     depth = np.zeros(heights.shape)

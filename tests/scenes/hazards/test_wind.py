@@ -171,7 +171,7 @@ def test_the_bounds_of_a_degree_hold_nine_tenths():
     assert inside == pytest.approx(0.9, abs=0.005)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.integers(0, 2**32 - 1),
     st.floats(0, 110),

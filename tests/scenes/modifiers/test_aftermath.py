@@ -197,7 +197,7 @@ def test_what_a_building_looks_like_does_not_depend_on_the_others_asked_for() ->
 
 def test_a_part_of_a_dense_city_looks_as_it_does_in_the_whole() -> None:
     rng = np.random.default_rng(4)
-    city = build_city(load_style("mediterranean"), 110.0, rng)
+    city = build_city(load_style("european-old-town"), 110.0, rng)
     kinds = np.where(np.arange(len(city.buildings)) % 2, rng.choice([0, 1, 3], len(city.buildings)), 13)
     kinds = kinds.astype(np.uint8)
     shares = np.where(kinds == 13, 0.0, rng.uniform(0, 0.6, len(kinds)))
@@ -392,7 +392,7 @@ def test_a_bridge_is_out_of_reach_of_debris() -> None:
     assert (width[0], free[0], car[0]) == (0.0, 6.0, False)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     st.lists(st.tuples(st.floats(0.4, 1.0), st.floats(0.6, 1.0)), min_size=3, max_size=9),
     st.floats(3.0, 40.0),

@@ -73,7 +73,7 @@ def test_no_building_looks_worse_than_it_is_unless_anothers_debris_lies_on_its_r
 
 def test_where_a_building_looks_worse_than_it_is_the_debris_of_a_neighbour_lies_on_it():
     rng = np.random.default_rng(4)
-    city = build_city(load_style("mediterranean"), 110.0, rng)
+    city = build_city(load_style("european-old-town"), 110.0, rng)
     whole = shaken(city, rng)
     fallen = np.arange(len(city.buildings)) % 2 == 0
     grades, heap = np.where(fallen, 5, 0).astype(np.uint8), np.where(fallen, 13, 0).astype(np.uint8)

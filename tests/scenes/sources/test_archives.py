@@ -122,7 +122,7 @@ def test_links_and_devices_in_a_tar_are_no_files(written: Callable[[bytes], Path
     assert read(written(buffer.getvalue())) == {}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), kind=st.sampled_from(["zip", "tar", "tar.gz", "gz", "xz", "bz2"]))
 def test_a_damaged_archive_is_read_or_refused(data: st.DataObject, kind: str, written: Callable[[bytes], Path]) -> None:
     text = b"<CityModel>" * 40

@@ -80,7 +80,7 @@ def test_what_is_no_street_gives_nothing(surface: shapely.Geometry) -> None:
     assert (len(nodes), axes) == (0, [])
 
 
-@settings(max_examples=25, deadline=None, database=None)
+@settings(max_examples=25, database=None)
 @given(st.lists(st.tuples(st.floats(0, 200), st.floats(0, 200)), min_size=3, max_size=6, unique=True), st.floats(3, 12))
 def test_axes_of_any_streets_lie_within_them_and_end_in_their_nodes(
     corners: list[tuple[float, float]], width: float

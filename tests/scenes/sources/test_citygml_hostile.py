@@ -269,7 +269,7 @@ def _mutate(root: etree._Element, data: Any) -> None:
         element.set(data.draw(st.sampled_from(names)), data.draw(st.sampled_from(WORDS)))
 
 
-FUZZ = settings(max_examples=150, deadline=None, database=None)
+FUZZ = settings(max_examples=150, database=None)
 
 
 @pytest.mark.parametrize("version", sorted(RICH))

@@ -148,7 +148,7 @@ def test_coordinates_that_are_nowhere_lose_only_what_stands_there(value: str) ->
     assert (parts.roads.edges, parts.water, parts.land, len(parts.trees), parts.relief) == ((), (), (), 0, None)
 
 
-FUZZ = settings(max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+FUZZ = settings(max_examples=150, database=None, suppress_health_check=[HealthCheck.too_slow])
 _ODD = st.sampled_from([None, True, -1, 0, 1, 2, 3, 5, 10**9, 10**30, 0.5, float("nan"), 1e308, "", "1", "Road", "b"])
 _JSON = st.recursive(
     _ODD,

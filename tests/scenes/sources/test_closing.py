@@ -275,7 +275,7 @@ def damaged(draw: st.DrawFn) -> tuple[list[Face], float]:
     return found, cubic
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(damaged())
 def test_a_damaged_house_is_closed_again_with_the_volume_it_had(house: tuple[list[Face], float]) -> None:
     faces, cubic = house

@@ -44,7 +44,7 @@ def city_of(*houses: Building, **parts: object) -> City:
     return replace(bare_city(houses), **parts)  # type: ignore[arg-type]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.floats(-0.6, 0.6),
     st.floats(-0.6, 0.6),
@@ -135,7 +135,7 @@ def test_a_lake_is_level_and_its_shore_is_hardly_under_water() -> None:
     assert lake.level < shore.mean()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.floats(0.03, 0.3), st.sampled_from([1.0, 2.0]))
 def test_a_river_on_a_slope_is_cut_into_reaches_that_fall_with_it(fall: float, step: float) -> None:
     terrain = tilted(fall, step=step)

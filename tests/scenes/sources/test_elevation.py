@@ -101,7 +101,7 @@ def test_a_turned_raster_lies_where_it_should(tmp_path: Path) -> None:
     assert off_plane(read_terrain([path], utm_city())) < 1e-3
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(0, 99), st.integers(20, 280), st.sampled_from(["order", "reverse"]))
 def test_two_tiles_are_joined_without_a_seam(
     tmp_path_factory: pytest.TempPathFactory, seed: int, cut: int, order: str
@@ -324,7 +324,7 @@ def relief(points: np.ndarray, triangles: np.ndarray) -> Mesh:
     return Mesh(points, triangles, surface, planar_uv(points, triangles))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
 def test_a_triangulated_plane_is_that_plane(seed: int) -> None:
     rng = np.random.default_rng(seed)

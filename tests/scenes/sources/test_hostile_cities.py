@@ -288,9 +288,7 @@ def _survives(folder: Path, content: bytes) -> None:
         assert len(city.buildings) > 0
 
 
-FUZZ = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
-)
+FUZZ = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None)
 TOKENS = [
     b"",
     b"null",

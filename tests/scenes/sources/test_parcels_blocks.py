@@ -24,7 +24,7 @@ def crooked(seed: int) -> Polygon:
     return Polygon(ring).convex_hull.buffer(2)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seeds, st.floats(150, 800))
 def test_parcels_fill_their_block_without_overlap_and_all_have_access(seed: int, area: float) -> None:
     block = crooked(seed)
@@ -42,7 +42,7 @@ def test_without_the_need_of_access_no_parcel_is_larger_than_asked_for() -> None
     assert len(lots) > 30
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seeds, st.floats(0.5, 5), st.floats(0, 3))
 def test_room_lies_within_its_parcel_and_keeps_its_distance_from_the_street(
     seed: int, front: float, gap: float

@@ -21,7 +21,7 @@ def ground_at(height: float) -> Terrain:
     return replace(flat, heights=flat.heights + height)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.floats(-1.5, 4.0), st.floats(14, 40), st.floats(-60, 60), st.integers(0, 99))
 def test_the_shoreline_of_carved_water_is_its_outline_to_within_a_metre(
     above: float, width: float, bend: float, seed: int

@@ -47,7 +47,7 @@ def test_other_names_become_the_nearest_shape_and_say_so(text: str, expected: tu
     assert shape_named(text) == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(plans, st.floats(0.05, 0.95), st.floats(0, 6.28))
 def test_a_cut_parts_triangles_along_a_level_and_leaves_the_surface_as_it_was(
     plan: Polygon, share: float, angle: float

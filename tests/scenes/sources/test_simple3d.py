@@ -63,7 +63,7 @@ def test_a_hipped_roof_over_an_l_holds_the_integral_of_the_distance_to_its_walls
     assert volume_of(mesh) == pytest.approx(plan.area * 5 + distance.sum() * step**2, rel=1e-3)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     plans,
     st.sampled_from(SHAPES),

@@ -46,7 +46,7 @@ def test_a_square_and_an_octagon_meet_in_one_point() -> None:
         assert skeleton.points[-1, 2] == pytest.approx(plan.centroid.distance(plan.exterior))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(plans)
 def test_every_face_is_plane_rises_at_45_degrees_and_all_cover_the_plan(plan: Polygon) -> None:
     plan = shapely.set_precision(plan, 0.001).simplify(0.002)

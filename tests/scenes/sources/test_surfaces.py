@@ -83,7 +83,7 @@ class TestHostilePolygons:
         assert notes["faces that crossed themselves made valid"] == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     arrays.arrays(
         float,

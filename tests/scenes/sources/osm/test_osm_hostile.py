@@ -19,7 +19,7 @@ from osmmaps import Map
 from mage.scenes.errors import CityError
 from mage.scenes.sources.osm import formats, read_osm
 
-FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def error_of(path: Path, content: bytes) -> CityError:
