@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mage.generator.props import BROADLEAF, Placements, tree_prototypes, vehicle_prototypes
@@ -91,7 +91,6 @@ def test_placed_shapes_are_found_where_they_overlap_the_tile() -> None:
     assert np.isfinite(top).sum() * 0.25 == pytest.approx((103.2 - 100.0) * 1.8, abs=1.5)
 
 
-@settings(deadline=None)  # merging meshes takes its time on a busy machine
 @given(st.integers(0, 2**32 - 1))
 def test_rays_in_prototype_frames_see_what_rays_in_the_world_see(seed: int) -> None:
     rng, shapes = np.random.default_rng(seed), tree_prototypes()
