@@ -17,6 +17,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 RESULTS = Path(__file__).resolve().parent / "results"
 # what is drawn of a setting: title, set of images, figure, what is aimed at
@@ -49,6 +50,11 @@ def main() -> None:
         if figure is not None:
             path = RESULTS / f"{name}.png"
             FigureCanvasAgg(figure).print_figure(path, dpi=80, metadata={"Software": None})
+            with Image.open(path) as picture:
+                few = picture.convert("L").quantize(
+                    16
+                )  # all is grey, and part of the repository
+            few.save(path, optimize=True)
             print(f"{path.relative_to(RESULTS.parent)}: {path.stat().st_size / 1000:.0f} KB")
 
 
@@ -78,14 +84,17 @@ def ratios(parts: dict[str, Any]) -> Figure:
 
 
 def settings_of(results: dict[str, Any], part: str) -> dict[str, list[dict[str, Any]]]:
-    """Scores of every seed, by setting, the best at building outlines last; by the threshold of each place as well."""
+    """Scores of every seed, by setting, the best at building outlines last; by the threshold of each place as well, and
+    by how near a flood is.
+    """
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for key, result in results.items():
         name, *rest = key.rsplit("/", 2)
         if len(rest) == 2 and rest[1] == part and "scores" in result:
             found[name].append(result["scores"])
-            if "parted" in result:
-                found[f"{name}, by place"].append(result["parted"])
+            for kind, told in (("parted", "by place"), ("by water", "by place and water")):
+                if kind in result:
+                    found[f"{name}, {told}"].append(result[kind])
     return dict(sorted(found.items(), key=lambda item: _outlines(item[1])))
 
 
@@ -101,7 +110,8 @@ def figures_of(scores: list[dict[str, Any]], images: str, figure: str) -> Seeds:
 
 
 def dots(settings: dict[str, list[dict[str, Any]]]) -> Figure:
-    """A row a setting, a panel a figure."""
+    """A row a setting, a panel a figure; by one half only what is not there by the threshold of each place."""
+    settings = {name: scores for name, scores in settings.items() if f"{name}, by place" not in settings}
     figure = Figure(figsize=(11, 1.0 + 0.32 * len(settings)), layout="constrained")
     panels = figure.subplots(1, len(PANELS), sharey=True)
     for axes, (title, images, name, aim) in zip(panels, PANELS, strict=True):
