@@ -51,9 +51,7 @@ def main() -> None:
             path = RESULTS / f"{name}.png"
             FigureCanvasAgg(figure).print_figure(path, dpi=80, metadata={"Software": None})
             with Image.open(path) as picture:
-                few = picture.convert("L").quantize(
-                    16
-                )  # all is grey, and part of the repository
+                few = picture.convert("L").quantize(16)  # all is grey, and part of the repository
             few.save(path, optimize=True)
             print(f"{path.relative_to(RESULTS.parent)}: {path.stat().st_size / 1000:.0f} KB")
 
